@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/clock.hpp"
+#include "k8s_client/errc.hpp"
+#include "k8s_client/objects/object_meta.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace k8s_client {
+
+/// How one resource is doing: a copy, taken on the control thread, that may be handed to another
+/// one.
+struct WatchStatus {
+  std::string resource;  ///< `services`, `endpointslices`, `configmaps`; `files` for a folder
+  bool synced = false;
+  ResourceVersion
+      resource_version;  ///< the last one seen; "" before the first list, and for a folder
+  std::optional<Clock::TimePoint> last_event_at;  ///< an object changed
+  std::optional<Clock::TimePoint>
+      last_bookmark_at;                           ///< the watch was alive, though nothing changed
+  std::string last_error;                         ///< one line; "" while all is well
+  std::optional<Clock::TimePoint> last_error_at;  ///< of the last error ever
+  std::uint64_t lists = 0;    ///< whole lists taken over (files: readings of the folder)
+  std::uint64_t watches = 0;  ///< watches that the server accepted
+  std::uint64_t reconnects =
+      0;  ///< of these, the ones that went on from the last version, without a list
+  std::uint64_t errors =
+      0;  ///< failed lists and watches, objects and files that could not be understood
+  std::uint64_t events = 0;  ///< changes received, bookmarks not counted
+};
+
+/// Something an operator should read, for the log of whoever owns the source.
+struct Notice {
+  enum class Level : std::uint8_t { info, warning };
+
+  Level level = Level::info;
+  std::string text;  ///< one line
+};
+using NoticeSink = std::function<void(const Notice&)>;
+
+/// What an Event says about an object. Source: core/v1 Event.
+struct EventNote {
+  enum class Type : std::uint8_t { normal, warning };
+
+  Type type = Type::warning;
+  std::string kind = "ConfigMap";  ///< of the object concerned, of API group core/v1
+  ObjectMeta about;
+  std::string reason;    ///< one word in PascalCase, for machines
+  std::string message;   ///< for people; cut at 1,024 bytes, as the API demands
+  std::string reporter;  ///< who says so: the node or pod
+};
+
+/// Where the cluster's objects come from: the API server (`ApiSource`) or a folder (`FileSource`).
+/// Fills the `Stores` that its constructor was given. Control thread; may be destroyed at any time
+/// there.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  /// Begins to fill the stores, for ever. Called once.
+  virtual void start() = 0;
+
+  /// Ends that; the stores keep what they have. No store is written and nobody called back after
+  /// it. Repeated: no-op.
+  virtual void stop() = 0;
+
+  [[nodiscard]] virtual std::vector<WatchStatus> status() const = 0;
+
+  /// Makes an Event in the cluster, once, without a retry. A folder has nobody to tell: success,
+  /// and nothing happens.
+  [[nodiscard]] virtual boost::asio::awaitable<Result<void>> create_event(EventNote note) = 0;
+};
+
+}  // namespace k8s_client
