@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DSCRATCH=FOLDER -P layering_breaches_test.cmake: writes small source trees with one breach each and demands that
+# layering_test.cmake names the file; and one without a breach, which must pass.
+cmake_minimum_required(VERSION 3.25)
+
+# check(WITH file content RESULT variable): runs the layering test on a tree that consists of this file.
+function(check file content result)
+  file(REMOVE_RECURSE "${SCRATCH}")
+  file(WRITE "${SCRATCH}/${file}" "${content}\n")
+  execute_process(COMMAND "${CMAKE_COMMAND}" "-DROOT=${SCRATCH}" -P "${CMAKE_CURRENT_LIST_DIR}/layering_test.cmake"
+    RESULT_VARIABLE code ERROR_VARIABLE said OUTPUT_QUIET)
+  if(code EQUAL 0)
+    set(${result} "passes" PARENT_SCOPE)
+  elseif(said MATCHES "Layering is broken" AND said MATCHES "${file}")
+    set(${result} "named" PARENT_SCOPE)
+  else()
+    set(${result} "failed otherwise: ${said}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+function(expect_breach file content)
+  check("${file}" "${content}" result)
+  if(NOT result STREQUAL "named")
+    message(SEND_ERROR "not found in ${file}: ${content} (${result})")
+  endif()
+endfunction()
+
+function(expect_none file content)
+  check("${file}" "${content}" result)
+  if(NOT result STREQUAL "passes")
+    message(SEND_ERROR "wrongly refused in ${file}: ${content} (${result})")
+  endif()
+endfunction()
+
+expect_breach(balancer/bad.hpp "#include \"router/errc.hpp\"")
+expect_breach(balancer/bad.hpp "#include <boost/system/result.hpp>")
+expect_breach(balancer/bad.cpp "auto t = std::chrono::steady_clock::now()")
+expect_breach(k8s_client/bad.hpp "#include \"router/errc.hpp\"")
+expect_breach(k8s_client/bad.hpp "#  include \"balancer/endpoint.hpp\"")
+expect_breach(router/pool/bad.cpp "#include \"k8s_client/store.hpp\"")
+expect_breach(router/pool/bad.cpp "#include \"balancer/endpoint.hpp\"")
+expect_breach(router/control/bad.cpp "#include \"balancer/endpoint.hpp\"")
+expect_breach(router/control/bad.cpp "#include \"tests/support/sim_clock.hpp\"")
+expect_breach(router/admin/bad.cpp "#include <grpcpp/server.h>")
+expect_breach(router/pool/bad.cpp "const auto now = std::chrono::steady_clock::now()")
+expect_breach(router/control/bad.cpp "std::random_device seed")
+expect_breach(router/h2/bad.hpp "std::mutex mutex_")
+expect_breach(router/exchange/bad.hpp "#include <nlohmann/json.hpp>")
+
+expect_none(balancer/good.hpp "#include \"balancer/endpoint.hpp\"")
+expect_none(router/cluster/good.hpp "#include \"balancer/endpoint.hpp\"")
+expect_none(router/control/good.cpp "#include \"k8s_client/store.hpp\"")
+expect_none(router/worker/core.cpp "now_ = std::chrono::steady_clock::now()")
+expect_none(router/main.cpp "std::random_device seed")
+expect_none(router/pool/good.hpp "// std::mutex is not needed here")
+expect_none(router/admin/good.cpp "std::mutex mutex_")
+file(REMOVE_RECURSE "${SCRATCH}")
