@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/route/policy.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace router::control {
+
+/// What one level of the configuration says of a policy; what it leaves out, the next wider level
+/// decides.
+struct PolicyOverrides {
+  std::optional<BalancerKind> balancer;
+  std::optional<Nanoseconds> decay;
+  std::optional<Nanoseconds> connect_timeout;
+  std::optional<Nanoseconds> request_timeout;  ///< 0: none, also where a wider level has one
+  std::optional<std::uint32_t> queue_requests;
+  std::optional<Nanoseconds> queue_timeout;
+  std::optional<UpstreamProtocol> upstream_protocol;
+
+  bool operator==(const PolicyOverrides&) const = default;
+
+  /// Lays what is said here over `policy`.
+  void apply_to(Policy& policy) const;
+};
+
+/// The configuration of routing, read and found valid: the content of the ConfigMap's
+/// `nodeway.yaml`. A default-constructed one is what holds without a ConfigMap.
+struct ConfigDocument {
+  std::string default_namespace = "default";     ///< of short names
+  std::string cluster_domain = "cluster.local";  ///< kubelet's and CoreDNS's own default
+  PolicyOverrides defaults;
+  std::map<std::string, PolicyOverrides, std::less<>> services;  ///< by `name.namespace`
+  std::map<std::pair<std::string, std::uint16_t>, PolicyOverrides>
+      service_ports;  ///< by `name.namespace` and the Service's port
+
+  bool operator==(const ConfigDocument&) const = default;
+
+  /// Built-in defaults, then `defaults`, then the Service's entry, then that of its port.
+  [[nodiscard]] Policy policy_for(std::string_view service, std::uint16_t port) const;
+};
+
+/// One thing that is wrong with a document, and where.
+struct ConfigError {
+  std::uint32_t line = 0;    ///< from 1; 0 if it concerns the document as a whole
+  std::uint32_t column = 0;  ///< from 1; 0 as for `line`
+  std::string message;       ///< one line
+  std::string path;  ///< of the field: `services["cart.shop"].timeout.request`; may be empty
+
+  /// `3:7: services["cart.shop"].decay: …`, what every place shows that tells of the error.
+  [[nodiscard]] std::string text() const;
+  bool operator==(const ConfigError&) const = default;
+};
+
+/// What became of a text. Valid if there is no error; else `document` means nothing.
+struct ParsedConfig {
+  ConfigDocument document;
+  std::vector<ConfigError> errors;  ///< in the order of the text, at most kMaxConfigErrors
+
+  [[nodiscard]] bool is_valid() const noexcept { return errors.empty(); }
+};
+
+/// Enough to mend a document in one go; more of them only repeat the same mistake.
+inline constexpr std::size_t kMaxConfigErrors = 20;
+
+/// What the API server stores in a ConfigMap at most (core/v1 validation, MaxSecretSize).
+inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
+
+/// Reads and checks a whole document, in YAML or JSON; docs/configuration.md has its fields.
+///
+/// Unknown fields, duplicate keys, values of a wrong type or out of range, more than one document,
+/// aliases that blow it up and too deep nesting are errors; all of them are collected.
+[[nodiscard]] ParsedConfig parse_config(std::string_view text);
+
+}  // namespace router::control

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/clock.hpp"
+#include "k8s_client/source.hpp"
+#include "k8s_client/store.hpp"
+#include "router/control/snapshot.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+
+namespace router::control {
+
+enum class LogLevel : std::uint8_t { info, warning, error };
+
+/// Where the control plane's log lines go; `error` is "" where nothing failed. Control thread.
+using LogSink =
+    std::function<void(LogLevel level, std::string_view message, std::string_view error)>;
+
+/// How the configuration is doing.
+struct ConfigStatus {
+  std::string origin;    ///< `ConfigMap nodeway-system/nodeway` or `file /etc/nodeway.yaml`
+  bool present = false;  ///< there is one; if there never was, the defaults hold
+  bool valid = false;    ///< the newest one seen is in force
+  std::string error;     ///< what is wrong with the newest one: first error with line and column
+  std::size_t error_count = 0;
+  std::uint64_t applied = 0;   ///< documents put in force, the defaults not counted
+  std::uint64_t rejected = 0;  ///< documents found wrong
+  std::optional<k8s_client::Clock::UtcTime> last_applied_at;
+};
+
+/// Endpoints of all Service ports, by what their slices say of them.
+struct EndpointCounts {
+  std::uint64_t ready = 0;
+  std::uint64_t serving_terminating = 0;  ///< going away, used only where no ready one is left
+  std::uint64_t not_ready = 0;            ///< never used
+
+  bool operator==(const EndpointCounts&) const = default;
+};
+
+/// One Service port, for tables like `nodeway stat`.
+struct ServicePortRow {
+  std::string service_namespace;
+  std::string service;
+  std::uint16_t port = 0;
+  std::uint32_t ready = 0;  ///< endpoints that get requests now
+  std::uint32_t known = 0;  ///< endpoints in the slices
+
+  bool operator==(const ServicePortRow&) const = default;
+};
+
+/// How the control plane is doing. Plain copy.
+struct ControlStatus {
+  bool ready = false;            ///< the cores have a snapshot; stays true from then on
+  std::string not_ready_reason;  ///< one line, "" when ready
+  std::vector<k8s_client::WatchStatus> watches;  ///< at most kStatusInterval old
+  ConfigStatus config;
+  std::uint64_t generation = 0;  ///< of the snapshot in force, 0 if none
+  std::size_t services = 0;      ///< with at least one TCP port
+  EndpointCounts endpoints;
+  std::vector<ServicePortRow> rows;  ///< by namespace, name, then the Service's order of ports
+};
+
+/// Keeps the cores' routing state equal to the cluster and to the configuration:
+///
+///     Source -> Stores -> Builder -> Snapshot -> publish (the cores)
+///     ConfigMap or file -> parse_config ----^
+///
+/// Nothing is published before Services, slices and configuration have been read once and the
+/// configuration is valid; afterwards whatever fails leaves the last good state in service.
+/// Control thread, unless said otherwise.
+class ControlPlane {
+ public:
+  using Publish = std::function<void(SnapshotPtr)>;
+
+  struct Options {
+    std::string config_namespace = "nodeway-system";  ///< of ConfigMap `nodeway` (`POD_NAMESPACE`)
+    bool config_in_any_namespace = false;  ///< with files: another namespace does if that has none
+    std::optional<std::filesystem::path> config_file;  ///< `--config`: instead of the ConfigMap
+    std::string reporter;  ///< who makes Events about a wrong configuration: node or pod
+  };
+
+  /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.
+  ControlPlane(boost::asio::any_io_executor executor,
+               k8s_client::Clock& clock,
+               Options options,
+               LogSink log,
+               Publish publish);
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+  ~ControlPlane();
+
+  /// What the source given to `start` has to fill. Lives as long as the control plane.
+  [[nodiscard]] k8s_client::Stores& stores() noexcept;
+
+  /// Starts `source` and follows it until `stop`. Called once.
+  void start(std::unique_ptr<k8s_client::Source> source);
+
+  /// Publishes nothing any more. Repeated: no-op.
+  void stop();
+
+  /// Any thread, at any time.
+  [[nodiscard]] ControlStatus status() const;
+
+  /// Any thread: the readiness alone, cheaper than `status`.
+  [[nodiscard]] bool is_ready() const;
+
+ private:
+  struct State;
+  // Shared with the coroutines under way, which live on until the loop has delivered their
+  // cancellation.
+  std::shared_ptr<State> state_;
+};
+
+/// How often the watches' state is copied out for other threads: they show ages in seconds.
+inline constexpr std::chrono::seconds kStatusInterval{1};
+
+}  // namespace router::control
