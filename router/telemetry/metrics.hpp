@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/errc.hpp"
+#include "router/telemetry/histogram.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+/// Figures of the data plane. Each block is written by one core only and read by the admin threads
+/// at any time, through relaxed atomics: a reader sees every figure, though not all of one instant.
+namespace router::telemetry {
+
+/// A figure written by one thread and read by any.
+class Cell {
+ public:
+  /// One writer: a load and a store do, and cost no locked instruction.
+  void add(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t read() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Figures of one core that belong to no Service.
+enum class CoreFigure : std::uint8_t {
+  client_connections_open,  ///< gauge
+  client_connections,       ///< accepted
+  upstream_connects,        ///< tried, including those that failed
+  upstream_connects_failed,
+  upstream_connections_open,  ///< gauge, connected or connecting
+  loop_turns_slow,            ///< turns that took over 1 ms
+};
+
+enum class FigureKind : std::uint8_t { counter, gauge };
+
+struct CoreFigureDefinition {
+  CoreFigure id;
+  FigureKind kind;
+  std::string_view name;  ///< Prometheus name: base unit, and `_total` for counters
+  std::string_view help;  ///< says what is and what is not counted
+};
+
+/// All of them. Adding one is adding a row; docs/metrics.md shows this table.
+inline constexpr std::array kCoreFigures{
+    CoreFigureDefinition{CoreFigure::client_connections_open,
+                         FigureKind::gauge,
+                         "nodeway_client_connections_open",
+                         "Client connections open now."},
+    CoreFigureDefinition{CoreFigure::client_connections,
+                         FigureKind::counter,
+                         "nodeway_client_connections_total",
+                         "Client connections accepted."},
+    CoreFigureDefinition{CoreFigure::upstream_connects,
+                         FigureKind::counter,
+                         "nodeway_upstream_connects_total",
+                         "TCP connections opened to endpoints, including those that failed."},
+    CoreFigureDefinition{CoreFigure::upstream_connects_failed,
+                         FigureKind::counter,
+                         "nodeway_upstream_connects_failed_total",
+                         "TCP connections to endpoints that were refused, timed out, or spoke no "
+                         "HTTP/2 where it was asked."},
+    CoreFigureDefinition{CoreFigure::upstream_connections_open,
+                         FigureKind::gauge,
+                         "nodeway_upstream_connections_open",
+                         "Connections to endpoints open now, including those being opened."},
+    CoreFigureDefinition{CoreFigure::loop_turns_slow,
+                         FigureKind::counter,
+                         "nodeway_loop_turns_slow_total",
+                         "Turns of a worker's event loop that took more than 1 ms."},
+};
+
+/// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
+enum class Limit : std::uint8_t {
+  client_connections,  ///< connections of all clients: accepting pauses
+  client_streams,      ///< streams of one client connection (RFC 9113, 5.1.2)
+  header_list_bytes,   ///< header fields of one request
+  queue_requests,      ///< requests of one Service that wait for an endpoint
+  repicks,             ///< endpoints tried for one request
+  write_stall,         ///< a peer took nothing for 30 s
+};
+inline constexpr std::array<std::string_view, 6> kLimitNames{"client_connections",
+                                                             "client_streams",
+                                                             "header_list_bytes",
+                                                             "queue_requests",
+                                                             "repicks",
+                                                             "write_stall"};
+
+/// Outcome of a request: one series of nodeway_responses_total.
+struct ResponseKey {
+  static constexpr std::uint8_t kNoGrpcStatus = 255;
+  bool success = false;                      ///< product.md: gRPC status 0, or HTTP below 500
+  std::uint8_t grpc_status = kNoGrpcStatus;  ///< 0 to 16; statuses beyond count as 2 (UNKNOWN)
+  std::uint8_t http_class = 0;               ///< 1 to 5; 0 if no head was sent
+  std::uint8_t reason = 0;                   ///< an `Errc`, or 0 if the endpoint answered
+
+  friend bool operator==(const ResponseKey&, const ResponseKey&) = default;
+};
+
+/// Number of requests that ended with one `ResponseKey`; linked, never removed.
+struct ResponseCell {
+  explicit ResponseCell(ResponseKey k) noexcept : key{k} {}
+  const ResponseKey key;
+  Cell count;
+  std::unique_ptr<ResponseCell> owned_next;
+  std::atomic<const ResponseCell*> next{nullptr};
+};
+
+/// One core's figures of one Service port. Made at the first request, kept for the life of the
+/// process.
+class ServiceMetrics {
+ public:
+  ServiceMetrics(std::string service_namespace, std::string service, std::string port);
+
+  /// Counts the end of a request. `to_head` is nothing (zero) if no head was sent.
+  void add_response(ResponseKey key,
+                    std::chrono::nanoseconds to_head,
+                    std::chrono::nanoseconds to_end);
+
+  /// Calls `visit(const ResponseCell&)` for each series. Any thread.
+  template <class Visit>
+  void each_response(Visit visit) const {
+    for (const ResponseCell* cell = first_.load(std::memory_order_acquire); cell != nullptr;
+         cell = cell->next.load(std::memory_order_acquire)) {
+      visit(*cell);
+    }
+  }
+
+  const std::string service_namespace;  ///< empty for requests that named no Service
+  const std::string service;
+  const std::string port;  ///< the Service's port number as text
+  Cell requests;
+  Cell repicks;
+  Cell streams_open;          ///< gauge: requests whose exchange lives
+  Cell upstream_connections;  ///< gauge: open to this port's endpoints (TCP_CONN of `nodeway stat`)
+  Histogram response_start;   ///< from the request's head to the reply's head
+  Histogram duration;         ///< from the request's head to the end
+
+ private:
+  friend class CoreMetrics;
+  std::unique_ptr<ResponseCell> owned_first_;
+  std::atomic<const ResponseCell*> first_{nullptr};
+  ResponseCell* last_ = nullptr;
+  std::unique_ptr<ServiceMetrics> owned_next_;
+  std::atomic<const ServiceMetrics*> next_{nullptr};
+};
+
+/// Everything that one core counts.
+class CoreMetrics {
+ public:
+  CoreMetrics() = default;
+  CoreMetrics(const CoreMetrics&) = delete;
+  CoreMetrics& operator=(const CoreMetrics&) = delete;
+  ~CoreMetrics();
+
+  [[nodiscard]] Cell& figure(CoreFigure id) noexcept {
+    return figures_[static_cast<std::size_t>(id)];
+  }
+  [[nodiscard]] const Cell& figure(CoreFigure id) const noexcept {
+    return figures_[static_cast<std::size_t>(id)];
+  }
+  void hit(Limit limit) noexcept { limits_[static_cast<std::size_t>(limit)].add(); }
+  [[nodiscard]] std::uint64_t hits(Limit limit) const noexcept {
+    return limits_[static_cast<std::size_t>(limit)].read();
+  }
+
+  /// Makes the block of a Service port; the core calls it once for each and keeps the reference.
+  ServiceMetrics& add_service(std::string service_namespace, std::string service, std::string port);
+
+  /// Calls `visit(const ServiceMetrics&)` for each block. Any thread.
+  template <class Visit>
+  void each_service(Visit visit) const {
+    for (const ServiceMetrics* block = first_.load(std::memory_order_acquire); block != nullptr;
+         block = block->next_.load(std::memory_order_acquire)) {
+      visit(*block);
+    }
+  }
+
+ private:
+  alignas(64) std::array<Cell, kCoreFigures.size()> figures_{};  // a cache line is never written by
+                                                                 // two cores
+  std::array<Cell, kLimitNames.size()> limits_{};
+  std::unique_ptr<ServiceMetrics> owned_first_;
+  std::atomic<const ServiceMetrics*> first_{nullptr};
+  ServiceMetrics* last_ = nullptr;
+};
+
+}  // namespace router::telemetry
