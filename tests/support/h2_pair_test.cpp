@@ -150,8 +150,7 @@ TEST_CASE("H2Client and Upstream: a graceful GOAWAY comes in two steps", "[suppo
 TEST_CASE("H2Client and Upstream: a stream that is not read stalls alone", "[support]") {
   constexpr std::uint64_t kFiller = 1 << 20;
   test::Upstream upstream{{.answer = [](const test::SeenRequest& request) {
-    return test::Answer{
-        .body = "ok", .at_head = true, .reads = request.header(":path") != "/stall"};
+    return test::Answer{.body = "ok", .reads = request.header(":path") != "/stall"};
   }}};
   test::H2Client client{upstream.port()};
   const test::StreamId stalled = client.open_post("a.b", "/stall");
