@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cluster/cluster.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace router {
+
+ClusterEndpoint::ClusterEndpoint(Loop& loop,
+                                 std::uint64_t id,
+                                 Endpoint endpoint,
+                                 const Policy& policy,
+                                 telemetry::CoreMetrics& core_metrics,
+                                 telemetry::ServiceMetrics& service_metrics)
+    : loop_{loop},
+      id_{id},
+      endpoint_{std::move(endpoint)},
+      decay_{policy.decay},
+      connect_timeout_{policy.connect_timeout},
+      core_metrics_{core_metrics},
+      service_metrics_{service_metrics},
+      latency_{policy.decay} {}
+
+Pool& ClusterEndpoint::pool(bool is_http1) {
+  std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
+  if (!pool) {
+    const Pool::Options options{endpoint_.address, is_http1, connect_timeout_};
+    PoolEvents& events = *this;
+    pool = std::make_unique<Pool>(loop_, options, events, core_metrics_, service_metrics_);
+  }
+  return *pool;
+}
+
+void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
+  avoided_until_ = loop_.now() + avoidance_;
+  avoidance_ = std::min<std::chrono::nanoseconds>(avoidance_ * 2, kMaxAvoidance);
+}
+
+bool ClusterEndpoint::is_unused() const noexcept {
+  return in_flight_ == 0 &&
+         std::all_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
+           return !pool || pool->is_empty();
+         });
+}
+
+void ClusterEndpoint::apply(const Policy& policy) {
+  if (std::exchange(decay_, policy.decay) != policy.decay) {
+    latency_ = balancer::PeakEwma{policy.decay};
+  }
+  connect_timeout_ = policy.connect_timeout;
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      pool->set_connect_timeout(policy.connect_timeout);
+    }
+  }
+}
+
+void ClusterEndpoint::retire() {
+  is_selected_ = false;
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      pool->retire();
+    }
+  }
+}
+
+void ClusterEndpoint::describe(EndpointView& view) const {
+  const std::string ip = endpoint_.address.address().to_string();
+  const std::uint16_t port = endpoint_.address.port();
+  view.address = endpoint_.address.address().is_v6() ? fmt::format("[{}]:{}", ip, port)
+                                                     : fmt::format("{}:{}", ip, port);
+  view.pod = endpoint_.pod;
+  view.requests = requests_;
+  view.failures = failures_;
+  view.in_flight = in_flight_;
+  view.latency = latency_.estimate(loop_.now());
+  bool is_connecting = false;
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      view.connections += static_cast<std::uint32_t>(pool->n_connections());
+      is_connecting = is_connecting || (pool->n_connections() > 0 && !pool->is_connected());
+    }
+  }
+  if (!is_selected_) {
+    view.state = "draining";
+  } else if (is_avoided()) {
+    view.state = "unreachable";
+  } else {
+    view.state = is_connecting ? "connecting" : "ready";
+  }
+}
+
+Cluster::Cluster(Loop& loop,
+                 const ServicePort& port,
+                 std::uint32_t seed,
+                 telemetry::CoreMetrics& core_metrics,
+                 telemetry::ServiceMetrics& service_metrics)
+    : loop_{loop},
+      port_number_{port.number},
+      policy_{port.policy},
+      rng_{seed},
+      core_metrics_{core_metrics},
+      service_metrics_{service_metrics} {
+  adopt(&port);
+}
+
+Cluster::~Cluster() = default;
+
+void Cluster::adopt(const ServicePort* port) {
+  static const std::vector<Endpoint> none;
+  const std::vector<Endpoint>& wanted = port != nullptr ? port->endpoints : none;
+  if (port != nullptr) {
+    policy_ = port->policy;
+  }
+  for (const auto& endpoint : endpoints_) {
+    endpoint->apply(policy_);
+  }
+  // The new first: what waited for an endpoint that goes is sent to another at once.
+  add_new(wanted);
+  retire_missing(wanted);
+}
+
+void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
+  const auto first_missing =
+      std::stable_partition(endpoints_.begin(), endpoints_.end(), [&wanted](const auto& have) {
+        return std::find(wanted.begin(), wanted.end(), have->endpoint()) != wanted.end();
+      });
+  std::vector<std::unique_ptr<ClusterEndpoint>> missing{std::make_move_iterator(first_missing),
+                                                        std::make_move_iterator(endpoints_.end())};
+  endpoints_.erase(first_missing, endpoints_.end());
+  // Retiring sends the waiters elsewhere at once, so the endpoint has left the choice before.
+  for (std::unique_ptr<ClusterEndpoint>& endpoint : missing) {
+    retired_.push_back(std::move(endpoint));
+    retired_.back()->retire();
+  }
+}
+
+void Cluster::add_new(const std::vector<Endpoint>& wanted) {
+  for (const Endpoint& endpoint : wanted) {
+    const bool is_known =
+        std::any_of(endpoints_.begin(), endpoints_.end(), [&endpoint](const auto& have) {
+          return have->endpoint() == endpoint;
+        });
+    if (!is_known) {
+      endpoints_.push_back(std::make_unique<ClusterEndpoint>(
+          loop_, next_id_++, endpoint, policy_, core_metrics_, service_metrics_));
+    }
+  }
+}
+
+void Cluster::forget_unused() {
+  std::erase_if(retired_, [](const auto& endpoint) { return endpoint->is_unused(); });
+}
+
+ClusterEndpoint* Cluster::acquire(std::span<ClusterEndpoint* const> tried) {
+  std::optional<std::size_t> chosen = choose(tried, false);
+  if (!chosen) {
+    chosen = choose(tried, true);
+  }
+  if (!chosen) {
+    return nullptr;
+  }
+  ClusterEndpoint& endpoint = *endpoints_[*chosen];
+  ++endpoint.in_flight_;
+  ++endpoint.requests_;
+  return &endpoint;
+}
+
+std::optional<std::size_t> Cluster::choose(std::span<ClusterEndpoint* const> tried,
+                                           bool avoided_too) {
+  candidates_.clear();
+  candidate_ids_.clear();
+  candidate_indexes_.clear();
+  bool all_measured = true;
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    const ClusterEndpoint& endpoint = *endpoints_[i];
+    const bool was_tried = std::find(tried.begin(), tried.end(), &endpoint) != tried.end();
+    if (was_tried || (endpoint.is_avoided() && !avoided_too)) {
+      continue;
+    }
+    candidates_.push_back({&endpoint.latency_, endpoint.in_flight_});
+    candidate_ids_.push_back(endpoint.id_);
+    candidate_indexes_.push_back(i);
+    all_measured = all_measured && endpoint.latency_.estimate(loop_.now()).has_value();
+  }
+  std::optional<std::size_t> chosen;
+  if (policy_.balancer == BalancerKind::round_robin) {
+    chosen = round_robin_.pick(candidate_ids_);
+  } else {
+    const auto unknown_rtt =
+        all_measured ? balancer::kUnmeasuredRtt : balancer::typical_rtt(candidates_, loop_.now());
+    chosen = balancer::pick(candidates_, loop_.now(), unknown_rtt, rng_);
+  }
+  return chosen ? std::optional{candidate_indexes_[*chosen]} : std::nullopt;
+}
+
+void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
+  --endpoint.in_flight_;
+  if (outcome.is_failure) {
+    ++endpoint.failures_;
+  }
+  if (outcome.latency && outcome.is_failure) {
+    endpoint.latency_.observe_failure(*outcome.latency, loop_.now());
+  } else if (outcome.latency) {
+    endpoint.latency_.observe(*outcome.latency, loop_.now());
+  }
+}
+
+void Cluster::describe(std::vector<EndpointView>& views) const {
+  for (const auto* const list : {&endpoints_, &retired_}) {
+    for (const auto& endpoint : *list) {
+      EndpointView& view = views.emplace_back();
+      view.service_namespace = service_metrics_.service_namespace;
+      view.service = service_metrics_.service;
+      view.port = port_number_;
+      endpoint->describe(view);
+    }
+  }
+}
+
+}  // namespace router

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "balancer/peak_ewma.hpp"
+#include "balancer/round_robin.hpp"
+#include "router/control/snapshot.hpp"
+#include "router/pool/pool.hpp"
+#include "router/telemetry/metrics.hpp"
+#include "router/worker/core.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace router {
+
+/// One endpoint of a Service port on one core: what is known of it, and the connections to it.
+///
+/// Lives while the snapshots name it, and after that until its last request has ended.
+class ClusterEndpoint final : private PoolEvents {
+ public:
+  /// After a failed connect nothing is sent there for so long, doubling up to the second, if
+  /// another endpoint is left.
+  static constexpr std::chrono::milliseconds kMinAvoidance{100};
+  static constexpr std::chrono::seconds kMaxAvoidance{5};
+
+  ClusterEndpoint(Loop& loop,
+                  std::uint64_t id,
+                  Endpoint endpoint,
+                  const Policy& policy,
+                  telemetry::CoreMetrics& core_metrics,
+                  telemetry::ServiceMetrics& service_metrics);
+
+  /// The connections in one protocol; made at the first use.
+  [[nodiscard]] Pool& pool(bool is_http1);
+  [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > loop_.now(); }
+  [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
+
+ private:
+  friend class Cluster;
+  void on_connect_failed(Errc reason) override;
+  void on_connect_succeeded() override { avoidance_ = kMinAvoidance; }
+  [[nodiscard]] bool is_unused() const noexcept;
+  void apply(const Policy& policy);
+  void retire();
+  void describe(EndpointView& view) const;
+
+  Loop& loop_;
+  std::uint64_t id_;
+  Endpoint endpoint_;
+  std::chrono::nanoseconds decay_;
+  std::chrono::nanoseconds connect_timeout_;
+  telemetry::CoreMetrics& core_metrics_;
+  telemetry::ServiceMetrics& service_metrics_;
+  balancer::PeakEwma latency_;
+  std::uint32_t in_flight_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint64_t failures_ = 0;
+  bool is_selected_ = true;
+  std::chrono::nanoseconds avoidance_ = kMinAvoidance;
+  TimePoint avoided_until_{};
+  std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1
+};
+
+/// How an attempt ended, for the balancer.
+struct AttemptOutcome {
+  /// From the attempt's start to the reply's head, or to the failure. Nothing if it tells nothing
+  /// of the endpoint: the client went away first.
+  std::optional<std::chrono::nanoseconds> latency;
+  bool is_failure = false;  ///< product.md's second classifier, "endpoint failure"
+};
+
+/// A Service port's endpoints on one core, and the choice between them. Feeds the balancer with
+/// what is seen of them.
+class Cluster {
+ public:
+  Cluster(Loop& loop,
+          const ServicePort& port,
+          std::uint32_t seed,
+          telemetry::CoreMetrics& core_metrics,
+          telemetry::ServiceMetrics& service_metrics);
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster();
+
+  /// Takes over the endpoints and the policy of a newer snapshot; null if the Service port is gone.
+  void adopt(const ServicePort* port);
+
+  /// Chooses an endpoint for one attempt, none of `tried`; counts it in flight until `release`.
+  /// Null if none is left. Endpoints that could not be connected lately are chosen only if there is
+  /// no other.
+  [[nodiscard]] ClusterEndpoint* acquire(std::span<ClusterEndpoint* const> tried);
+  void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
+
+  [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return service_metrics_; }
+  /// Requests that wait for a connection, of all endpoints; counted by the exchanges.
+  std::uint32_t waiting = 0;
+
+  /// Destroys endpoints that have left the snapshots and have ended. Not from inside a call of one
+  /// of them.
+  void forget_unused();
+
+  void describe(std::vector<EndpointView>& views) const;
+
+ private:
+  [[nodiscard]] std::optional<std::size_t> choose(std::span<ClusterEndpoint* const> tried,
+                                                  bool avoided_too);
+  void retire_missing(const std::vector<Endpoint>& wanted);
+  void add_new(const std::vector<Endpoint>& wanted);
+
+  Loop& loop_;
+  std::uint16_t port_number_;
+  Policy policy_;
+  balancer::Rng rng_;
+  balancer::RoundRobin round_robin_;
+  telemetry::CoreMetrics& core_metrics_;
+  telemetry::ServiceMetrics& service_metrics_;
+  std::uint64_t next_id_ = 0;
+  std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
+  std::vector<std::unique_ptr<ClusterEndpoint>>
+      retired_;  ///< no longer selected, with requests or connections left
+  // Filled for each choice; members so that it allocates nothing in the steady state.
+  std::vector<balancer::Candidate> candidates_;
+  std::vector<std::uint64_t> candidate_ids_;
+  std::vector<std::size_t> candidate_indexes_;
+};
+
+}  // namespace router

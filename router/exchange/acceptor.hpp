@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/headers.hpp"
+#include "router/exchange/stream.hpp"
+#include "router/resolve/resolve.hpp"
+#include "router/telemetry/metrics.hpp"
+#include "router/worker/loop.hpp"
+
+namespace router {
+
+/// What a client's connection needs of its core: somebody to take its requests and, at its end,
+/// itself.
+class RequestAcceptor {
+ public:
+  /// Begins an exchange for a request whose head is complete. The answer takes the stream's further
+  /// events, and may have called `stream.send_head` already. With `end` there is no body.
+  /// `protocol` is http1 or h2.
+  [[nodiscard]] virtual ClientEvents& begin(ClientStream& stream,
+                                            RequestHead head,
+                                            bool end,
+                                            CallerProtocol protocol) = 0;
+  /// Counts a request that was answered by its connection, because it could not be read.
+  virtual void on_unreadable_request(Errc reason) = 0;
+  /// The connection is over and wants to be destroyed, at the end of this turn.
+  virtual void on_connection_closed(Disposable& connection) = 0;
+  /// Counts a hit of a limit.
+  virtual void on_limit_hit(telemetry::Limit limit) = 0;
+
+ protected:
+  ~RequestAcceptor() = default;
+};
+
+/// A client's connection, in whatever protocol, as its core sees it.
+class ClientConnection : public Disposable {
+ public:
+  /// Takes no new requests, lets open ones end, then closes (`on_connection_closed` follows).
+  virtual void drain() = 0;
+};
+
+}  // namespace router

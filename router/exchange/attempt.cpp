@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of an exchange that faces the endpoint: one attempt, its failure, and the way to the
+// next.
+#include "router/exchange/edit.hpp"
+#include "router/exchange/exchange.hpp"
+#include "router/exchange/grpc.hpp"
+
+#include <utility>
+
+namespace router {
+
+void Exchange::on_connection(UpstreamConnection& connection) {
+  stop_waiting();
+  attempt_ = AttemptState::sent;
+  attempt_at_ = host_.loop().now();
+  lower_grpc_timeout();
+  const bool is_whole =
+      request_body_.is_finished() && request_body_.size() == 0 && request_trailers_.empty();
+  upstream_ = &connection.open(*this, request_, is_whole);
+}
+
+void Exchange::on_no_connection(Errc reason) {
+  stop_waiting();
+  end_attempt(reason != Errc::stream_refused, reason != Errc::stream_refused);
+  repick_or_fail({reason, Sent::no});
+}
+
+void Exchange::stop_waiting() {
+  --cluster_->waiting;
+  PoolWaiter::unlink();
+}
+
+void Exchange::lower_grpc_timeout() {
+  if (!deadline_ || request_.fields.remove("grpc-timeout") == 0) {
+    return;
+  }
+  request_.fields.add_copy("grpc-timeout", format_grpc_timeout(*deadline_ - host_.loop().now()));
+}
+
+void Exchange::on_informational(ReplyHead head) {
+  edit_reply(head.fields);
+  client_->send_informational(head);
+}
+
+void Exchange::on_reply_head(ReplyHead head, bool end) {
+  attempt_ = AttemptState::committed;
+  queue_timer_.cancel();
+  head_at_ = host_.loop().now();
+  request_body_.stop_keeping();
+  reply_has_begun_ = true;
+  reply_status_ = head.status;
+  grpc_status_ = grpc_status_of(head.fields);
+  edit_reply(head.fields);
+  if (end) {
+    reply_body_.finish(BodyState::ended);
+  }
+  client_->send_head(std::move(head), end);
+}
+
+void Exchange::on_reply_data(std::span<const std::byte> bytes) {
+  if (request_.is_grpc) {
+    reply_framing_.follow(bytes);
+  }
+  reply_body_.append(bytes);
+  client_->resume();
+}
+
+void Exchange::on_reply_trailers(HeaderList trailers) {
+  grpc_status_ = grpc_status_of(trailers);
+  edit_reply(trailers);
+  reply_trailers_ = std::move(trailers);
+  end_reply(BodyState::trailers);
+}
+
+void Exchange::on_reply_end() {
+  end_reply(BodyState::ended);
+}
+
+void Exchange::end_reply(BodyState how) {
+  // Nothing is left to wait for but the client.
+  deadline_timer_.cancel();
+  reply_body_.finish(how);
+  client_->resume();
+}
+
+void Exchange::on_upstream_closed() {
+  upstream_ = nullptr;
+  end_attempt(is_endpoint_failure(reply_status_, grpc_status_), true);
+  stop_taking_request();
+}
+
+void Exchange::on_attempt_failed(AttemptFailure failure) {
+  upstream_ = nullptr;
+  // A refusal says that the endpoint is full or going away, not that it is ill.
+  const bool is_failure = failure.reason != Errc::stream_refused;
+  end_attempt(is_failure, is_failure);
+  repick_or_fail(failure);
+}
+
+void Exchange::repick_or_fail(AttemptFailure failure) {
+  const bool may_repeat =
+      failure.sent == Sent::no && !reply_has_begun_ && request_body_.is_repeatable();
+  if (!may_repeat) {
+    fail(failure.reason, {});
+    return;
+  }
+  if (tried_.size() > kMaxRepicks) {
+    host_.core_metrics().hit(telemetry::Limit::repicks);
+    fail(failure.reason, {});
+    return;
+  }
+  metrics_->repicks.add();
+  request_body_.rewind();
+  try_endpoint(failure.reason);
+}
+
+Pulled Exchange::pull_request(std::span<std::byte> into) {
+  const Pulled pulled = request_body_.take(into);
+  if (client_ != nullptr && request_body_.newly_taken() > 0) {
+    client_->consumed(request_body_.newly_taken());
+  }
+  return pulled;
+}
+
+void Exchange::end_attempt(bool is_failure, bool is_measured) {
+  AttemptOutcome outcome;
+  outcome.is_failure = is_failure;
+  if (is_measured) {
+    outcome.latency = head_at_.value_or(host_.loop().now()) - attempt_at_;
+  }
+  attempt_ = AttemptState::done;
+  cluster_->release(*std::exchange(endpoint_, nullptr), outcome);
+}
+
+void Exchange::give_up_attempt() {
+  queue_timer_.cancel();
+  if (endpoint_ == nullptr) {
+    return;
+  }
+  if (attempt_ == AttemptState::queued) {
+    stop_waiting();
+  }
+  if (upstream_ != nullptr) {
+    std::exchange(upstream_, nullptr)->reset(Reset::cancel);
+  }
+  // Of an endpoint that was given up before it replied we know only that it had not by the
+  // deadline.
+  const bool was_late = reason_ == Errc::deadline_exceeded && attempt_ == AttemptState::sent;
+  const bool has_replied = attempt_ == AttemptState::committed;
+  end_attempt(
+      was_late || (has_replied && !reason_ && is_endpoint_failure(reply_status_, grpc_status_)),
+      was_late || has_replied);
+}
+
+}  // namespace router

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/exchange/edit.hpp"
+
+#include "router/exchange/reply.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+#include <vector>
+
+namespace router {
+namespace {
+
+constexpr std::array<std::string_view, 5> kHopByHop{
+    "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"};
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// The field names that `connection` says are for this hop only, in lower case.
+std::vector<std::string> nominated_fields(const HeaderList& fields) {
+  std::vector<std::string> names;
+  for (const HeaderField& field : fields) {
+    if (field.name() != "connection") {
+      continue;
+    }
+    std::string_view rest = field.value();
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      std::string name{trim(rest.substr(0, comma))};
+      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+        return static_cast<char>(std::tolower(c));
+      });
+      names.push_back(std::move(name));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  return names;
+}
+
+void remove_hop_by_hop(HeaderList& fields) {
+  const std::vector<std::string> nominated = nominated_fields(fields);
+  fields.remove_if([&nominated](const HeaderField& field) {
+    return std::find(kHopByHop.begin(), kHopByHop.end(), field.name()) != kHopByHop.end() ||
+           std::find(nominated.begin(), nominated.end(), field.name()) != nominated.end();
+  });
+}
+
+}  // namespace
+
+void edit_request(RequestHead& head, std::string_view via_entry) {
+  // gRPC asks for it, and it is the one value that RFC 9113 allows; read before `connection` can
+  // nominate it away.
+  const bool takes_trailers =
+      head.fields.find("te").value_or("").find("trailers") != std::string_view::npos;
+  remove_hop_by_hop(head.fields);
+  head.fields.remove("te");
+  if (takes_trailers) {
+    head.fields.add({"te", "trailers"});
+  }
+  head.fields.remove(kOverrideHeader);
+  head.fields.add({"via", via_entry});
+}
+
+void edit_reply(HeaderList& fields) {
+  remove_hop_by_hop(fields);
+  fields.remove(kErrorHeader);
+}
+
+bool has_looped(const HeaderList& fields, std::string_view name) {
+  return std::any_of(fields.begin(), fields.end(), [name](const HeaderField& field) {
+    return field.name() == "via" && field.value().find(name) != std::string_view::npos;
+  });
+}
+
+}  // namespace router

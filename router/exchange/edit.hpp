@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/headers.hpp"
+
+#include <string_view>
+
+/// The header fields that nodeway adds, removes or rewrites; docs/headers.md is the table.
+/// Everything else passes as it came.
+namespace router {
+
+/// Names the Service for this request, before the authority is asked; never forwarded. The name is
+/// Linkerd's.
+inline constexpr std::string_view kOverrideHeader = "l5d-dst-override";
+
+/// Removes what ends at this hop and adds our entry to `via`. `name` is ours, unique to this
+/// process. Source: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via); RFC 9113 section 8.2.2.
+void edit_request(RequestHead& head, std::string_view via_entry);
+
+/// Removes what ends at this hop, and `nodeway-error`, which only we may say.
+void edit_reply(HeaderList& fields);
+
+/// Whether `via` names us already: the request has come back to where it was.
+[[nodiscard]] bool has_looped(const HeaderList& fields, std::string_view name);
+
+}  // namespace router

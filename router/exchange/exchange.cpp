@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/exchange/exchange.hpp"
+
+#include "router/exchange/edit.hpp"
+#include "router/exchange/grpc.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace router {
+
+Exchange::Exchange(
+    ExchangeHost& host, ClientStream& client, RequestHead head, bool end, CallerProtocol protocol)
+    : host_{host},
+      client_{&client},
+      protocol_{protocol},
+      snapshot_{host.snapshot()},
+      metrics_{&host.unresolved_metrics()},
+      began_at_{host.loop().now()},
+      request_{std::move(head)} {
+  request_body_.keep_taken();
+  if (end) {
+    request_body_.finish(BodyState::ended);
+  }
+}
+
+Exchange::~Exchange() = default;
+
+void Exchange::begin() {
+  const bool is_refused = refuse_at_once() || !find_service();
+  metrics_->requests.add();
+  metrics_->streams_open.add();
+  if (is_refused) {
+    return;
+  }
+  arm_deadline();
+  edit_request(request_, host_.via_entry());
+  try_endpoint(Errc::no_endpoints);
+}
+
+bool Exchange::refuse_at_once() {
+  if (request_.is_too_large) {
+    fail(Errc::headers_too_large, {});
+  } else if (request_.method == "CONNECT") {
+    fail(Errc::method_not_allowed, {});
+  } else if (has_looped(request_.fields, host_.via_entry())) {
+    fail(Errc::loop, request_.authority);
+  } else if (!snapshot_) {
+    fail(Errc::not_ready, {});
+  }
+  return reason_.has_value();
+}
+
+bool Exchange::find_service() {
+  const std::string_view name = request_.fields.find(kOverrideHeader).value_or(request_.authority);
+  const Resolution found =
+      resolve(*snapshot_, name, request_.is_grpc ? CallerProtocol::grpc : protocol_);
+  if (found.port == nullptr) {
+    fail(found.error, found.detail);
+    return false;
+  }
+  port_ = found.port;
+  cluster_ = &host_.cluster_of(*found.service, *port_);
+  metrics_ = &cluster_->metrics();
+  if (port_->endpoints.empty()) {
+    fail(Errc::no_endpoints,
+         fmt::format("{}.{}:{}", found.service->name, found.service->namespace_, port_->number));
+    return false;
+  }
+  return true;
+}
+
+void Exchange::arm_deadline() {
+  std::optional<Nanoseconds> limit = port_->policy.request_timeout;
+  if (const auto text = request_.fields.find("grpc-timeout"); text && request_.is_grpc) {
+    if (const auto callers = parse_grpc_timeout(*text); callers) {
+      limit = std::min(limit.value_or(*callers), *callers);
+    }
+  }
+  if (limit) {
+    deadline_ = began_at_ + *limit;
+    host_.loop().arm(deadline_timer_, *deadline_);
+  }
+}
+
+void Exchange::try_endpoint(Errc if_none) {
+  endpoint_ = cluster_->acquire(tried_);
+  if (endpoint_ == nullptr) {
+    fail(if_none, {});
+    return;
+  }
+  tried_.push_back(endpoint_);
+  attempt_ = AttemptState::queued;
+  attempt_at_ = host_.loop().now();
+  const bool is_http1 =
+      port_->protocol == UpstreamProtocol::http1 ||
+      (port_->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
+  ++cluster_->waiting;
+  endpoint_->pool(is_http1).acquire(*this);
+  if (attempt_ != AttemptState::queued) {
+    return;
+  }
+  if (cluster_->waiting > port_->policy.queue_requests) {
+    host_.core_metrics().hit(telemetry::Limit::queue_requests);
+    fail(Errc::overloaded, {});
+  } else if (!queue_timer_.is_armed()) {
+    // Armed once: the wait is bounded over all endpoints tried.
+    host_.loop().arm(queue_timer_, began_at_ + port_->policy.queue_timeout);
+  }
+}
+
+void Exchange::on_request_data(std::span<const std::byte> bytes) {
+  if (!request_is_wanted_) {
+    client_->consumed(bytes.size());
+    return;
+  }
+  request_body_.append(bytes);
+  if (upstream_ != nullptr) {
+    upstream_->resume();
+  }
+}
+
+void Exchange::on_request_trailers(HeaderList trailers) {
+  request_trailers_ = std::move(trailers);
+  request_body_.finish(BodyState::trailers);
+  if (upstream_ != nullptr) {
+    upstream_->resume();
+  }
+}
+
+void Exchange::on_request_end() {
+  request_body_.finish(BodyState::ended);
+  if (upstream_ != nullptr) {
+    upstream_->resume();
+  }
+}
+
+void Exchange::on_client_gone(Reset /*how*/) {
+  client_ = nullptr;
+  if (!reason_) {
+    reason_ = Errc::client_cancelled;
+  }
+  finish();
+}
+
+void Exchange::on_reply_sent() {
+  client_ = nullptr;
+  finish();
+}
+
+Pulled Exchange::pull_reply(std::span<std::byte> into) {
+  const Pulled pulled = reply_body_.take(into);
+  if (upstream_ != nullptr && reply_body_.newly_taken() > 0) {
+    upstream_->consumed(reply_body_.newly_taken());
+  }
+  return pulled;
+}
+
+void Exchange::fail(Errc reason, std::string_view detail) {
+  reason_ = reason;
+  give_up_attempt();
+  deadline_timer_.cancel();
+  stop_taking_request();
+  if (reply_has_begun_) {
+    break_reply(reason, detail);
+  } else {
+    reply_locally(reason, detail);
+  }
+}
+
+void Exchange::reply_locally(Errc reason, std::string_view detail) {
+  LocalReply reply = make_local_reply(reason, detail, request_.is_grpc);
+  reply_status_ = reply.head.status;
+  reply_has_begun_ = true;
+  head_at_ = host_.loop().now();
+  const bool has_body = !reply.body.empty() && request_.method != "HEAD";
+  if (has_body) {
+    reply_body_.append(std::as_bytes(std::span{reply.body}));
+  }
+  reply_body_.finish(BodyState::ended);
+  client_->send_head(std::move(reply.head), !has_body);
+}
+
+void Exchange::break_reply(Errc reason, std::string_view detail) {
+  if (request_.is_grpc && reply_framing_.is_between_messages() && !reply_body_.is_finished()) {
+    reply_trailers_ = make_error_trailers(reason, detail);
+    reply_body_.finish(BodyState::trailers);
+    client_->resume();
+    return;
+  }
+  std::exchange(client_, nullptr)->reset(Reset::internal_error);
+  finish();
+}
+
+void Exchange::stop_taking_request() {
+  request_is_wanted_ = false;
+  const std::size_t n_bytes = request_body_.discard();
+  if (n_bytes > 0 && client_ != nullptr) {
+    client_->consumed(n_bytes);
+  }
+}
+
+void Exchange::finish() {
+  if (std::exchange(is_over_, true)) {
+    return;
+  }
+  // Whatever is left of the attempt is not wanted: the reply is complete, or nobody is there to
+  // take it.
+  give_up_attempt();
+  deadline_timer_.cancel();
+  telemetry::ResponseKey key;
+  key.success = is_success(reply_status_, grpc_status_);
+  if (reason_) {
+    const Verdict& verdict = verdict_of(*reason_);
+    key.reason = static_cast<std::uint8_t>(*reason_);
+    grpc_status_ = request_.is_grpc ? std::optional{verdict.grpc_status} : std::nullopt;
+    key.success = is_success(verdict.http_status, grpc_status_);
+  }
+  key.grpc_status = grpc_status_.value_or(telemetry::ResponseKey::kNoGrpcStatus);
+  key.http_class = static_cast<std::uint8_t>(reply_status_ / 100);  // 0 if no head was sent
+  const TimePoint now = host_.loop().now();
+  metrics_->streams_open.subtract();
+  metrics_->add_response(key, head_at_ ? *head_at_ - began_at_ : Nanoseconds{0}, now - began_at_);
+  host_.on_exchange_over(*this);
+}
+
+}  // namespace router

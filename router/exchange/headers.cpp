@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/exchange/headers.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <nghttp2/nghttp2.h>
+
+namespace router {
+namespace {
+
+std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
+
+void release(nghttp2_rcbuf* buffer) noexcept {
+  if (buffer != nullptr) {
+    nghttp2_rcbuf_decref(buffer);
+  }
+}
+
+}  // namespace
+
+HeaderField::HeaderField(nghttp2_rcbuf* name, nghttp2_rcbuf* value) noexcept
+    : name_{text_of(name)}, value_{text_of(value)}, name_buffer_{name}, value_buffer_{value} {
+  nghttp2_rcbuf_incref(name);
+  nghttp2_rcbuf_incref(value);
+}
+
+HeaderField::HeaderField(HeaderField&& other) noexcept
+    : name_{other.name_},
+      value_{other.value_},
+      name_buffer_{std::exchange(other.name_buffer_, nullptr)},
+      value_buffer_{std::exchange(other.value_buffer_, nullptr)} {}
+
+HeaderField& HeaderField::operator=(HeaderField&& other) noexcept {
+  std::swap(name_, other.name_);
+  std::swap(value_, other.value_);
+  std::swap(name_buffer_, other.name_buffer_);
+  std::swap(value_buffer_, other.value_buffer_);
+  return *this;
+}
+
+HeaderField::~HeaderField() {
+  release(name_buffer_);
+  release(value_buffer_);
+}
+
+void HeaderList::add_copy(std::string_view name, std::string_view value) {
+  const std::string_view kept_name = keep(name);
+  fields_.emplace_back(kept_name, keep(value));
+}
+
+std::string_view HeaderList::keep(std::string_view text) {
+  if (text.empty()) {
+    return {};
+  }
+  if (!arena_) {
+    arena_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
+  }
+  auto* copy = static_cast<char*>(arena_->allocate(text.size(), 1));
+  std::memcpy(copy, text.data(), text.size());
+  return {copy, text.size()};
+}
+
+std::optional<std::string_view> HeaderList::find(std::string_view name) const noexcept {
+  const auto found = std::find_if(fields_.begin(), fields_.end(), [name](const HeaderField& field) {
+    return field.name() == name;
+  });
+  if (found == fields_.end()) {
+    return std::nullopt;
+  }
+  return found->value();
+}
+
+std::size_t HeaderList::remove(std::string_view name) noexcept {
+  return std::erase_if(fields_, [name](const HeaderField& field) { return field.name() == name; });
+}
+
+}  // namespace router

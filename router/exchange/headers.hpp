@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+struct nghttp2_rcbuf;
+
+namespace router {
+
+/// One header or trailer field. Its text lives in nghttp2's own counted buffers, or in the arena of
+/// the `HeaderList` that holds it, or is a literal; so it is handed from one session to the other
+/// without being copied.
+class HeaderField {
+ public:
+  /// Text that outlives the field: a literal, or an arena's.
+  HeaderField(std::string_view name, std::string_view value) noexcept
+      : name_{name}, value_{value} {}
+  /// Takes a reference of its own to both buffers.
+  HeaderField(nghttp2_rcbuf* name, nghttp2_rcbuf* value) noexcept;
+  HeaderField(HeaderField&& other) noexcept;
+  HeaderField& operator=(HeaderField&& other) noexcept;
+  HeaderField(const HeaderField&) = delete;
+  HeaderField& operator=(const HeaderField&) = delete;
+  ~HeaderField();
+
+  [[nodiscard]] std::string_view name() const noexcept {
+    return name_;
+  }  ///< lower case, RFC 9113 section 8.2.1
+  [[nodiscard]] std::string_view value() const noexcept {
+    return value_;
+  }  ///< any bytes but NUL, CR, LF
+
+ private:
+  std::string_view name_;
+  std::string_view value_;
+  nghttp2_rcbuf* name_buffer_ = nullptr;
+  nghttp2_rcbuf* value_buffer_ = nullptr;
+};
+
+/// Header fields in the order they came, with the text that was made here. Pseudo-header fields are
+/// not in it.
+class HeaderList {
+ public:
+  HeaderList() = default;
+  HeaderList(HeaderList&&) noexcept = default;
+  HeaderList& operator=(HeaderList&&) noexcept = default;
+  HeaderList(const HeaderList&) = delete;
+  HeaderList& operator=(const HeaderList&) = delete;
+  ~HeaderList() = default;
+
+  /// Takes the field as it is; its text must outlive the list or be counted.
+  void add(HeaderField field) { fields_.push_back(std::move(field)); }
+  /// Copies both texts into the list's arena. `name` must be lower case.
+  void add_copy(std::string_view name, std::string_view value);
+  /// Copies `text` into the list's arena: for pseudo-header fields made here.
+  [[nodiscard]] std::string_view keep(std::string_view text);
+
+  /// Value of the first field of that (lower-case) name.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  /// Removes every field of that name; returns how many there were.
+  std::size_t remove(std::string_view name) noexcept;
+  /// Removes every field for which `predicate(const HeaderField&)` holds.
+  template <class Predicate>
+  void remove_if(Predicate predicate) {
+    std::erase_if(fields_, predicate);
+  }
+
+  [[nodiscard]] auto begin() const noexcept { return fields_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return fields_.end(); }
+  [[nodiscard]] std::size_t size() const noexcept { return fields_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return fields_.empty(); }
+
+ private:
+  std::vector<HeaderField> fields_;
+  /// Made at the first text that has to be copied; most lists never need one.
+  std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
+};
+
+/// Head of a request. The pseudo-header values live in `fields`' arena or in counted buffers held
+/// by `pseudo`.
+struct RequestHead {
+  std::string_view method;     ///< never empty
+  std::string_view scheme;     ///< `http` unless the caller said otherwise
+  std::string_view authority;  ///< `:authority`, else `Host`; may be empty
+  std::string_view path;       ///< with the query; `*` for OPTIONS
+  HeaderList fields;           ///< without `host`
+  HeaderList pseudo;           ///< owns the text of the views above, where it is not in `fields`
+  bool is_grpc = false;        ///< content-type begins with `application/grpc`
+  bool is_too_large = false;   ///< over the limit on header fields: those beyond it are missing
+};
+
+/// Head of a reply, final or informational.
+struct ReplyHead {
+  std::uint16_t status = 0;
+  HeaderList fields;
+};
+
+}  // namespace router

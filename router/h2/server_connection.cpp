@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/h2/server_connection.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace router::h2 {
+
+/// One request: turns the session's fields and frames into the protocol-neutral seam, and back.
+class ServerConnection::Stream final : public StreamEvents, public ClientStream {
+ public:
+  Stream(ServerConnection& connection, StreamId id) : connection_{connection}, id_{id} {}
+
+  std::list<Stream>::iterator self;  ///< where the connection holds it
+
+  void on_field(HeaderField field) override;
+  void on_fields_end(bool end_stream) override;
+  void on_data(std::span<const std::byte> bytes) override;
+  void on_end_stream() override;
+  void on_sent(bool end_stream) override;
+  void on_stream_closed(std::uint32_t h2_error_code) override;
+  [[nodiscard]] Pulled pull(std::span<std::byte> into) override {
+    return exchange_ == nullptr ? Pulled{} : exchange_->pull_reply(into);
+  }
+  [[nodiscard]] const HeaderList& outgoing_trailers() const override {
+    return exchange_->reply_trailers();
+  }
+
+  void send_informational(const ReplyHead& head) override {
+    connection_.session_.submit_informational(id_, head);
+    connection_.transport_.want_write();
+  }
+  void send_head(ReplyHead head, bool end) override {
+    reply_head_ = std::move(head);
+    connection_.session_.submit_reply(id_, reply_head_, end);
+    connection_.transport_.want_write();
+  }
+  void resume() override {
+    connection_.session_.resume(id_);
+    connection_.transport_.want_write();
+  }
+  void consumed(std::size_t n_bytes) override {
+    connection_.session_.consume(id_, n_bytes);
+    connection_.transport_.want_write();
+  }
+  void reset(Reset how) override {
+    exchange_ = nullptr;
+    connection_.session_.reset(id_, how);
+    connection_.transport_.want_write();
+  }
+
+  /// The connection is gone.
+  void abandon() {
+    if (ClientEvents* const exchange = std::exchange(exchange_, nullptr); exchange != nullptr) {
+      exchange->on_client_gone(Reset::cancel);
+    }
+  }
+
+ private:
+  void on_pseudo_field(HeaderField field);
+  void begin(bool end_stream);
+
+  ServerConnection& connection_;
+  StreamId id_;
+  RequestHead head_;
+  HeaderList trailers_;
+  ReplyHead reply_head_;  ///< kept for nghttp2, which refers to its text
+  std::size_t field_bytes_ = 0;
+  ClientEvents* exchange_ = nullptr;
+  bool has_begun_ = false;
+  bool request_ended_ = false;
+};
+
+void ServerConnection::Stream::on_field(HeaderField field) {
+  constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
+  field_bytes_ += field.name().size() + field.value().size() + kFieldOverhead;
+  if (field_bytes_ > connection_.limits_.header_list_bytes) {
+    head_.is_too_large = true;
+  } else if (has_begun_) {
+    trailers_.add(std::move(field));
+  } else if (field.name().starts_with(':')) {
+    on_pseudo_field(std::move(field));
+  } else if (field.name() == "host") {
+    if (head_.authority.empty()) {
+      head_.authority = field.value();
+    }
+    head_.pseudo.add(std::move(field));
+  } else {
+    head_.fields.add(std::move(field));
+  }
+}
+
+void ServerConnection::Stream::on_pseudo_field(HeaderField field) {
+  if (field.name() == ":method") {
+    head_.method = field.value();
+  } else if (field.name() == ":scheme") {
+    head_.scheme = field.value();
+  } else if (field.name() == ":authority") {
+    head_.authority = field.value();
+  } else if (field.name() == ":path") {
+    head_.path = field.value();
+  }
+  head_.pseudo.add(std::move(field));  // keeps the text of the views
+}
+
+void ServerConnection::Stream::on_fields_end(bool end_stream) {
+  request_ended_ = end_stream;
+  if (!has_begun_) {
+    has_begun_ = true;
+    begin(end_stream);
+  } else if (exchange_ != nullptr) {
+    exchange_->on_request_trailers(std::move(trailers_));
+  }
+}
+
+void ServerConnection::Stream::begin(bool end_stream) {
+  field_bytes_ = 0;  // trailers have a limit of their own
+  if (head_.is_too_large) {
+    connection_.acceptor_.on_limit_hit(telemetry::Limit::header_list_bytes);
+  }
+  head_.is_grpc = head_.fields.find("content-type").value_or("").starts_with("application/grpc");
+  exchange_ = &connection_.acceptor_.begin(*this, std::move(head_), end_stream, CallerProtocol::h2);
+}
+
+void ServerConnection::Stream::on_data(std::span<const std::byte> bytes) {
+  if (exchange_ == nullptr) {
+    connection_.session_.consume(id_, bytes.size());
+  } else {
+    exchange_->on_request_data(bytes);
+  }
+}
+
+void ServerConnection::Stream::on_end_stream() {
+  request_ended_ = true;
+  if (exchange_ != nullptr) {
+    exchange_->on_request_end();
+  }
+}
+
+void ServerConnection::Stream::on_sent(bool end_stream) {
+  if (!end_stream || exchange_ == nullptr) {
+    return;
+  }
+  std::exchange(exchange_, nullptr)->on_reply_sent();
+  if (!request_ended_) {
+    // The reply is complete and the rest of the request is not wanted: RFC 9113 section 8.1.
+    connection_.session_.reset(id_, Reset::no_error);
+  }
+}
+
+void ServerConnection::Stream::on_stream_closed(std::uint32_t h2_error_code) {
+  if (ClientEvents* const exchange = std::exchange(exchange_, nullptr); exchange != nullptr) {
+    exchange->on_client_gone(reset_of(h2_error_code));
+  }
+  connection_.streams_.erase(self);  // ends this object
+}
+
+ServerConnection::ServerConnection(Loop& loop,
+                                   boost::asio::ip::tcp::socket socket,
+                                   RequestAcceptor& acceptor,
+                                   const SessionLimits& limits)
+    : loop_{loop},
+      acceptor_{acceptor},
+      limits_{limits},
+      session_{Role::server, limits, *this},
+      transport_{loop, std::move(socket), *this} {}
+
+ServerConnection::~ServerConnection() = default;
+
+void ServerConnection::start(std::span<const std::byte> already_read) {
+  transport_.start_reading();
+  on_bytes(already_read);
+}
+
+void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
+  const bool fed = session_.feed(bytes).has_value();
+  if (!fed) {
+    end();
+    return;
+  }
+  transport_.want_write();
+}
+
+void ServerConnection::on_room(OutputBuffer& out) {
+  while (out.room() > 0) {
+    const auto bytes = session_.drain();
+    if (bytes.empty()) {
+      break;
+    }
+    out.append(bytes);
+  }
+  if (session_.is_finished()) {
+    transport_.close_when_flushed();
+  }
+}
+
+StreamEvents* ServerConnection::on_new_stream(StreamId id) {
+  Stream& stream = streams_.emplace_back(*this, id);
+  stream.self = std::prev(streams_.end());
+  return &stream;
+}
+
+void ServerConnection::drain() {
+  if (is_draining_ || is_over_) {
+    return;
+  }
+  is_draining_ = true;
+  session_.announce_shutdown();
+  loop_.arm(notice_timer_, loop_.now() + kShutdownNotice);
+  transport_.want_write();
+}
+
+void ServerConnection::on_ping_ack() {
+  if (is_draining_) {
+    notice_timer_.cancel();
+    session_.finish();
+    transport_.want_write();
+  }
+}
+
+void ServerConnection::on_notice_over() {
+  session_.finish();
+  transport_.want_write();
+}
+
+void ServerConnection::on_closed(error_code error) {
+  if (error == boost::asio::error::timed_out) {
+    acceptor_.on_limit_hit(telemetry::Limit::write_stall);
+  }
+  end();
+}
+
+void ServerConnection::end() {
+  if (std::exchange(is_over_, true)) {
+    return;
+  }
+  transport_.close();
+  notice_timer_.cancel();
+  for (Stream& stream : streams_) {
+    stream.abandon();
+  }
+  acceptor_.on_connection_closed(*this);
+}
+
+}  // namespace router::h2

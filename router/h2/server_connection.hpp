@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/acceptor.hpp"
+#include "router/h2/session.hpp"
+#include "router/worker/transport.hpp"
+
+#include <cstddef>
+#include <list>
+#include <span>
+
+#include <boost/asio/ip/tcp.hpp>
+
+namespace router::h2 {
+
+/// A client's HTTP/2 connection: a `Session` on a `Transport`, and a stream for each request. Owned
+/// by its core.
+class ServerConnection final : public ClientConnection,
+                               private TransportEvents,
+                               private SessionEvents {
+ public:
+  /// Longest wait for the PING that follows the first GOAWAY of a drain; a client that ignores
+  /// PINGs gets the second then.
+  static constexpr std::chrono::seconds kShutdownNotice{1};
+
+  ServerConnection(Loop& loop,
+                   boost::asio::ip::tcp::socket socket,
+                   RequestAcceptor& acceptor,
+                   const SessionLimits& limits);
+  ~ServerConnection() override;
+
+  /// Begins with what was read while the protocol was told.
+  void start(std::span<const std::byte> already_read);
+  void drain() override;
+
+ private:
+  class Stream;
+
+  void on_bytes(std::span<const std::byte> bytes) override;
+  void on_eof() override { end(); }
+  void on_room(OutputBuffer& out) override;
+  void on_closed(error_code error) override;
+
+  [[nodiscard]] StreamEvents* on_new_stream(StreamId id) override;
+  void on_settings() override {}
+  void on_goaway() override {}
+  void on_ping_ack() override;
+
+  void on_notice_over();
+  void end();
+
+  Loop& loop_;
+  RequestAcceptor& acceptor_;
+  SessionLimits limits_;
+  Session session_;
+  std::list<Stream> streams_;
+  Transport transport_;
+  Timer notice_timer_{on_timer<&ServerConnection::on_notice_over>, this};
+  bool is_draining_ = false;
+  bool is_over_ = false;
+};
+
+}  // namespace router::h2

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/h2/session.hpp"
+
+#include <array>
+#include <new>
+
+#include <fmt/format.h>
+
+namespace router::h2 {
+namespace {
+
+/// nghttp2 fails on our side only when memory is short or we broke its rules: neither is survivable
+/// (docs/errors.md).
+void require(int result) {
+  if (result != 0) {
+    throw std::bad_alloc{};
+  }
+}
+
+/// nghttp2 refers to the text, which its owner keeps until the frame is out.
+constexpr std::uint8_t kRefer = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+
+nghttp2_nv field(std::string_view name,
+                 std::string_view value,
+                 std::uint8_t flags = kRefer) noexcept {
+  // nghttp2 reads through these pointers only; its C interface lacks the const.
+  const auto bytes = [](std::string_view text) {
+    return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(), flags};
+}
+
+}  // namespace
+
+struct Session::Callbacks {
+  static StreamEvents* stream(nghttp2_session* session, StreamId id) noexcept {
+    return static_cast<StreamEvents*>(nghttp2_session_get_stream_user_data(session, id));
+  }
+
+  static int on_begin_headers(nghttp2_session* session,
+                              const nghttp2_frame* frame,
+                              void* self) noexcept {
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+      return 0;
+    }
+    StreamEvents* const events =
+        static_cast<Session*>(self)->events_.on_new_stream(frame->hd.stream_id);
+    if (events == nullptr) {
+      nghttp2_submit_rst_stream(
+          session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    } else {
+      nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, events);
+    }
+    return 0;
+  }
+
+  static int on_header(nghttp2_session* session,
+                       const nghttp2_frame* frame,
+                       nghttp2_rcbuf* name,
+                       nghttp2_rcbuf* value,
+                       std::uint8_t /*flags*/,
+                       void* /*self*/) noexcept {
+    if (StreamEvents* const events = stream(session, frame->hd.stream_id); events != nullptr) {
+      events->on_field(HeaderField{name, value});
+    }
+    return 0;
+  }
+
+  static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* self) noexcept {
+    SessionEvents& connection = static_cast<Session*>(self)->events_;
+    const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
+    if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
+      connection.on_settings();
+    } else if (frame->hd.type == NGHTTP2_PING && is_ack) {
+      connection.on_ping_ack();
+    } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+      connection.on_goaway();
+    } else {
+      on_stream_frame(session, frame);
+    }
+    return 0;
+  }
+
+  static void on_stream_frame(nghttp2_session* session, const nghttp2_frame* frame) noexcept {
+    StreamEvents* const events = stream(session, frame->hd.stream_id);
+    const bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (events == nullptr) {
+      return;
+    }
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+      events->on_fields_end(end_stream);
+    } else if (frame->hd.type == NGHTTP2_DATA && end_stream) {
+      events->on_end_stream();
+    }
+  }
+
+  static int on_data(nghttp2_session* session,
+                     std::uint8_t /*flags*/,
+                     std::int32_t id,
+                     const std::uint8_t* data,
+                     std::size_t size,
+                     void* /*self*/) noexcept {
+    nghttp2_session_consume_connection(session, size);
+    if (StreamEvents* const events = stream(session, id); events != nullptr) {
+      events->on_data(std::as_bytes(std::span{data, size}));
+    } else {
+      nghttp2_session_consume_stream(session, id, size);
+    }
+    return 0;
+  }
+
+  static int on_frame_sent(nghttp2_session* session,
+                           const nghttp2_frame* frame,
+                           void* /*self*/) noexcept {
+    const bool is_fields = frame->hd.type == NGHTTP2_HEADERS;
+    if (!is_fields && frame->hd.type != NGHTTP2_DATA) {
+      return 0;
+    }
+    const bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    StreamEvents* const events = stream(session, frame->hd.stream_id);
+    if (events != nullptr && (is_fields || end_stream)) {
+      events->on_sent(end_stream);
+    }
+    return 0;
+  }
+
+  static int on_stream_close(nghttp2_session* session,
+                             std::int32_t id,
+                             std::uint32_t code,
+                             void* /*self*/) noexcept {
+    if (StreamEvents* const events = stream(session, id); events != nullptr) {
+      events->on_stream_closed(code);
+    }
+    return 0;
+  }
+
+  static ssize_t pull(nghttp2_session* session,
+                      std::int32_t id,
+                      std::uint8_t* into,
+                      std::size_t size,
+                      std::uint32_t* flags,
+                      nghttp2_data_source* source,
+                      void* self) noexcept {
+    auto& events = *static_cast<StreamEvents*>(source->ptr);
+    const Pulled pulled = events.pull(std::as_writable_bytes(std::span{into, size}));
+    if (pulled.state == BodyState::open) {
+      return pulled.n_bytes == 0 ? ssize_t{NGHTTP2_ERR_DEFERRED}
+                                 : static_cast<ssize_t>(pulled.n_bytes);
+    }
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (pulled.state == BodyState::trailers) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      auto& fields = static_cast<Session*>(self)->scratch_;
+      fields.clear();
+      // Copied: a reset may end the exchange while the frame still waits in nghttp2's queue.
+      static_cast<Session*>(self)->add_fields(events.outgoing_trailers(), NGHTTP2_NV_FLAG_NONE);
+      nghttp2_submit_trailer(session, id, fields.data(), fields.size());
+    }
+    return static_cast<ssize_t>(pulled.n_bytes);
+  }
+
+  static nghttp2_session_callbacks* make() {
+    nghttp2_session_callbacks* callbacks = nullptr;
+    require(nghttp2_session_callbacks_new(&callbacks));
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, &on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, &on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &on_stream_close);
+    return callbacks;
+  }
+
+  /// One table for all sessions of the process, made at the first and never freed.
+  static const nghttp2_session_callbacks* table() {
+    static const nghttp2_session_callbacks* const callbacks = make();
+    return callbacks;
+  }
+};
+
+Session::Session(Role role, const SessionLimits& limits, SessionEvents& events) : events_{events} {
+  nghttp2_option* option = nullptr;
+  require(nghttp2_option_new(&option));
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_stream_reset_rate_limit(option, limits.reset_burst, limits.resets_per_second);
+  nghttp2_option_set_max_continuations(option, limits.max_continuations);
+  // What we send has passed our own limit on what we take; the head may have grown by what the
+  // exchange adds.
+  nghttp2_option_set_max_send_header_block_length(option,
+                                                  2 * std::size_t{limits.header_list_bytes});
+  nghttp2_session* session = nullptr;
+  const int made = role == Role::server
+                       ? nghttp2_session_server_new2(&session, Callbacks::table(), this, option)
+                       : nghttp2_session_client_new2(&session, Callbacks::table(), this, option);
+  nghttp2_option_del(option);
+  require(made);
+  session_.reset(session);
+  submit_settings(role, limits);
+}
+
+void Session::submit_settings(Role role, const SessionLimits& limits) {
+  const nghttp2_settings_entry of_role =
+      role == Role::server ? nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                                                    limits.max_concurrent_streams}
+                           : nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+  const std::array settings{
+      of_role,
+      nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
+      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list_bytes}};
+  require(
+      nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
+  require(nghttp2_session_set_local_window_size(
+      session_.get(), NGHTTP2_FLAG_NONE, 0, limits.connection_window_bytes));
+}
+
+Result<void> Session::feed(std::span<const std::byte> bytes) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  const ssize_t taken = nghttp2_session_mem_recv(session_.get(), data, bytes.size());
+  if (taken == NGHTTP2_ERR_NOMEM) {
+    throw std::bad_alloc{};
+  }
+  if (taken < 0) {
+    return Errc::bad_request;
+  }
+  return boost::system::in_place_value;
+}
+
+std::span<const std::byte> Session::drain() {
+  const std::uint8_t* data = nullptr;
+  const ssize_t size = nghttp2_session_mem_send(session_.get(), &data);
+  if (size < 0) {
+    throw std::bad_alloc{};  // its only failure; not survivable, see docs/errors.md
+  }
+  return std::as_bytes(std::span{data, static_cast<std::size_t>(size)});
+}
+
+bool Session::is_finished() const noexcept {
+  return nghttp2_session_want_read(session_.get()) == 0 &&
+         nghttp2_session_want_write(session_.get()) == 0;
+}
+
+void Session::add_fields(const HeaderList& fields, std::uint8_t flags) {
+  for (const HeaderField& each : fields) {
+    scratch_.push_back(field(each.name(), each.value(), flags));
+  }
+}
+
+namespace {
+
+/// A status as text that lives for ever, so that nghttp2 may refer to it.
+std::string_view status_text(std::uint16_t status) {
+  static const auto texts = [] {
+    std::array<std::array<char, 3>, 1000> all{};
+    for (std::size_t i = 100; i < all.size(); ++i) {
+      fmt::format_to(all[i].data(), "{}", i);
+    }
+    return all;
+  }();
+  const auto& text = texts[status < texts.size() ? status : 500];
+  return {text.data(), text.size()};
+}
+
+nghttp2_data_provider body_of(StreamEvents* stream,
+                              nghttp2_data_source_read_callback pull) noexcept {
+  nghttp2_data_provider provider{};
+  provider.source.ptr = stream;
+  provider.read_callback = pull;
+  return provider;
+}
+
+}  // namespace
+
+void Session::submit_reply(StreamId id, const ReplyHead& head, bool end) {
+  scratch_.assign(1, field(":status", status_text(head.status)));
+  add_fields(head.fields, kRefer);
+  StreamEvents* const stream = Callbacks::stream(session_.get(), id);
+  const nghttp2_data_provider body = body_of(stream, &Callbacks::pull);
+  nghttp2_submit_response(
+      session_.get(), id, scratch_.data(), scratch_.size(), end ? nullptr : &body);
+}
+
+void Session::submit_informational(StreamId id, const ReplyHead& head) {
+  scratch_.assign(1, field(":status", status_text(head.status)));
+  add_fields(head.fields,
+             NGHTTP2_NV_FLAG_NONE);  // copied: the head is gone when the frame is drained
+  nghttp2_submit_headers(
+      session_.get(), NGHTTP2_FLAG_NONE, id, nullptr, scratch_.data(), scratch_.size(), nullptr);
+}
+
+StreamId Session::submit_request(const RequestHead& head, bool end, StreamEvents& stream) {
+  scratch_.clear();
+  scratch_.push_back(field(":method", head.method));
+  scratch_.push_back(field(":scheme", head.scheme));
+  scratch_.push_back(field(":authority", head.authority));
+  scratch_.push_back(field(":path", head.path));
+  add_fields(head.fields, kRefer);
+  const nghttp2_data_provider body = body_of(&stream, &Callbacks::pull);
+  const StreamId id = nghttp2_submit_request(
+      session_.get(), nullptr, scratch_.data(), scratch_.size(), end ? nullptr : &body, &stream);
+  if (id < 0 && id != NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
+    throw std::bad_alloc{};
+  }
+  return id;
+}
+
+void Session::resume(StreamId id) {
+  nghttp2_session_resume_data(session_.get(), id);  // fails harmlessly if nothing was deferred
+}
+
+void Session::consume(StreamId id, std::size_t n_bytes) {
+  nghttp2_session_consume_stream(
+      session_.get(), id, n_bytes);  // fails harmlessly if the stream is gone
+}
+
+void Session::reset(StreamId id, Reset how) {
+  nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, h2_code_of(how));
+}
+
+void Session::announce_shutdown() {
+  nghttp2_submit_shutdown_notice(session_.get());
+  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+}
+
+void Session::finish() {
+  const StreamId last = nghttp2_session_get_last_proc_stream_id(session_.get());
+  nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+std::uint32_t Session::peer_max_streams() const noexcept {
+  return nghttp2_session_get_remote_settings(session_.get(),
+                                             NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Session::has_stream_ids() const noexcept {
+  constexpr std::uint32_t kLastUsable = (1U << 31U) - 1;
+  return nghttp2_session_get_next_stream_id(session_.get()) <= kLastUsable;
+}
+
+std::uint32_t h2_code_of(Reset how) noexcept {
+  switch (how) {
+    case Reset::cancel:
+      return NGHTTP2_CANCEL;
+    case Reset::no_error:
+      return NGHTTP2_NO_ERROR;
+    case Reset::refused:
+      return NGHTTP2_REFUSED_STREAM;
+    case Reset::protocol_error:
+      return NGHTTP2_PROTOCOL_ERROR;
+    case Reset::internal_error:
+      break;
+  }
+  return NGHTTP2_INTERNAL_ERROR;
+}
+
+Reset reset_of(std::uint32_t h2_error_code) noexcept {
+  switch (h2_error_code) {
+    case NGHTTP2_NO_ERROR:
+      return Reset::no_error;
+    case NGHTTP2_REFUSED_STREAM:
+      return Reset::refused;
+    case NGHTTP2_PROTOCOL_ERROR:
+      return Reset::protocol_error;
+    case NGHTTP2_CANCEL:
+      return Reset::cancel;
+    default:
+      return Reset::internal_error;
+  }
+}
+
+}  // namespace router::h2

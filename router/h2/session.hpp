@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/errc.hpp"
+#include "router/exchange/headers.hpp"
+#include "router/exchange/stream.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <nghttp2/nghttp2.h>
+
+namespace router::h2 {
+
+using StreamId = std::int32_t;
+
+/// Our own settings and limits of one connection, toward clients and endpoints alike.
+struct SessionLimits {
+  std::uint32_t max_concurrent_streams = 1000;    ///< product.md; announced to clients only
+  std::uint32_t stream_window_bytes = 64 * 1024;  ///< what one stalled stream can make us keep
+  std::int32_t connection_window_bytes = 4 * 1024 * 1024;
+  std::uint32_t header_list_bytes = 64 * 1024;  ///< RFC 9113 section 10.5.1
+  /// Resets by the peer that are answered (CVE-2023-44487): one connection carries all the calls of
+  /// a pod, whose cancelled hedges are honest, so this is far above nghttp2's default of 1,000
+  /// and 33.
+  std::uint64_t reset_burst = 20'000;
+  std::uint64_t resets_per_second = 5'000;
+  std::size_t max_continuations = 8;  ///< twice what 64 KiB of header fields need
+};
+
+/// What a session tells one of its streams, and asks of it. Called only from inside `feed`,
+/// `drain`.
+class StreamEvents {
+ public:
+  virtual void on_field(HeaderField field) = 0;  ///< also pseudo-header fields, which come first
+  /// A block of fields is complete: a head, an informational head, or trailers, which have no
+  /// pseudo-header fields.
+  virtual void on_fields_end(bool end_stream) = 0;
+  /// The bytes stay charged to the stream's window until `Session::consume`.
+  virtual void on_data(std::span<const std::byte> bytes) = 0;
+  virtual void
+  on_end_stream() = 0;  ///< by a DATA frame; a field block's own is told by `on_fields_end`
+  /// Frames of ours have been handed to `drain`: a block of fields, or (`end_stream`) the last of
+  /// the message.
+  virtual void on_sent(bool end_stream) = 0;
+  /// The stream is over, in both directions; it may destroy itself. NO_ERROR for one that ended
+  /// well.
+  virtual void on_stream_closed(std::uint32_t h2_error_code) = 0;
+  [[nodiscard]] virtual Pulled pull(std::span<std::byte> into) = 0;
+  [[nodiscard]] virtual const HeaderList& outgoing_trailers() const = 0;
+
+ protected:
+  ~StreamEvents() = default;
+};
+
+/// What a session tells its connection.
+class SessionEvents {
+ public:
+  /// A client opens a stream. The answer gets its events; null refuses it.
+  [[nodiscard]] virtual StreamEvents* on_new_stream(StreamId id) = 0;
+  virtual void on_settings() = 0;  ///< the peer's SETTINGS have come and are in force
+  virtual void on_goaway() = 0;    ///< the peer takes no new streams
+  virtual void on_ping_ack() = 0;
+
+ protected:
+  ~SessionEvents() = default;
+};
+
+enum class Role : std::uint8_t { server, client };
+
+/// One HTTP/2 connection, without I/O: bytes in by `feed`, bytes out by `drain`.
+///
+/// Owning no socket and no timer makes it drivable from a test, a fuzzer, or a connection alike.
+/// The connection's own window is credited as soon as bytes come in, a stream's only by `consume`:
+/// so a stalled stream holds back nobody else, and what a connection can make us keep is its
+/// streams times their window. Not movable: nghttp2 holds a pointer to it. Source: RFC 9113.
+class Session {
+ public:
+  /// `events` must outlive the session. Queues the preface (client) and SETTINGS, which `drain`
+  /// then returns.
+  Session(Role role, const SessionLimits& limits, SessionEvents& events);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() = default;
+
+  /// Parses bytes read from the peer. A protocol error of the peer is no error here: its GOAWAY is
+  /// queued (RFC 9113 section 5.4.1) and `is_finished` holds once `drain` has given it out. An
+  /// error means that no answer is possible (no HTTP/2 preface, flooding): close at once.
+  [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes);
+  /// Next bytes to write, empty if there are none. Valid until the next call to this object.
+  [[nodiscard]] std::span<const std::byte> drain();
+  /// Whether nothing is left to read or write, so that the connection is to be closed.
+  [[nodiscard]] bool is_finished() const noexcept;
+
+  /// Server: sends a reply's head. `head` must live until `on_stream_closed`; with `end` it is all,
+  /// else the body is pulled.
+  void submit_reply(StreamId id, const ReplyHead& head, bool end);
+  void submit_informational(StreamId id, const ReplyHead& head);
+  /// Client: opens a stream. `head` must live until `on_stream_closed`, or until the stream is
+  /// reset.
+  [[nodiscard]] StreamId submit_request(const RequestHead& head, bool end, StreamEvents& stream);
+
+  /// The stream has more to pull.
+  void resume(StreamId id);
+  /// Returns `n_bytes` of the stream's window to the peer.
+  void consume(StreamId id, std::size_t n_bytes);
+  /// Ends a stream with RST_STREAM; its `on_stream_closed` follows from `drain`.
+  void reset(StreamId id, Reset how);
+
+  /// Announces the end: GOAWAY with the highest stream id, so that requests under way are still
+  /// taken, and a PING; at its `on_ping_ack` a round trip has passed and `finish` may follow.
+  /// Source: RFC 9113 section 6.8.
+  void announce_shutdown();
+  /// GOAWAY with the last stream id that was taken: open streams end, no new one begins.
+  void finish();
+
+  /// Client: how many streams the peer allows at once.
+  [[nodiscard]] std::uint32_t peer_max_streams() const noexcept;
+  /// Client: whether stream ids are left; a connection that has used up its 2^30 must be replaced
+  /// (RFC 9113, 5.1.1).
+  [[nodiscard]] bool has_stream_ids() const noexcept;
+
+ private:
+  struct Deleter {
+    void operator()(nghttp2_session* session) const noexcept { nghttp2_session_del(session); }
+  };
+  struct Callbacks;  // C entry points; all noexcept, since no exception may cross nghttp2
+
+  void submit_settings(Role role, const SessionLimits& limits);
+  /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
+  /// text or must copy it.
+  void add_fields(const HeaderList& fields, std::uint8_t flags);
+
+  SessionEvents& events_;
+  std::unique_ptr<nghttp2_session, Deleter> session_;
+  std::vector<nghttp2_nv> scratch_;  ///< the field list of the frame being submitted
+};
+
+[[nodiscard]] std::uint32_t h2_code_of(Reset how) noexcept;
+[[nodiscard]] Reset reset_of(std::uint32_t h2_error_code) noexcept;
+
+}  // namespace router::h2

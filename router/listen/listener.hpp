@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/errc.hpp"
+#include "router/worker/loop.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <unordered_map>
+
+#include <boost/asio/ip/tcp.hpp>
+
+namespace router {
+
+/// What the first bytes of a connection say.
+enum class WireProtocol : std::uint8_t { http1, h2 };
+
+/// Takes the connections that a listener accepts.
+class ListenerEvents {
+ public:
+  /// `already_read` is what told the protocol: the first bytes of the connection.
+  virtual void on_accepted(boost::asio::ip::tcp::socket socket,
+                           WireProtocol protocol,
+                           std::span<const std::byte> already_read) = 0;
+  /// Whether one more connection is within the limit. If not, accepting pauses until
+  /// `Listener::resume`.
+  [[nodiscard]] virtual bool has_room() = 0;
+  /// A connection whose protocol was not known yet is gone, or has been handed over.
+  virtual void on_greeting_over() = 0;
+
+ protected:
+  ~ListenerEvents() = default;
+};
+
+/// One listening socket of one core, shared with the other cores by SO_REUSEPORT: the kernel
+/// spreads connections over them.
+///
+/// Tells HTTP/2 from HTTP/1.1 by the connection preface: no HTTP/1.1 method begins with `PRI` (RFC
+/// 9113 section 3.4).
+class Listener {
+ public:
+  /// A connection that sends nothing for so long is closed; the same as an idle HTTP/1.1 one
+  /// (product.md, clients).
+  static constexpr std::chrono::seconds kFirstByteTimeout{60};
+  /// The same once the listener is closed: what was accepted last had its first bytes under way.
+  static constexpr std::chrono::seconds kClosingTimeout{1};
+  /// After accept fails for want of descriptors or memory.
+  static constexpr std::chrono::milliseconds kAcceptPause{100};
+
+  Listener(Loop& loop, ListenerEvents& events);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener();
+
+  /// Binds and listens. Returns the address, with the port that the kernel chose for port 0.
+  Result<boost::asio::ip::tcp::endpoint> open(const boost::asio::ip::tcp::endpoint& address);
+  void start() { accept_next(); }
+  /// Accepts again after `has_room` was false.
+  void resume();
+  /// Takes what the kernel has accepted already, then listens no more.
+  void close();
+  /// Whether connections are left whose protocol is not known yet.
+  [[nodiscard]] bool is_greeting() const noexcept { return !greetings_.empty(); }
+
+ private:
+  class Greeting;
+
+  void accept_next();
+  void on_acceptable(error_code error);
+  /// Accepts one connection; false if none is waiting, or none can be taken now.
+  bool accept_one();
+  void greet(boost::asio::ip::tcp::socket socket);
+  void on_pause_over() { accept_next(); }
+
+  Loop& loop_;
+  ListenerEvents& events_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::unordered_map<Greeting*, std::unique_ptr<Greeting>> greetings_;
+  bool is_waiting_ = false;
+  Timer pause_timer_{on_timer<&Listener::on_pause_over>, this};
+};
+
+}  // namespace router

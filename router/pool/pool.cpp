@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/pool/pool.hpp"
+
+#include "router/h1/client_connection.hpp"
+#include "router/h2/client_connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace router {
+
+using telemetry::CoreFigure;
+
+Pool::Pool(Loop& loop,
+           const Options& options,
+           PoolEvents& events,
+           telemetry::CoreMetrics& core_metrics,
+           telemetry::ServiceMetrics& service_metrics)
+    : loop_{loop},
+      options_{options},
+      events_{events},
+      core_metrics_{core_metrics},
+      service_metrics_{service_metrics} {}
+
+Pool::~Pool() {
+  for (Entry& entry : connections_) {
+    core_metrics_.figure(CoreFigure::upstream_connections_open).subtract();
+    service_metrics_.upstream_connections.subtract();
+    loop_.destroy_later(std::move(entry.connection));
+  }
+}
+
+bool Pool::is_connected() const noexcept {
+  return std::any_of(
+      connections_.begin(), connections_.end(), [](const Entry& entry) { return entry.is_ready; });
+}
+
+void Pool::acquire(PoolWaiter& waiter) {
+  waiters_.push_back(waiter);
+  serve_waiters();
+}
+
+void Pool::serve_waiters() {
+  while (!waiters_.empty()) {
+    // The first with room: so a burst's further connections fall idle, and are closed, when it is
+    // over.
+    const auto found =
+        std::find_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
+          return entry.connection->free_streams() > 0;
+        });
+    if (found == connections_.end()) {
+      open_if_short();
+      return;
+    }
+    found->idle_since = TimePoint::max();
+    PoolWaiter& waiter = waiters_.front();
+    waiters_.pop_front();
+    waiter.on_connection(*found->connection);
+  }
+}
+
+void Pool::open_if_short() {
+  const auto n_connecting = static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
+        return !entry.is_ready;
+      }));
+  const std::size_t expected = n_connecting * (options_.is_http1 ? 1 : kExpectedStreams);
+  const std::size_t limit = options_.is_http1 ? kMaxHttp1Connections : kMaxH2Connections;
+  if (connections_.size() < limit && has_more_waiters_than(expected)) {
+    open_connection();
+  }
+}
+
+bool Pool::has_more_waiters_than(std::size_t n) const noexcept {
+  auto waiter = waiters_.begin();
+  while (n > 0 && waiter != waiters_.end()) {
+    ++waiter;
+    --n;
+  }
+  return waiter != waiters_.end();
+}
+
+void Pool::open_connection() {
+  core_metrics_.figure(CoreFigure::upstream_connects).add();
+  core_metrics_.figure(CoreFigure::upstream_connections_open).add();
+  service_metrics_.upstream_connections.add();
+  std::unique_ptr<UpstreamConnection> connection;
+  if (options_.is_http1) {
+    connection = std::make_unique<h1::ClientConnection>(
+        loop_, options_.endpoint, options_.connect_timeout, *this);
+  } else {
+    connection = std::make_unique<h2::ClientConnection>(
+        loop_, options_.endpoint, options_.connect_timeout, h2::SessionLimits{}, *this);
+  }
+  connections_.push_back({std::move(connection), false, TimePoint::max()});
+}
+
+Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
+  return *std::find_if(connections_.begin(), connections_.end(), [&connection](const Entry& entry) {
+    return entry.connection.get() == &connection;
+  });
+}
+
+void Pool::on_connected(UpstreamConnection& connection) {
+  Entry& entry = entry_of(connection);
+  entry.is_ready = true;
+  entry.idle_since = loop_.now();
+  events_.on_connect_succeeded();
+  on_capacity(connection);
+}
+
+void Pool::on_capacity(UpstreamConnection& connection) {
+  serve_waiters();
+  if (connection.open_streams() == 0) {
+    entry_of(connection).idle_since = loop_.now();
+    if (!idle_timer_.is_armed()) {
+      loop_.arm(idle_timer_, loop_.now() + kIdleTimeout);
+    }
+  }
+}
+
+void Pool::on_draining(UpstreamConnection& /*connection*/) {
+  serve_waiters();
+}
+
+void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) {
+  remove(connection);
+  if (connected) {
+    serve_waiters();
+    return;
+  }
+  core_metrics_.figure(CoreFigure::upstream_connects_failed).add();
+  events_.on_connect_failed(reason);
+  if (!is_connected()) {
+    fail_waiters(reason);
+  }
+}
+
+void Pool::remove(UpstreamConnection& connection) {
+  core_metrics_.figure(CoreFigure::upstream_connections_open).subtract();
+  service_metrics_.upstream_connections.subtract();
+  const auto found = connections_.begin() + (&entry_of(connection) - connections_.data());
+  loop_.destroy_later(std::move(found->connection));
+  connections_.erase(found);
+}
+
+void Pool::fail_waiters(Errc reason) {
+  // Those who come back from inside the call are not failed for it once more.
+  auto failed = std::move(waiters_);
+  waiters_.clear();
+  while (!failed.empty()) {
+    PoolWaiter& waiter = failed.front();
+    failed.pop_front();
+    waiter.on_no_connection(reason);
+  }
+}
+
+void Pool::retire() {
+  fail_waiters(Errc::stream_refused);
+  // By index from the end: `drain` may remove a connection at once.
+  for (std::size_t i = connections_.size(); i > 0; --i) {
+    connections_[i - 1].connection->drain();
+  }
+}
+
+void Pool::close_idle() {
+  TimePoint next = TimePoint::max();
+  for (std::size_t i = connections_.size(); i > 0; --i) {
+    Entry& entry = connections_[i - 1];
+    if (entry.idle_since == TimePoint::max()) {
+      continue;
+    }
+    if (entry.idle_since + kIdleTimeout <= loop_.now()) {
+      entry.connection->drain();
+    } else {
+      next = std::min(next, entry.idle_since + kIdleTimeout);
+    }
+  }
+  if (next != TimePoint::max()) {
+    loop_.arm(idle_timer_, next);
+  }
+}
+
+}  // namespace router

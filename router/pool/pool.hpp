@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/stream.hpp"
+#include "router/route/policy.hpp"
+#include "router/telemetry/metrics.hpp"
+#include "router/worker/loop.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/intrusive/list.hpp>
+
+namespace router {
+
+/// Somebody who wants to open one stream to the pool's endpoint. Leaves the queue when destroyed.
+class PoolWaiter : public boost::intrusive::list_base_hook<
+                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  /// `connection` has a free stream, which must be opened now. May come from inside
+  /// `Pool::acquire`.
+  virtual void on_connection(UpstreamConnection& connection) = 0;
+  /// No connection can be had. Nothing of the request was sent.
+  virtual void on_no_connection(Errc reason) = 0;
+
+ protected:
+  ~PoolWaiter() = default;
+};
+
+/// What a pool tells the owner of the endpoint.
+class PoolEvents {
+ public:
+  virtual void on_connect_failed(Errc reason) = 0;
+  virtual void on_connect_succeeded() = 0;
+
+ protected:
+  ~PoolEvents() = default;
+};
+
+/// The connections of one core to one endpoint in one protocol.
+///
+/// Opens one when the streams of those that it has run short, up to `kMaxConnections`; closes what
+/// was idle for `kIdleTimeout`. Requests wait in the order they came while connections are being
+/// opened or full.
+class Pool final : private UpstreamConnectionEvents {
+ public:
+  static constexpr std::chrono::seconds kIdleTimeout{60};  ///< product.md, HTTP/2 to pods
+  /// HTTP/2: a peer that allows one stream each still gets 32 at a time. HTTP/1.1: one request
+  /// each, so as many as a burst.
+  static constexpr std::size_t kMaxH2Connections = 32;
+  static constexpr std::size_t kMaxHttp1Connections = 256;
+  /// Streams expected of an HTTP/2 connection whose SETTINGS have not come: what RFC 9113, 6.5.2
+  /// recommends as a minimum.
+  static constexpr std::size_t kExpectedStreams = 100;
+
+  struct Options {
+    boost::asio::ip::tcp::endpoint endpoint;
+    bool is_http1 = false;
+    std::chrono::nanoseconds connect_timeout{};
+  };
+
+  /// All references must outlive the pool.
+  Pool(Loop& loop,
+       const Options& options,
+       PoolEvents& events,
+       telemetry::CoreMetrics& core_metrics,
+       telemetry::ServiceMetrics& service_metrics);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  /// Gives `waiter` a connection, now or later. It leaves the queue by `unlink` or its own
+  /// destruction.
+  void acquire(PoolWaiter& waiter);
+  /// The endpoint is no longer used: waiters are sent away, connections close when their streams
+  /// have ended.
+  void retire();
+  void set_connect_timeout(std::chrono::nanoseconds timeout) noexcept {
+    options_.connect_timeout = timeout;
+  }
+
+  [[nodiscard]] bool is_empty() const noexcept { return connections_.empty() && waiters_.empty(); }
+  [[nodiscard]] std::size_t n_connections() const noexcept { return connections_.size(); }
+  /// Whether a connection is ready for streams, or has been.
+  [[nodiscard]] bool is_connected() const noexcept;
+
+ private:
+  struct Entry {
+    std::unique_ptr<UpstreamConnection> connection;
+    bool is_ready = false;
+    TimePoint idle_since = TimePoint::max();  ///< max while streams are open
+  };
+
+  void on_connected(UpstreamConnection& connection) override;
+  void on_capacity(UpstreamConnection& connection) override;
+  void on_draining(UpstreamConnection& connection) override;
+  void on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) override;
+
+  void serve_waiters();
+  void open_if_short();
+  [[nodiscard]] bool has_more_waiters_than(std::size_t n) const noexcept;
+  void open_connection();
+  void fail_waiters(Errc reason);
+  void close_idle();
+  void remove(UpstreamConnection& connection);
+  [[nodiscard]] Entry& entry_of(const UpstreamConnection& connection);
+
+  Loop& loop_;
+  Options options_;
+  PoolEvents& events_;
+  telemetry::CoreMetrics& core_metrics_;
+  telemetry::ServiceMetrics& service_metrics_;
+  std::vector<Entry> connections_;
+  boost::intrusive::list<PoolWaiter, boost::intrusive::constant_time_size<false>> waiters_;
+  Timer idle_timer_{on_timer<&Pool::close_idle>, this};
+};
+
+}  // namespace router

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/worker/core.hpp"
+
+#include "router/cluster/cluster.hpp"
+#include "router/exchange/acceptor.hpp"
+#include "router/exchange/exchange.hpp"
+#include "router/h1/server_connection.hpp"
+#include "router/h2/server_connection.hpp"
+#include "router/listen/listener.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+namespace router {
+
+using boost::asio::ip::tcp;
+using telemetry::CoreFigure;
+
+/// The core's own objects; all but the posts in `Core` runs on its thread.
+class Core::State final : public ListenerEvents, public RequestAcceptor, public ExchangeHost {
+ public:
+  explicit State(Options options);
+  ~State();
+
+  Result<tcp::endpoint> listen(const tcp::endpoint& address);
+  void run();
+  void adopt(SnapshotPtr snapshot);
+  void drain();
+  [[nodiscard]] std::vector<EndpointView> describe_endpoints() const;
+
+  boost::asio::io_context io{1};
+  telemetry::CoreMetrics metrics;
+
+ private:
+  /// A Service port that has been asked for, for ever.
+  struct ClusterSlot {
+    std::unique_ptr<Cluster> cluster;
+    std::string name;  ///< `name.namespace`
+    std::uint16_t port = 0;
+    const Service* adopted =
+        nullptr;  ///< compared only: entries that did not change are shared between snapshots
+  };
+
+  void on_accepted(tcp::socket socket,
+                   WireProtocol protocol,
+                   std::span<const std::byte> already_read) override;
+  [[nodiscard]] bool has_room() override;
+  void on_greeting_over() override { stop_if_drained(); }
+
+  [[nodiscard]] ClientEvents& begin(ClientStream& stream,
+                                    RequestHead head,
+                                    bool end,
+                                    CallerProtocol protocol) override;
+  void on_unreadable_request(Errc reason) override;
+  void on_connection_closed(Disposable& connection) override;
+  void on_limit_hit(telemetry::Limit limit) override { metrics.hit(limit); }
+
+  [[nodiscard]] Loop& loop() override { return loop_; }
+  [[nodiscard]] LocalSnapshotPtr snapshot() override { return snapshot_; }
+  [[nodiscard]] Cluster& cluster_of(const Service& service, const ServicePort& port) override;
+  [[nodiscard]] telemetry::CoreMetrics& core_metrics() override { return metrics; }
+  [[nodiscard]] telemetry::ServiceMetrics& unresolved_metrics() override { return unresolved_; }
+  [[nodiscard]] std::string_view via_entry() override { return options_.via; }
+  void on_exchange_over(Exchange& exchange) override;
+
+  void adopt_into(ClusterSlot& slot);
+  void stop_if_drained();
+
+  using ExchangeList =
+      boost::intrusive::list<Exchange,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::tag<CoreList>,
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+                             boost::intrusive::constant_time_size<false>>;
+
+  Options options_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  telemetry::ServiceMetrics& unresolved_;
+  Loop loop_;
+  LocalSnapshotPtr snapshot_;
+  std::vector<ClusterSlot> clusters_;  ///< by ClusterId; those never asked for are empty
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unordered_map<Disposable*, std::unique_ptr<ClientConnection>> connections_;
+  ExchangeList
+      exchanges_;  ///< owned: `on_exchange_over` hands each to the loop for its destruction
+  bool is_draining_ = false;
+};
+
+Core::State::State(Options options)
+    : options_{std::move(options)},
+      work_{io.get_executor()},
+      unresolved_{metrics.add_service({}, {}, {})},
+      loop_{io, metrics.figure(CoreFigure::loop_turns_slow)} {}
+
+Core::State::~State() {
+  // Exchanges refer to connections, pools and clusters, so they go first.
+  exchanges_.clear_and_dispose([](Exchange* exchange) { delete exchange; });
+  connections_.clear();
+}
+
+Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address) {
+  auto listener = std::make_unique<Listener>(loop_, *this);
+  const auto opened = listener->open(address);
+  if (opened) {
+    listeners_.push_back(std::move(listener));
+  }
+  return opened;
+}
+
+void Core::State::run() {
+  loop_.begin_turn();
+  for (const auto& listener : listeners_) {
+    listener->start();
+  }
+  io.run();
+}
+
+bool Core::State::has_room() {
+  const bool has_room = connections_.size() < options_.max_client_connections;
+  if (!has_room) {
+    metrics.hit(telemetry::Limit::client_connections);
+  }
+  return has_room;
+}
+
+void Core::State::on_accepted(tcp::socket socket,
+                              WireProtocol protocol,
+                              std::span<const std::byte> already_read) {
+  metrics.figure(CoreFigure::client_connections).add();
+  metrics.figure(CoreFigure::client_connections_open).add();
+  const auto take = [&](auto connection) {
+    auto& taken = *connection;
+    connections_.emplace(&taken, std::move(connection));
+    taken.start(already_read);
+    if (is_draining_) {
+      taken.drain();
+    }
+  };
+  if (protocol == WireProtocol::h2) {
+    take(std::make_unique<h2::ServerConnection>(
+        loop_, std::move(socket), *this, h2::SessionLimits{}));
+  } else {
+    take(std::make_unique<h1::ServerConnection>(loop_, std::move(socket), *this));
+  }
+}
+
+ClientEvents& Core::State::begin(ClientStream& stream,
+                                 RequestHead head,
+                                 bool end,
+                                 CallerProtocol protocol) {
+  auto* const exchange = new Exchange(*this, stream, std::move(head), end, protocol);
+  exchanges_.push_back(*exchange);
+  exchange->begin();
+  return *exchange;
+}
+
+void Core::State::on_exchange_over(Exchange& exchange) {
+  exchanges_.erase(exchanges_.iterator_to(exchange));
+  loop_.destroy_later(std::unique_ptr<Disposable>{&exchange});
+}
+
+void Core::State::on_unreadable_request(Errc reason) {
+  const Verdict& verdict = verdict_of(reason);
+  unresolved_.requests.add();
+  telemetry::ResponseKey key;
+  key.success = verdict.http_status < 500;
+  key.http_class = static_cast<std::uint8_t>(verdict.http_status / 100);
+  key.reason = static_cast<std::uint8_t>(reason);
+  unresolved_.add_response(key, Nanoseconds{0}, Nanoseconds{0});
+}
+
+void Core::State::on_connection_closed(Disposable& connection) {
+  const auto found = connections_.find(&connection);
+  metrics.figure(CoreFigure::client_connections_open).subtract();
+  loop_.destroy_later(std::move(found->second));
+  connections_.erase(found);
+  stop_if_drained();
+  for (const auto& listener : listeners_) {
+    listener->resume();
+  }
+}
+
+Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port) {
+  if (clusters_.size() <= port.id) {
+    clusters_.resize(port.id + 1);
+  }
+  ClusterSlot& slot = clusters_[port.id];
+  if (!slot.cluster) {
+    auto& figures =
+        metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
+    slot.cluster =
+        std::make_unique<Cluster>(loop_, port, options_.seed + port.id, metrics, figures);
+    slot.name = service.name + '.' + service.namespace_;
+    slot.port = port.number;
+    slot.adopted = &service;
+    if (snapshot_) {
+      adopt_into(
+          slot);  // a request that began with an older snapshot must not bring back its endpoints
+    }
+  }
+  return *slot.cluster;
+}
+
+void Core::State::adopt(SnapshotPtr snapshot) {
+  loop_.begin_turn();
+  // Kept until every cluster has been compared: a new entry must not get the address of an old one.
+  const LocalSnapshotPtr old = std::exchange(snapshot_, LocalSnapshotPtr{std::move(snapshot)});
+  for (ClusterSlot& slot : clusters_) {
+    if (slot.cluster) {
+      adopt_into(slot);
+      slot.cluster->forget_unused();
+    }
+  }
+}
+
+void Core::State::adopt_into(ClusterSlot& slot) {
+  const auto found = snapshot_->services.find(slot.name);
+  const Service* const service = found != snapshot_->services.end() ? found->second.get() : nullptr;
+  if (std::exchange(slot.adopted, service) == service) {
+    return;
+  }
+  const ServicePort* port = nullptr;
+  for (std::size_t i = 0; service != nullptr && i < service->ports.size(); ++i) {
+    if (service->ports[i].number == slot.port) {
+      port = &service->ports[i];
+    }
+  }
+  slot.cluster->adopt(port);
+}
+
+void Core::State::drain() {
+  if (std::exchange(is_draining_, true)) {
+    return;
+  }
+  loop_.begin_turn();
+  for (const auto& listener : listeners_) {
+    listener->close();
+  }
+  std::vector<ClientConnection*> connections;
+  connections.reserve(connections_.size());
+  for (const auto& [key, connection] : connections_) {
+    connections.push_back(connection.get());
+  }
+  for (ClientConnection* const connection : connections) {
+    connection->drain();  // may end it at once; it is destroyed at the end of the turn
+  }
+  stop_if_drained();
+}
+
+void Core::State::stop_if_drained() {
+  const bool is_greeting = std::any_of(
+      listeners_.begin(), listeners_.end(), [](const auto& each) { return each->is_greeting(); });
+  if (is_draining_ && connections_.empty() && !is_greeting) {
+    work_.reset();
+    io.stop();
+  }
+}
+
+std::vector<EndpointView> Core::State::describe_endpoints() const {
+  std::vector<EndpointView> views;
+  for (const ClusterSlot& slot : clusters_) {
+    if (slot.cluster) {
+      slot.cluster->describe(views);
+    }
+  }
+  return views;
+}
+
+Core::Core(Options options) : state_{std::make_unique<State>(std::move(options))} {}
+
+Core::~Core() = default;
+
+Result<tcp::endpoint> Core::listen(const tcp::endpoint& address) {
+  return state_->listen(address);
+}
+
+void Core::run() {
+  state_->run();
+}
+
+void Core::adopt(SnapshotPtr snapshot) {
+  boost::asio::post(state_->io, [this, snapshot = std::move(snapshot)]() mutable {
+    state_->adopt(std::move(snapshot));
+  });
+}
+
+void Core::drain() {
+  boost::asio::post(state_->io, [this] { state_->drain(); });
+}
+
+void Core::stop() {
+  state_->io.stop();
+}
+
+void Core::inspect_endpoints(std::function<void(std::vector<EndpointView>)> visit) {
+  boost::asio::post(state_->io,
+                    [this, visit = std::move(visit)] { visit(state_->describe_endpoints()); });
+}
+
+const telemetry::CoreMetrics& Core::metrics() const noexcept {
+  return state_->metrics;
+}
+
+}  // namespace router
