@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin: every target is one command that also works by itself. `make help` lists them.
+.PHONY: help demo build test test-unit test-tsan test-long lint format clean
+.DEFAULT_GOAL := help
+
+DURATION ?=
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: ## build, then watch nodeway balance the calculator (make demo DURATION=20s ends by itself)
+	@cmake/setup.sh build
+	@cmake/build.sh release nodeway nodeway-calculator
+	@build/release/router/nodeway demo $(if $(DURATION),--duration $(DURATION))
+
+build: ## the optimised build: build/release/router/nodeway
+	@cmake/setup.sh build
+	@cmake/build.sh release
+
+test: ## everything that CI runs: format, tidy, all tests under ASan and UBSan, threads under TSan
+	@tests/run.sh test
+
+test-unit: ## the tests that need no process and no root
+	@tests/run.sh unit
+
+test-tsan: ## the targets that have threads, under TSan
+	@tests/run.sh tsan
+
+test-long: ## all of `test`, with the long variants of its tests, and all of TSan
+	@tests/run.sh long
+
+lint: ## clang-format and clang-tidy over the whole tree
+	@tests/run.sh lint
+
+format: ## let clang-format write
+	@cmake/setup.sh lint
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-16 -i
+
+clean: ## remove build/
+	@rm -rf build
