@@ -126,7 +126,6 @@ class HttpTwin::Listener : public std::enable_shared_from_this<Listener> {
     bool keep = true;
     while (keep && !failed) {
       http::request<http::string_body> request;
-      // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): Beast moves it into its parser and back
       http::read(socket, buffer, request, failed);
       if (!failed) {
         keep = answer(socket, request, failed);
@@ -141,6 +140,7 @@ class HttpTwin::Listener : public std::enable_shared_from_this<Listener> {
   bool answer(tcp::socket& socket,
               const http::request<http::string_body>& request,
               error_code& failed) {
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.Move): Beast moves it into its parser and back
     bool keep = request.keep_alive();
     {
       const std::lock_guard lock{mutex_};
