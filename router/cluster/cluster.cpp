@@ -8,33 +8,29 @@
 
 namespace router {
 
-ClusterEndpoint::ClusterEndpoint(Loop& loop,
+ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
                                  std::uint64_t id,
                                  Endpoint endpoint,
-                                 const Policy& policy,
-                                 telemetry::CoreMetrics& core_metrics,
-                                 telemetry::ServiceMetrics& service_metrics)
-    : loop_{loop},
+                                 const Policy& policy)
+    : context_{context},
       id_{id},
       endpoint_{std::move(endpoint)},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
-      core_metrics_{core_metrics},
-      service_metrics_{service_metrics},
       latency_{policy.decay} {}
 
 Pool& ClusterEndpoint::pool(bool is_http1) {
   std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
   if (!pool) {
-    const Pool::Options options{endpoint_.address, is_http1, connect_timeout_};
+    const ConnectOptions options{endpoint_.address, is_http1, connect_timeout_};
     PoolEvents& events = *this;
-    pool = std::make_unique<Pool>(loop_, options, events, core_metrics_, service_metrics_);
+    pool = std::make_unique<Pool>(context_, options, events);
   }
   return *pool;
 }
 
 void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
-  avoided_until_ = loop_.now() + avoidance_;
+  avoided_until_ = context_.loop.now() + avoidance_;
   avoidance_ = std::min<std::chrono::nanoseconds>(avoidance_ * 2, kMaxAvoidance);
 }
 
@@ -75,7 +71,7 @@ void ClusterEndpoint::describe(EndpointView& view) const {
   view.requests = requests_;
   view.failures = failures_;
   view.in_flight = in_flight_;
-  view.latency = latency_.estimate(loop_.now());
+  view.latency = latency_.estimate(context_.loop.now());
   bool is_connecting = false;
   for (const std::unique_ptr<Pool>& pool : pools_) {
     if (pool) {
@@ -92,17 +88,8 @@ void ClusterEndpoint::describe(EndpointView& view) const {
   }
 }
 
-Cluster::Cluster(Loop& loop,
-                 const ServicePort& port,
-                 std::uint32_t seed,
-                 telemetry::CoreMetrics& core_metrics,
-                 telemetry::ServiceMetrics& service_metrics)
-    : loop_{loop},
-      port_number_{port.number},
-      policy_{port.policy},
-      rng_{seed},
-      core_metrics_{core_metrics},
-      service_metrics_{service_metrics} {
+Cluster::Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed)
+    : context_{context}, port_number_{port.number}, policy_{port.policy}, rng_{seed} {
   adopt(&port);
 }
 
@@ -144,8 +131,8 @@ void Cluster::add_new(const std::vector<Endpoint>& wanted) {
           return have->endpoint() == endpoint;
         });
     if (!is_known) {
-      endpoints_.push_back(std::make_unique<ClusterEndpoint>(
-          loop_, next_id_++, endpoint, policy_, core_metrics_, service_metrics_));
+      endpoints_.push_back(
+          std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_));
     }
   }
 }
@@ -183,15 +170,15 @@ std::optional<std::size_t> Cluster::choose(std::span<ClusterEndpoint* const> tri
     candidates_.push_back({&endpoint.latency_, endpoint.in_flight_});
     candidate_ids_.push_back(endpoint.id_);
     candidate_indexes_.push_back(i);
-    all_measured = all_measured && endpoint.latency_.estimate(loop_.now()).has_value();
+    all_measured = all_measured && endpoint.latency_.estimate(context_.loop.now()).has_value();
   }
   std::optional<std::size_t> chosen;
   if (policy_.balancer == BalancerKind::round_robin) {
     chosen = round_robin_.pick(candidate_ids_);
   } else {
-    const auto unknown_rtt =
-        all_measured ? balancer::kUnmeasuredRtt : balancer::typical_rtt(candidates_, loop_.now());
-    chosen = balancer::pick(candidates_, loop_.now(), unknown_rtt, rng_);
+    const auto unknown_rtt = all_measured ? balancer::kUnmeasuredRtt
+                                          : balancer::typical_rtt(candidates_, context_.loop.now());
+    chosen = balancer::pick(candidates_, context_.loop.now(), unknown_rtt, rng_);
   }
   return chosen ? std::optional{candidate_indexes_[*chosen]} : std::nullopt;
 }
@@ -202,9 +189,9 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
     ++endpoint.failures_;
   }
   if (outcome.latency && outcome.is_failure) {
-    endpoint.latency_.observe_failure(*outcome.latency, loop_.now());
+    endpoint.latency_.observe_failure(*outcome.latency, context_.loop.now());
   } else if (outcome.latency) {
-    endpoint.latency_.observe(*outcome.latency, loop_.now());
+    endpoint.latency_.observe(*outcome.latency, context_.loop.now());
   }
 }
 
@@ -212,8 +199,8 @@ void Cluster::describe(std::vector<EndpointView>& views) const {
   for (const auto* const list : {&endpoints_, &retired_}) {
     for (const auto& endpoint : *list) {
       EndpointView& view = views.emplace_back();
-      view.service_namespace = service_metrics_.service_namespace;
-      view.service = service_metrics_.service;
+      view.service_namespace = context_.service_metrics.service_namespace;
+      view.service = context_.service_metrics.service;
       view.port = port_number_;
       endpoint->describe(view);
     }

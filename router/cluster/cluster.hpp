@@ -29,16 +29,14 @@ class ClusterEndpoint final : private PoolEvents {
   static constexpr std::chrono::milliseconds kMinAvoidance{100};
   static constexpr std::chrono::seconds kMaxAvoidance{5};
 
-  ClusterEndpoint(Loop& loop,
+  ClusterEndpoint(const PoolContext& context,
                   std::uint64_t id,
                   Endpoint endpoint,
-                  const Policy& policy,
-                  telemetry::CoreMetrics& core_metrics,
-                  telemetry::ServiceMetrics& service_metrics);
+                  const Policy& policy);
 
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
-  [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > loop_.now(); }
+  [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > context_.loop.now(); }
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
 
  private:
@@ -50,13 +48,11 @@ class ClusterEndpoint final : private PoolEvents {
   void retire();
   void describe(EndpointView& view) const;
 
-  Loop& loop_;
+  PoolContext context_;
   std::uint64_t id_;
   Endpoint endpoint_;
   std::chrono::nanoseconds decay_;
   std::chrono::nanoseconds connect_timeout_;
-  telemetry::CoreMetrics& core_metrics_;
-  telemetry::ServiceMetrics& service_metrics_;
   balancer::PeakEwma latency_;
   std::uint32_t in_flight_ = 0;
   std::uint64_t requests_ = 0;
@@ -79,11 +75,7 @@ struct AttemptOutcome {
 /// what is seen of them.
 class Cluster {
  public:
-  Cluster(Loop& loop,
-          const ServicePort& port,
-          std::uint32_t seed,
-          telemetry::CoreMetrics& core_metrics,
-          telemetry::ServiceMetrics& service_metrics);
+  Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
   ~Cluster();
@@ -97,7 +89,7 @@ class Cluster {
   [[nodiscard]] ClusterEndpoint* acquire(std::span<ClusterEndpoint* const> tried);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
-  [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return service_metrics_; }
+  [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
   /// Requests that wait for a connection, of all endpoints; counted by the exchanges.
   std::uint32_t waiting = 0;
 
@@ -113,13 +105,11 @@ class Cluster {
   void retire_missing(const std::vector<Endpoint>& wanted);
   void add_new(const std::vector<Endpoint>& wanted);
 
-  Loop& loop_;
+  PoolContext context_;
   std::uint16_t port_number_;
   Policy policy_;
   balancer::Rng rng_;
   balancer::RoundRobin round_robin_;
-  telemetry::CoreMetrics& core_metrics_;
-  telemetry::ServiceMetrics& service_metrics_;
   std::uint64_t next_id_ = 0;
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   std::vector<std::unique_ptr<ClusterEndpoint>>

@@ -15,7 +15,7 @@ namespace router::h2 {
 
 /// A client's HTTP/2 connection: a `Session` on a `Transport`, and a stream for each request. Owned
 /// by its core.
-class ServerConnection final : public ClientConnection,
+class ServerConnection final : public router::ClientConnection,
                                private TransportEvents,
                                private SessionEvents {
  public:

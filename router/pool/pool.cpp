@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/pool/pool.hpp"
 
-#include "router/h1/client_connection.hpp"
-#include "router/h2/client_connection.hpp"
-
 #include <algorithm>
 #include <utility>
 
@@ -11,22 +8,14 @@ namespace router {
 
 using telemetry::CoreFigure;
 
-Pool::Pool(Loop& loop,
-           const Options& options,
-           PoolEvents& events,
-           telemetry::CoreMetrics& core_metrics,
-           telemetry::ServiceMetrics& service_metrics)
-    : loop_{loop},
-      options_{options},
-      events_{events},
-      core_metrics_{core_metrics},
-      service_metrics_{service_metrics} {}
+Pool::Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents& events)
+    : context_{context}, options_{options}, events_{events} {}
 
 Pool::~Pool() {
   for (Entry& entry : connections_) {
-    core_metrics_.figure(CoreFigure::upstream_connections_open).subtract();
-    service_metrics_.upstream_connections.subtract();
-    loop_.destroy_later(std::move(entry.connection));
+    context_.core_metrics.figure(CoreFigure::upstream_connections_open).subtract();
+    context_.service_metrics.upstream_connections.subtract();
+    context_.loop.destroy_later(std::move(entry.connection));
   }
 }
 
@@ -81,18 +70,10 @@ bool Pool::has_more_waiters_than(std::size_t n) const noexcept {
 }
 
 void Pool::open_connection() {
-  core_metrics_.figure(CoreFigure::upstream_connects).add();
-  core_metrics_.figure(CoreFigure::upstream_connections_open).add();
-  service_metrics_.upstream_connections.add();
-  std::unique_ptr<UpstreamConnection> connection;
-  if (options_.is_http1) {
-    connection = std::make_unique<h1::ClientConnection>(
-        loop_, options_.endpoint, options_.connect_timeout, *this);
-  } else {
-    connection = std::make_unique<h2::ClientConnection>(
-        loop_, options_.endpoint, options_.connect_timeout, h2::SessionLimits{}, *this);
-  }
-  connections_.push_back({std::move(connection), false, TimePoint::max()});
+  context_.core_metrics.figure(CoreFigure::upstream_connects).add();
+  context_.core_metrics.figure(CoreFigure::upstream_connections_open).add();
+  context_.service_metrics.upstream_connections.add();
+  connections_.push_back({context_.connections.connect(options_, *this), false, TimePoint::max()});
 }
 
 Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
@@ -104,7 +85,7 @@ Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
 void Pool::on_connected(UpstreamConnection& connection) {
   Entry& entry = entry_of(connection);
   entry.is_ready = true;
-  entry.idle_since = loop_.now();
+  entry.idle_since = context_.loop.now();
   events_.on_connect_succeeded();
   on_capacity(connection);
 }
@@ -112,9 +93,9 @@ void Pool::on_connected(UpstreamConnection& connection) {
 void Pool::on_capacity(UpstreamConnection& connection) {
   serve_waiters();
   if (connection.open_streams() == 0) {
-    entry_of(connection).idle_since = loop_.now();
+    entry_of(connection).idle_since = context_.loop.now();
     if (!idle_timer_.is_armed()) {
-      loop_.arm(idle_timer_, loop_.now() + kIdleTimeout);
+      context_.loop.arm(idle_timer_, context_.loop.now() + kIdleTimeout);
     }
   }
 }
@@ -129,7 +110,7 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
     serve_waiters();
     return;
   }
-  core_metrics_.figure(CoreFigure::upstream_connects_failed).add();
+  context_.core_metrics.figure(CoreFigure::upstream_connects_failed).add();
   events_.on_connect_failed(reason);
   if (!is_connected()) {
     fail_waiters(reason);
@@ -137,10 +118,10 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
 }
 
 void Pool::remove(UpstreamConnection& connection) {
-  core_metrics_.figure(CoreFigure::upstream_connections_open).subtract();
-  service_metrics_.upstream_connections.subtract();
+  context_.core_metrics.figure(CoreFigure::upstream_connections_open).subtract();
+  context_.service_metrics.upstream_connections.subtract();
   const auto found = connections_.begin() + (&entry_of(connection) - connections_.data());
-  loop_.destroy_later(std::move(found->connection));
+  context_.loop.destroy_later(std::move(found->connection));
   connections_.erase(found);
 }
 
@@ -170,14 +151,14 @@ void Pool::close_idle() {
     if (entry.idle_since == TimePoint::max()) {
       continue;
     }
-    if (entry.idle_since + kIdleTimeout <= loop_.now()) {
+    if (entry.idle_since + kIdleTimeout <= context_.loop.now()) {
       entry.connection->drain();
     } else {
       next = std::min(next, entry.idle_since + kIdleTimeout);
     }
   }
   if (next != TimePoint::max()) {
-    loop_.arm(idle_timer_, next);
+    context_.loop.arm(idle_timer_, next);
   }
 }
 

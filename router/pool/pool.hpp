@@ -41,6 +41,32 @@ class PoolEvents {
   ~PoolEvents() = default;
 };
 
+/// Where an endpoint is and how it is spoken to.
+struct ConnectOptions {
+  boost::asio::ip::tcp::endpoint endpoint;
+  bool is_http1 = false;
+  std::chrono::nanoseconds timeout{};  ///< TCP and, for HTTP/2, the peer's first SETTINGS
+};
+
+/// Makes the connections of all pools of a core. A test makes scripted ones.
+class ConnectionFactory {
+ public:
+  /// Begins to connect. No event comes before it returns; `events` must outlive the connection.
+  [[nodiscard]] virtual std::unique_ptr<UpstreamConnection> connect(
+      const ConnectOptions& options, UpstreamConnectionEvents& events) = 0;
+
+ protected:
+  ~ConnectionFactory() = default;
+};
+
+/// What a pool needs of its core and its Service port. All of it outlives the pool.
+struct PoolContext {
+  Loop& loop;
+  ConnectionFactory& connections;
+  telemetry::CoreMetrics& core_metrics;
+  telemetry::ServiceMetrics& service_metrics;
+};
+
 /// The connections of one core to one endpoint in one protocol.
 ///
 /// Opens one when the streams of those that it has run short, up to `kMaxConnections`; closes what
@@ -57,18 +83,8 @@ class Pool final : private UpstreamConnectionEvents {
   /// recommends as a minimum.
   static constexpr std::size_t kExpectedStreams = 100;
 
-  struct Options {
-    boost::asio::ip::tcp::endpoint endpoint;
-    bool is_http1 = false;
-    std::chrono::nanoseconds connect_timeout{};
-  };
-
-  /// All references must outlive the pool.
-  Pool(Loop& loop,
-       const Options& options,
-       PoolEvents& events,
-       telemetry::CoreMetrics& core_metrics,
-       telemetry::ServiceMetrics& service_metrics);
+  /// `events` must outlive the pool.
+  Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents& events);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool();
@@ -80,7 +96,7 @@ class Pool final : private UpstreamConnectionEvents {
   /// have ended.
   void retire();
   void set_connect_timeout(std::chrono::nanoseconds timeout) noexcept {
-    options_.connect_timeout = timeout;
+    options_.timeout = timeout;
   }
 
   [[nodiscard]] bool is_empty() const noexcept { return connections_.empty() && waiters_.empty(); }
@@ -109,11 +125,9 @@ class Pool final : private UpstreamConnectionEvents {
   void remove(UpstreamConnection& connection);
   [[nodiscard]] Entry& entry_of(const UpstreamConnection& connection);
 
-  Loop& loop_;
-  Options options_;
+  PoolContext context_;
+  ConnectOptions options_;
   PoolEvents& events_;
-  telemetry::CoreMetrics& core_metrics_;
-  telemetry::ServiceMetrics& service_metrics_;
   std::vector<Entry> connections_;
   boost::intrusive::list<PoolWaiter, boost::intrusive::constant_time_size<false>> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};

@@ -3,8 +3,11 @@
 
 #include "router/cluster/cluster.hpp"
 #include "router/exchange/acceptor.hpp"
+#include "router/exchange/edit.hpp"
 #include "router/exchange/exchange.hpp"
+#include "router/h1/client_connection.hpp"
 #include "router/h1/server_connection.hpp"
+#include "router/h2/client_connection.hpp"
 #include "router/h2/server_connection.hpp"
 #include "router/listen/listener.hpp"
 
@@ -21,7 +24,10 @@ using boost::asio::ip::tcp;
 using telemetry::CoreFigure;
 
 /// The core's own objects; all but the posts in `Core` runs on its thread.
-class Core::State final : public ListenerEvents, public RequestAcceptor, public ExchangeHost {
+class Core::State final : public ListenerEvents,
+                          public RequestAcceptor,
+                          public ExchangeHost,
+                          public ConnectionFactory {
  public:
   explicit State(Options options);
   ~State();
@@ -64,8 +70,11 @@ class Core::State final : public ListenerEvents, public RequestAcceptor, public 
   [[nodiscard]] Cluster& cluster_of(const Service& service, const ServicePort& port) override;
   [[nodiscard]] telemetry::CoreMetrics& core_metrics() override { return metrics; }
   [[nodiscard]] telemetry::ServiceMetrics& unresolved_metrics() override { return unresolved_; }
-  [[nodiscard]] std::string_view via_entry() override { return options_.via; }
+  [[nodiscard]] std::string_view via_entry() override { return via_entry_; }
   void on_exchange_over(Exchange& exchange) override;
+
+  [[nodiscard]] std::unique_ptr<UpstreamConnection> connect(
+      const ConnectOptions& options, UpstreamConnectionEvents& events) override;
 
   void adopt_into(ClusterSlot& slot);
   void stop_if_drained();
@@ -78,6 +87,7 @@ class Core::State final : public ListenerEvents, public RequestAcceptor, public 
                              boost::intrusive::constant_time_size<false>>;
 
   Options options_;
+  std::string via_entry_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   telemetry::ServiceMetrics& unresolved_;
   Loop loop_;
@@ -92,6 +102,7 @@ class Core::State final : public ListenerEvents, public RequestAcceptor, public 
 
 Core::State::State(Options options)
     : options_{std::move(options)},
+      via_entry_{std::string{kViaProtocol} + options_.via},
       work_{io.get_executor()},
       unresolved_{metrics.add_service({}, {}, {})},
       loop_{io, metrics.figure(CoreFigure::loop_turns_slow)} {}
@@ -184,6 +195,15 @@ void Core::State::on_connection_closed(Disposable& connection) {
   }
 }
 
+std::unique_ptr<UpstreamConnection> Core::State::connect(const ConnectOptions& options,
+                                                         UpstreamConnectionEvents& events) {
+  if (options.is_http1) {
+    return std::make_unique<h1::ClientConnection>(loop_, options.endpoint, options.timeout, events);
+  }
+  return std::make_unique<h2::ClientConnection>(
+      loop_, options.endpoint, options.timeout, h2::SessionLimits{}, events);
+}
+
 Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port) {
   if (clusters_.size() <= port.id) {
     clusters_.resize(port.id + 1);
@@ -192,8 +212,8 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
   if (!slot.cluster) {
     auto& figures =
         metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
-    slot.cluster =
-        std::make_unique<Cluster>(loop_, port, options_.seed + port.id, metrics, figures);
+    slot.cluster = std::make_unique<Cluster>(
+        PoolContext{loop_, *this, metrics, figures}, port, options_.seed + port.id);
     slot.name = service.name + '.' + service.namespace_;
     slot.port = port.number;
     slot.adopted = &service;

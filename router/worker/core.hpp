@@ -44,7 +44,7 @@ class Core {
   struct Options {
     std::uint32_t index = 0;
     std::uint32_t seed = 0;  ///< of the balancer's choices
-    std::string via;         ///< our own entry of the `via` header, for instance `nodeway-1a2b3c4d`
+    std::string via;         ///< who we are in `via` headers, for instance `nodeway-1a2b3c4d`
     std::uint32_t max_client_connections =
         10'000;  ///< product.md, clients; divided by the number of workers
   };

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/exchange/body.hpp"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include <catch2/catch.hpp>
+
+namespace router {
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span{text});
+}
+
+std::string take(Body& body, std::size_t n_bytes, BodyState expected) {
+  std::string text(n_bytes, '\0');
+  const Pulled pulled = body.take(std::as_writable_bytes(std::span{text}));
+  CHECK(pulled.state == expected);
+  text.resize(pulled.n_bytes);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("Body: gives the bytes in order, and its end with the last of them", "[exchange]") {
+  Body body;
+  body.append(bytes_of("hello "));
+  body.append(bytes_of("world"));
+  body.finish(BodyState::trailers);
+
+  CHECK(take(body, 7, BodyState::open) == "hello w");
+  CHECK(take(body, 7, BodyState::trailers) == "orld");
+}
+
+TEST_CASE("Body: an empty one that is not finished has nothing to give and stays open",
+          "[exchange]") {
+  Body body;
+
+  CHECK(take(body, 8, BodyState::open).empty());
+}
+
+TEST_CASE("Body: what was kept comes again after a rewind, and is credited only once",
+          "[exchange]") {
+  Body body;
+  body.keep_taken();
+  body.append(bytes_of("request"));
+  body.finish(BodyState::ended);
+  REQUIRE(take(body, 3, BodyState::open) == "req");
+  REQUIRE(body.newly_taken() == 3);
+  REQUIRE(body.is_repeatable());
+
+  body.rewind();
+
+  CHECK(take(body, 5, BodyState::open) == "reque");
+  CHECK(body.newly_taken() == 2);
+  CHECK(take(body, 5, BodyState::ended) == "st");
+  CHECK(body.newly_taken() == 2);
+}
+
+TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing can be repeated",
+          "[exchange]") {
+  Body body;
+  body.keep_taken();
+  const std::string chunk(1000, 'x');
+  std::size_t n_taken = 0;
+
+  for (std::size_t n_bytes = 0; n_bytes <= Body::kKeptBytes; n_bytes += chunk.size()) {
+    REQUIRE(body.is_repeatable());
+    body.append(bytes_of(chunk));
+    n_taken += take(body, chunk.size(), BodyState::open).size();
+  }
+
+  CHECK_FALSE(body.is_repeatable());
+  CHECK(n_taken > Body::kKeptBytes);
+  CHECK(body.size() == 0);
+}
+
+TEST_CASE("Body: discarding tells how many bytes nobody had taken, whatever was kept or rewound",
+          "[exchange]") {
+  Body body;
+  body.keep_taken();
+  body.append(bytes_of("0123456789"));
+  REQUIRE(take(body, 4, BodyState::open).size() == 4);
+  body.rewind();
+
+  CHECK(body.discard() == 6);
+  CHECK(body.size() == 0);
+}
+
+TEST_CASE("Body: every byte is given once, in order, however appends and takes interleave",
+          "[exchange][property]") {
+  const auto seed = GENERATE(range(1U, 100U));
+  CAPTURE(seed);
+  std::minstd_rand rng{seed};
+  const bool is_kept = seed % 2 == 0;
+  Body body;
+  if (is_kept) {
+    body.keep_taken();
+  }
+  std::string sent;
+  std::string received;
+  std::size_t n_credited = 0;
+
+  for (int step = 0; step < 200; ++step) {
+    const std::string chunk(rng() % 2000, static_cast<char>('a' + step % 26));
+    body.append(bytes_of(chunk));
+    sent += chunk;
+    received += take(body, rng() % 3000, BodyState::open);
+    n_credited += body.newly_taken();
+  }
+  body.finish(BodyState::ended);
+  received += take(body, sent.size(), BodyState::ended);
+  n_credited += body.newly_taken();
+
+  CHECK(received == sent);
+  CHECK(n_credited == sent.size());
+}
+
+TEST_CASE("GrpcFraming: is between messages exactly at their ends, however the bytes are split",
+          "[exchange]") {
+  std::string stream;
+  stream += std::string{"\0\0\0\0\3abc", 8};
+  stream += std::string{"\0\0\0\0\0", 5};  // an empty message
+  stream += std::string{"\1\0\0\1\0", 5} + std::string(256, 'z');
+  const std::array<std::size_t, 4> ends{0, 8, 13, stream.size()};
+  const auto step = GENERATE(std::size_t{1}, std::size_t{3}, std::size_t{7}, std::size_t{64});
+  GrpcFraming framing;
+
+  for (std::size_t at = 0; at < stream.size(); at += step) {
+    const std::size_t n_bytes = std::min(step, stream.size() - at);
+    framing.follow(bytes_of(std::string_view{stream}.substr(at, n_bytes)));
+    CAPTURE(at, n_bytes);
+    CHECK(framing.is_between_messages() ==
+          (std::find(ends.begin(), ends.end(), at + n_bytes) != ends.end()));
+  }
+  CHECK(framing.is_between_messages());
+}
+
+}  // namespace router
