@@ -13,14 +13,18 @@ namespace router {
 /// Linkerd's.
 inline constexpr std::string_view kOverrideHeader = "l5d-dst-override";
 
-/// Removes what ends at this hop and adds our entry to `via`. `name` is ours, unique to this
-/// process. Source: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via); RFC 9113 section 8.2.2.
+/// What our entry of `via` begins with: the protocol of the hop, HTTP/2.
+inline constexpr std::string_view kViaProtocol = "2 ";
+
+/// Removes what ends at this hop and adds our entry to `via`.
+///
+/// Source: RFC 9110 sections 7.6.1 (Connection) and 7.6.3 (Via); RFC 9113 section 8.2.2.
 void edit_request(RequestHead& head, std::string_view via_entry);
 
 /// Removes what ends at this hop, and `nodeway-error`, which only we may say.
 void edit_reply(HeaderList& fields);
 
-/// Whether `via` names us already: the request has come back to where it was.
+/// Whether `via` names us already, by the name that is unique to this process.
 [[nodiscard]] bool has_looped(const HeaderList& fields, std::string_view name);
 
 }  // namespace router

@@ -45,7 +45,7 @@ bool Exchange::refuse_at_once() {
     fail(Errc::headers_too_large, {});
   } else if (request_.method == "CONNECT") {
     fail(Errc::method_not_allowed, {});
-  } else if (has_looped(request_.fields, host_.via_entry())) {
+  } else if (has_looped(request_.fields, host_.via_entry().substr(kViaProtocol.size()))) {
     fail(Errc::loop, request_.authority);
   } else if (!snapshot_) {
     fail(Errc::not_ready, {});
