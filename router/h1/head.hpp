@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/headers.hpp"
+#include "router/h1/fields.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace router::h1 {
+
+/// How the end of a body is found.
+struct Framing {
+  enum class Kind : std::uint8_t {
+    none,         ///< there is no body
+    length,       ///< after `length_bytes`
+    chunked,      ///< after the last chunk; trailers may follow
+    until_close,  ///< with the connection: replies only
+  };
+  Kind kind = Kind::none;
+  std::uint64_t length_bytes = 0;  ///< greater than zero if `kind` is `length`
+
+  friend bool operator==(const Framing&, const Framing&) = default;
+};
+
+/// A request's head with what HTTP/1.1 itself has to know of it.
+struct ParsedRequest {
+  RequestHead head;
+  Framing framing;
+  bool is_http10 = false;
+  bool keeps_alive = false;  ///< HTTP/1.1 without `connection: close`; HTTP/1.0 always closes
+  bool expects_continue = false;
+  bool takes_trailers = false;
+};
+
+struct ParsedReply {
+  ReplyHead head;
+  Framing framing;
+  bool keeps_alive = false;
+};
+
+/// Parses a head of a request as `LineBlock` hands it out.
+///
+/// Takes targets in origin, absolute (the authority is the target's, not the Host's) and asterisk
+/// form. CONNECT is refused with method_not_allowed, everything malformed or ambiguous with
+/// bad_request. One Host is required in HTTP/1.1. Source: RFC 9112 sections 3 and 6.
+[[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block);
+
+/// Parses a head of a reply, final or informational, to a request that was HEAD or not. 101 is
+/// refused: no upgrade was asked. Source: RFC 9112 sections 4 and 6.
+[[nodiscard]] Parsed<ParsedReply> parse_reply(std::string block, bool to_head);
+
+/// Whether a reply of that status has a body, whatever its fields say. Source: RFC 9110
+/// section 6.4.1.
+[[nodiscard]] constexpr bool may_have_body(std::uint16_t status) noexcept {
+  return status >= 200 && status != 204 && status != 304;
+}
+
+}  // namespace router::h1

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/h1/server_connection.hpp"
+
+#include "router/exchange/reply.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace router::h1 {
+
+ServerConnection::ServerConnection(Loop& loop,
+                                   boost::asio::ip::tcp::socket socket,
+                                   RequestAcceptor& acceptor)
+    : loop_{loop}, acceptor_{acceptor}, transport_{loop, std::move(socket), *this} {}
+
+void ServerConnection::start(std::span<const std::byte> already_read) {
+  loop_.arm(timer_, loop_.now() + kHeaderTimeout);
+  on_bytes(already_read);
+}
+
+void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
+  parse(bytes);
+  unparsed_.insert(unparsed_.end(), bytes.begin(), bytes.end());
+  update_reading();
+}
+
+void ServerConnection::parse(std::span<const std::byte>& bytes) {
+  while (!bytes.empty() && request_state_ != RequestState::complete && !is_closing_ && !is_over_) {
+    if (request_state_ == RequestState::head) {
+      read_head(bytes);
+    } else {
+      read_body(bytes);
+    }
+  }
+}
+
+void ServerConnection::read_head(std::span<const std::byte>& bytes) {
+  if (head_lines_.empty()) {
+    loop_.arm(timer_, loop_.now() + kHeaderTimeout);
+  }
+  const auto is_whole = head_lines_.feed(bytes);
+  if (!is_whole) {
+    refuse(is_whole.error());
+    return;
+  }
+  if (!*is_whole) {
+    return;
+  }
+  timer_.cancel();
+  auto request = parse_request(head_lines_.take());
+  if (!request) {
+    refuse(request.error());
+    return;
+  }
+  begin(*std::move(request));
+}
+
+void ServerConnection::begin(ParsedRequest request) {
+  keeps_alive_ = request.keeps_alive && !is_draining_;
+  takes_trailers_ = request.takes_trailers;
+  reply_context_ = {
+      .to_head = request.head.method == "HEAD", .to_http10 = request.is_http10, .closes = false};
+  body_reader_ = BodyReader{request.framing};
+  const bool has_body = !body_reader_.is_complete();
+  request_state_ = has_body ? RequestState::body : RequestState::complete;
+  ClientEvents& exchange =
+      acceptor_.begin(*this, std::move(request.head), !has_body, CallerProtocol::http1);
+  if (is_closing_ || is_over_) {
+    return;  // reset from inside `begin`
+  }
+  exchange_ = &exchange;
+  if (has_body && request.expects_continue && reply_state_ == ReplyState::none) {
+    queued_ += write_informational({.status = 100, .fields = {}});
+    transport_.want_write();
+  }
+}
+
+void ServerConnection::read_body(std::span<const std::byte>& bytes) {
+  const auto content = body_reader_.read(bytes);
+  if (!content && exchange_ == nullptr) {
+    end();  // its reply is out already
+    return;
+  }
+  if (!content) {
+    refuse(content.error());
+    return;
+  }
+  if (exchange_ != nullptr && !content->empty()) {
+    uncredited_bytes_ += content->size();
+    exchange_->on_request_data(*content);
+  }
+  if (body_reader_.is_complete() && !is_closing_ && !is_over_) {
+    end_request();
+  }
+}
+
+void ServerConnection::end_request() {
+  request_state_ = RequestState::complete;
+  if (exchange_ == nullptr) {
+    begin_next();
+  } else if (body_reader_.trailers().empty()) {
+    exchange_->on_request_end();
+  } else {
+    exchange_->on_request_trailers(std::move(body_reader_.trailers()));
+  }
+}
+
+/// Answers a request that cannot be read; where it ends is unknown, so it is the connection's last.
+void ServerConnection::refuse(const Flaw& flaw) {
+  timer_.cancel();
+  if (exchange_ != nullptr) {
+    std::exchange(exchange_, nullptr)->on_client_gone(Reset::protocol_error);
+  } else {
+    acceptor_.on_unreadable_request(flaw.code);
+  }
+  if (flaw.code == Errc::headers_too_large) {
+    acceptor_.on_limit_hit(telemetry::Limit::header_list_bytes);
+  }
+  if (reply_state_ != ReplyState::body) {
+    const LocalReply reply = make_local_reply(flaw.code, flaw.what, false);
+    const Framing framing{Framing::Kind::length, reply.body.size()};
+    queued_ += write_reply_head(reply.head, framing, {.closes = true});
+    queued_ += reply.body;
+  }
+  close_when_flushed();
+}
+
+void ServerConnection::update_reading() {
+  if (is_over_) {
+    return;
+  }
+  const bool is_full = is_closing_ || !unparsed_.empty() ||
+                       (exchange_ != nullptr && uncredited_bytes_ > kWindowBytes);
+  if (is_full) {
+    transport_.pause_reading();
+  } else if (!transport_.is_reading()) {
+    transport_.start_reading();
+  }
+}
+
+void ServerConnection::consumed(std::size_t n_bytes) {
+  uncredited_bytes_ -= std::min(n_bytes, uncredited_bytes_);
+  update_reading();
+}
+
+void ServerConnection::send_informational(const ReplyHead& head) {
+  if (!reply_context_.to_http10 && queued_.size() < kMaxQueuedBytes) {
+    queued_ += write_informational(head);
+    transport_.want_write();
+  }
+}
+
+void ServerConnection::send_head(ReplyHead head, bool end) {
+  reply_head_ = std::move(head);
+  reply_is_head_only_ = end;
+  reply_state_ = ReplyState::head;  // written at the end of the turn: by then the rest of the
+                                    // request may be in
+  transport_.want_write();
+}
+
+void ServerConnection::on_room(OutputBuffer& out) {
+  if (!queued_.empty()) {
+    append_text(out, std::exchange(queued_, {}));
+  }
+  while (out.room() > 0 && !is_closing_ && !is_over_) {
+    if (reply_state_ == ReplyState::none) {
+      break;
+    }
+    if (reply_state_ == ReplyState::head) {
+      write_head(out);
+    } else if (!write_body(out)) {
+      break;
+    }
+  }
+}
+
+void ServerConnection::write_head(OutputBuffer& out) {
+  keeps_alive_ = keeps_alive_ && !is_draining_ && request_state_ == RequestState::complete;
+  reply_context_.closes = !keeps_alive_;
+  const Framing framing = reply_framing(reply_head_, reply_is_head_only_, reply_context_);
+  append_text(out, write_reply_head(reply_head_, framing, reply_context_));
+  body_writer_ = BodyWriter{framing};
+  reply_state_ = ReplyState::body;
+  if (reply_is_head_only_) {
+    end_reply();
+  }
+}
+
+/// Whether there may be more to write at once.
+bool ServerConnection::write_body(OutputBuffer& out) {
+  constexpr std::size_t kPullBytes = 16 * std::size_t{1024};
+  std::array<std::byte, kPullBytes> scratch;
+  const auto into = std::span{scratch}.first(std::min(kPullBytes, out.room()));
+  const Pulled pulled = exchange_->pull_reply(into);
+  if (exchange_ == nullptr) {
+    return false;  // reset from inside the call
+  }
+  bool is_sound = body_writer_.write(out, into.first(pulled.n_bytes));
+  if (is_sound && pulled.state == BodyState::open) {
+    return pulled.n_bytes > 0;
+  }
+  const bool has_trailers = pulled.state == BodyState::trailers && takes_trailers_;
+  is_sound =
+      is_sound && body_writer_.finish(out, has_trailers ? &exchange_->reply_trailers() : nullptr);
+  keeps_alive_ = keeps_alive_ && is_sound;  // a reply of another length than announced is cut off
+  end_reply();
+  return true;
+}
+
+void ServerConnection::end_reply() {
+  reply_state_ = ReplyState::none;
+  uncredited_bytes_ = 0;
+  std::exchange(exchange_, nullptr)->on_reply_sent();
+  if (request_state_ == RequestState::complete) {
+    begin_next();
+    return;
+  }
+  request_state_ = RequestState::discarded;
+  loop_.arm(timer_, loop_.now() + kLingerTimeout);
+  update_reading();
+}
+
+void ServerConnection::begin_next() {
+  if (!keeps_alive_) {
+    close_when_flushed();
+    return;
+  }
+  request_state_ = RequestState::head;
+  loop_.arm(timer_, loop_.now() + kIdleTimeout);
+  std::vector<std::byte> pending = std::exchange(unparsed_, {});
+  auto rest = std::span<const std::byte>{pending}.subspan(std::exchange(parsed_bytes_, 0));
+  parse(rest);
+  if (!rest.empty()) {
+    parsed_bytes_ = pending.size() - rest.size();
+    unparsed_ = std::move(pending);
+  }
+  update_reading();
+}
+
+void ServerConnection::drain() {
+  if (std::exchange(is_draining_, true) || is_over_) {
+    return;
+  }
+  keeps_alive_ = false;
+  if (exchange_ == nullptr && request_state_ == RequestState::head && head_lines_.empty()) {
+    close_when_flushed();
+  }
+}
+
+void ServerConnection::on_timeout() {
+  if (request_state_ == RequestState::head && !head_lines_.empty()) {
+    refuse({Errc::header_timeout, ""});
+  } else {
+    close_when_flushed();
+  }
+}
+
+void ServerConnection::on_eof() {
+  if (exchange_ != nullptr) {
+    end();
+  } else if (!is_closing_) {
+    close_when_flushed();
+  }
+}
+
+void ServerConnection::reset(Reset /*how*/) {
+  // What is in the output already goes out; then the connection closes without an end of the body.
+  exchange_ = nullptr;
+  reply_state_ = ReplyState::none;
+  close_when_flushed();
+}
+
+void ServerConnection::close_when_flushed() {
+  is_closing_ = true;
+  timer_.cancel();
+  transport_.pause_reading();
+  transport_.close_when_flushed();
+}
+
+void ServerConnection::on_closed(error_code error) {
+  if (error == boost::asio::error::timed_out) {
+    acceptor_.on_limit_hit(telemetry::Limit::write_stall);
+  }
+  end();
+}
+
+void ServerConnection::end() {
+  if (std::exchange(is_over_, true)) {
+    return;
+  }
+  transport_.close();
+  timer_.cancel();
+  if (exchange_ != nullptr) {
+    std::exchange(exchange_, nullptr)->on_client_gone(Reset::cancel);
+  }
+  acceptor_.on_connection_closed(*this);
+}
+
+}  // namespace router::h1

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/exchange/acceptor.hpp"
+#include "router/h1/body_reader.hpp"
+#include "router/h1/head.hpp"
+#include "router/h1/writer.hpp"
+#include "router/worker/loop.hpp"
+#include "router/worker/transport.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+namespace router::h1 {
+
+/// A client's HTTP/1.1 (or 1.0) connection: one request after the other, in the order they came.
+///
+///     request:  head --> body --> complete          (body --> discarded: the reply is out, the
+///     rest is not wanted) reply:    none --> head (queued) --> body --> none, and the next
+///     request's head is read
+///
+/// Pipelined requests wait unparsed until the reply before them is out; reading pauses meanwhile,
+/// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as the
+/// exchange has taken the request without refusing it, and is not passed on: an HTTP/2 endpoint
+/// might never answer it, and the client would wait for nothing. A client that closes its sending
+/// side has gone: its request is cancelled, as most proxies do. Source: RFC 9112.
+class ServerConnection final : public router::ClientConnection,
+                               private TransportEvents,
+                               private ClientStream {
+ public:
+  static constexpr std::chrono::seconds kHeaderTimeout{
+      10};  ///< product.md, clients: from a head's first byte to its last
+  static constexpr std::chrono::seconds kIdleTimeout{
+      60};  ///< product.md, clients: between a reply and the next request
+  /// How long the rest of a request that was answered early is read and dropped. A close at once
+  /// would make the kernel send a reset, which can overtake the reply.
+  static constexpr std::chrono::seconds kLingerTimeout{2};
+  /// Body bytes taken from the client and not yet by the endpoint, beyond which reading pauses; one
+  /// read may exceed it.
+  static constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
+  /// Informational heads waiting for a client that does not read; those beyond it are dropped, as
+  /// RFC 9110 section 15.2 allows.
+  static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
+
+  ServerConnection(Loop& loop, boost::asio::ip::tcp::socket socket, RequestAcceptor& acceptor);
+
+  /// Begins with what was read while the protocol was told.
+  void start(std::span<const std::byte> already_read);
+  void drain() override;
+
+ private:
+  enum class RequestState : std::uint8_t { head, body, discarded, complete };
+  enum class ReplyState : std::uint8_t { none, head, body };
+
+  void on_bytes(std::span<const std::byte> bytes) override;
+  void on_eof() override;
+  void on_room(OutputBuffer& out) override;
+  void on_closed(error_code error) override;
+
+  void send_informational(const ReplyHead& head) override;
+  void send_head(ReplyHead head, bool end) override;
+  void resume() override { transport_.want_write(); }
+  void consumed(std::size_t n_bytes) override;
+  void reset(Reset how) override;
+
+  void parse(std::span<const std::byte>& bytes);
+  void read_head(std::span<const std::byte>& bytes);
+  void begin(ParsedRequest request);
+  void read_body(std::span<const std::byte>& bytes);
+  void end_request();
+  void refuse(const Flaw& flaw);
+
+  void write_head(OutputBuffer& out);
+  bool write_body(OutputBuffer& out);
+  void end_reply();
+  void begin_next();
+  void update_reading();
+
+  void on_timeout();
+  void close_when_flushed();
+  void end();
+
+  Loop& loop_;
+  RequestAcceptor& acceptor_;
+
+  RequestState request_state_ = RequestState::head;
+  LineBlock head_lines_{LineBlock::LeadingEmptyLine::is_skipped};
+  BodyReader body_reader_;
+  std::vector<std::byte> unparsed_;  ///< what came behind a complete request
+  std::size_t parsed_bytes_ = 0;     ///< of `unparsed_`, at its front
+  std::size_t uncredited_bytes_ = 0;
+  bool keeps_alive_ = true;
+  bool takes_trailers_ = false;
+
+  ClientEvents* exchange_ = nullptr;  ///< from the request's head to the reply's end
+  ReplyState reply_state_ = ReplyState::none;
+  ReplyContext reply_context_;
+  ReplyHead reply_head_;
+  bool reply_is_head_only_ = false;
+  BodyWriter body_writer_;
+  std::string queued_;  ///< informational heads, or the reply to a request that could not be read
+
+  bool is_draining_ = false;
+  bool is_closing_ = false;  ///< what is queued goes out, nothing more is read
+  bool is_over_ = false;
+  Timer timer_{on_timer<&ServerConnection::on_timeout>, this};
+  Transport transport_;
+};
+
+}  // namespace router::h1
