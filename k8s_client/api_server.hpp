@@ -20,17 +20,17 @@ struct Secret {
 /// Where the API server is, how it proves itself, and how we do. Made by `in_cluster` or
 /// `kubeconfig`.
 struct ApiServer {
-  bool tls = true;   ///< false only for `http://` URLs: tests and `kubectl proxy`
-  std::string host;  ///< name or address; IPv6 without brackets
+  bool tls = true;     ///< false only for `http://` URLs: tests and `kubectl proxy`
+  std::string host{};  ///< name or address; IPv6 without brackets
   std::uint16_t port = 443;
-  std::string path_prefix;  ///< before `/api…`, without a slash at its end; mostly ""
-  std::string server_name;  ///< the name that its certificate must bear; "" means `host`
+  std::string path_prefix{};  ///< before `/api…`, without a slash at its end; mostly ""
+  std::string server_name{};  ///< the name that its certificate must bear; "" means `host`
   bool verify_peer =
-      true;      ///< false only where the operator wrote `insecure-skip-tls-verify: true`
-  Secret ca;     ///< PEM; not set: the machine's own authorities
-  Secret token;  ///< bearer token
-  Secret client_certificate;
-  Secret client_key;
+      true;        ///< false only where the operator wrote `insecure-skip-tls-verify: true`
+  Secret ca{};     ///< PEM; not set: the machine's own authorities
+  Secret token{};  ///< bearer token
+  Secret client_certificate{};
+  Secret client_key{};
 
   bool operator==(const ApiServer&) const = default;
 };

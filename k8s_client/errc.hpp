@@ -54,6 +54,7 @@ struct Failure {
 
   error_code code;
   std::string text;
+  std::string field;  ///< of an object: `spec.ports[0].port`; "" if none is to blame
   std::optional<std::chrono::seconds> retry_after;  ///< the server's wish, with 429, 503 and 504
 };
 

@@ -2,31 +2,18 @@
 #pragma once
 
 #include "k8s_client/clock.hpp"
+#include "k8s_client/file_problem.hpp"
 #include "k8s_client/source.hpp"
 #include "k8s_client/store.hpp"
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 namespace k8s_client {
-
-/// What is wrong with one file, or with one object in it.
-struct FileProblem {
-  std::string file;          ///< name within the folder
-  std::uint32_t line = 0;    ///< from 1; 0 if no place can be told
-  std::uint32_t column = 0;  ///< from 1; 0 if no place can be told
-  std::string reason;
-
-  /// `cart.yaml:3:7: reason`.
-  [[nodiscard]] std::string message() const;
-  bool operator==(const FileProblem&) const = default;
-};
 
 /// A folder of Kubernetes YAML and JSON as if it were the API. Control thread.
 ///

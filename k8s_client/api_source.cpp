@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s_client/api_source.hpp"
+
+#include "k8s_client/api_connection.hpp"
+#include "k8s_client/cancellation.hpp"
+#include "k8s_client/create_event.hpp"
+#include "k8s_client/http_list_watch.hpp"
+#include "k8s_client/reflector.hpp"
+#include "k8s_client/store_sink.hpp"
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+
+namespace k8s_client {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// All that one resource needs; the members refer to each other, so it stays where it is.
+template <class Object>
+struct Followed {
+  Followed(std::string resource,
+           std::string path,
+           const ApiSource::Options& options,
+           Store<Object>& store,
+           Clock& clock)
+      : connection{options.server, clock},
+        list_watch{std::move(path), connection},
+        sink{store},
+        // The same seed would make the resources of one node retry in step.
+        reflector{resource,
+                  list_watch,
+                  sink,
+                  clock,
+                  options.seed ^ std::hash<std::string>{}(resource),
+                  options.notices} {}
+
+  ApiConnection connection;
+  HttpListWatch list_watch;
+  StoreSink<Object> sink;
+  Reflector reflector;
+  asio::cancellation_signal cancel;
+};
+
+std::string config_map_path(const ObjectKey& key) {
+  return "/api/v1/namespaces/" + key.ns + "/configmaps?fieldSelector=metadata.name%3D" + key.name;
+}
+
+}  // namespace
+
+struct ApiSource::State {
+  State(asio::any_io_executor runs_on, Options given, Stores& stores, Clock& time)
+      : executor{std::move(runs_on)},
+        options{std::move(given)},
+        clock{time},
+        services{"services", "/api/v1/services", options, stores.services, time},
+        slices{"endpointslices",
+               "/apis/discovery.k8s.io/v1/endpointslices",
+               options,
+               stores.endpoint_slices,
+               time},
+        config_maps{
+            "configmaps", config_map_path(options.config_map), options, stores.config_maps, time} {}
+
+  template <class Visit>
+  void for_each(const Visit& visit) {
+    visit(services);
+    visit(slices);
+    visit(config_maps);
+  }
+
+  asio::any_io_executor executor;
+  Options options;
+  Clock& clock;
+  Followed<Service> services;
+  Followed<EndpointSlice> slices;
+  Followed<ConfigMap> config_maps;
+};
+
+ApiSource::ApiSource(asio::any_io_executor executor, Options options, Stores& stores, Clock& clock)
+    : state_{std::make_shared<State>(std::move(executor), std::move(options), stores, clock)} {}
+
+ApiSource::~ApiSource() {
+  ApiSource::stop();
+}
+
+void ApiSource::start() {
+  state_->for_each([this](auto& followed) {
+    // The handler holds the state for as long as the coroutine runs.
+    auto on_end = [state = state_](const std::exception_ptr& thrown) {
+      rethrow_unless_cancelled(thrown);
+    };
+    asio::co_spawn(state_->executor,
+                   followed.reflector.run(),
+                   asio::bind_cancellation_slot(followed.cancel.slot(), std::move(on_end)));
+  });
+}
+
+void ApiSource::stop() {
+  state_->for_each([](auto& followed) {
+    followed.reflector.stop();
+    followed.cancel.emit(asio::cancellation_type::terminal);
+  });
+}
+
+std::vector<WatchStatus> ApiSource::status() const {
+  std::vector<WatchStatus> all;
+  state_->for_each([&all](const auto& followed) { all.push_back(followed.reflector.status()); });
+  return all;
+}
+
+asio::awaitable<Result<void>> ApiSource::create_event(EventNote note) {
+  // A connection of its own, since those of the reflectors are busy watching; and the state of its
+  // own, since the source may be gone before the answer.
+  const std::shared_ptr<State> state = state_;
+  ApiConnection connection{state->options.server, state->clock};
+  co_return co_await k8s_client::create_event(connection, std::move(note), state->clock.utc_now());
+}
+
+}  // namespace k8s_client

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s_client/http_list_watch.hpp"
+
+#include "k8s_client/api_connection.hpp"
+
+#include <utility>
+
+namespace k8s_client {
+
+namespace asio = boost::asio;
+
+namespace {
+
+/// RFC 3986 section 2.3: all but the unreserved characters. Versions and tokens are opaque, so they
+/// may hold any.
+std::string escaped(const std::string& value) {
+  constexpr std::string_view kUnreserved =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string text;
+  for (const char c : value) {
+    if (kUnreserved.find(c) != std::string_view::npos) {
+      text.push_back(c);
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      text.append({'%', kHex[byte >> 4U], kHex[byte & 15U]});
+    }
+  }
+  return text;
+}
+
+/// Appends `name=value` to a path that may have a query already.
+void add(std::string& path, const char* name, const std::string& value) {
+  path += path.find('?') == std::string::npos ? '?' : '&';
+  path.append(name).append("=").append(escaped(value));
+}
+
+}  // namespace
+
+std::string list_path(const std::string& path, const ListRequest& request) {
+  std::string full = path;
+  if (request.page_limit > 0) {
+    add(full, "limit", std::to_string(request.page_limit));
+  }
+  if (!request.continue_token.empty()) {
+    add(full, "continue", request.continue_token);  // with a version beside it, it would be refused
+  } else if (!request.version.empty()) {
+    add(full, "resourceVersion", request.version);
+  }
+  return full;
+}
+
+std::string watch_path(const std::string& path, const WatchRequest& request) {
+  std::string full = path;
+  add(full, "watch", "true");
+  add(full, "allowWatchBookmarks", "true");
+  add(full, "resourceVersion", request.version);
+  add(full, "timeoutSeconds", std::to_string(request.timeout.count()));
+  return full;
+}
+
+HttpListWatch::HttpListWatch(std::string path, ApiConnection& connection)
+    : path_{std::move(path)}, connection_{connection} {}
+
+asio::awaitable<Result<ListPage>> HttpListWatch::list(const ListRequest& request,
+                                                      const ItemSink& on_item) {
+  const Result<void> sent = co_await connection_.send({list_path(path_, request), {}});
+  if (!sent) {
+    co_return sent.error();
+  }
+  ListSplitter splitter;
+  bool all_are_json = true;
+  const ListSplitter::OnItem parse = [&on_item, &all_are_json](std::string_view text) {
+    const auto item = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (item.is_discarded()) {
+      all_are_json = false;
+    } else {
+      on_item(item);
+    }
+  };
+  for (;;) {
+    const Result<std::string> part = co_await connection_.read_some_in_time();
+    if (!part) {
+      co_return part.error();
+    }
+    if (part->empty()) {
+      break;
+    }
+    const Result<void> fed = splitter.feed(*part, parse);
+    if (!fed) {
+      connection_.close();
+      co_return fed.error();
+    }
+  }
+  if (!all_are_json || !splitter.is_whole()) {
+    co_return Failure{Errc::malformed_reply, "list: the reply is not JSON"};
+  }
+  co_return decode_list_envelope(splitter.envelope());
+}
+
+asio::awaitable<Result<void>> HttpListWatch::open_watch(const WatchRequest& request) {
+  lines_.emplace();
+  co_return co_await connection_.send({watch_path(path_, request), {}});
+}
+
+asio::awaitable<Result<std::optional<WatchEvent>>> HttpListWatch::next_event() {
+  for (;;) {
+    const Result<std::optional<std::string>> line = lines_->next();
+    if (!line) {
+      co_return line.error();
+    }
+    if (*line) {
+      Result<WatchEvent> event = decode_event(**line);
+      if (!event) {
+        co_return event.error();
+      }
+      co_return std::optional{*std::move(event)};
+    }
+    const Result<std::string> part = co_await connection_.read_some();
+    if (!part) {
+      co_return part.error();
+    }
+    if (part->empty()) {
+      lines_.reset();  // ended in good order: the connection may serve again
+      co_return std::optional<WatchEvent>{};
+    }
+    lines_->feed(*part);
+  }
+}
+
+void HttpListWatch::close_watch() {
+  if (std::exchange(lines_, std::nullopt)) {
+    connection_.close();
+  }
+}
+
+}  // namespace k8s_client

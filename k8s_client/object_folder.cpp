@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s_client/object_folder.hpp"
+
+#include "k8s_client/text_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <sys/stat.h>
+#include <system_error>
+#include <utility>
+
+namespace k8s_client {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
+bool is_wanted(const std::filesystem::path& file) {
+  static const std::array<std::filesystem::path, 3> kExtensions{".yaml", ".yml", ".json"};
+  const bool is_hidden = file.filename().native().starts_with('.');
+  return !is_hidden &&
+         std::find(kExtensions.begin(), kExtensions.end(), file.extension()) != kExtensions.end();
+}
+
+std::int64_t nanoseconds(const timespec& time) {
+  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
+}  // namespace
+
+ObjectFolder::ObjectFolder(std::filesystem::path path, Stores& stores)
+    : path_{std::move(path)}, stores_{stores} {}
+
+Result<std::size_t> ObjectFolder::read_changes() {
+  const Result<std::map<std::string, Stamp>> found = scan();
+  if (!found) {
+    return found.error();
+  }
+  std::size_t changes =
+      std::erase_if(files_, [&found](const auto& file) { return !found->contains(file.first); });
+  for (const auto& [name, stamp] : *found) {
+    const auto known = files_.find(name);
+    if (known == files_.end() || known->second.stamp != stamp) {
+      read_file(name, stamp);
+      ++changes;
+    }
+  }
+  if (changes > 0 || !stores_.is_synced()) {
+    update_stores();
+  }
+  return changes;
+}
+
+Result<std::map<std::string, ObjectFolder::Stamp>> ObjectFolder::scan() const {
+  std::error_code problem;
+  std::map<std::string, Stamp> found;
+  for (auto entry = std::filesystem::directory_iterator{path_, problem};
+       !problem && entry != std::filesystem::directory_iterator{};
+       entry.increment(problem)) {
+    struct stat status {};
+    const std::filesystem::path& file = entry->path();
+    if (!is_wanted(file) || ::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+      continue;  // a file that vanished meanwhile is one that is not there
+    }
+    found[file.filename().string()] = {.device = status.st_dev,
+                                       .inode = status.st_ino,
+                                       .size_bytes = status.st_size,
+                                       .modified_ns = nanoseconds(status.st_mtim),
+                                       .changed_ns = nanoseconds(status.st_ctim)};
+  }
+  if (problem) {
+    return Failure{Errc::bad_file, path_.string() + ": " + problem.message()};
+  }
+  return found;
+}
+
+void ObjectFolder::read_file(const std::string& name, const Stamp& stamp) {
+  File& file = files_[name];
+  file.stamp = stamp;
+  file.problems.clear();
+  const Result<std::string> text = read_text_file(path_ / name, kMaxFileBytes);
+  if (!text || text->empty()) {
+    // An empty file is one that somebody is about to write: editors and shells truncate first.
+    file.problems.push_back({.file = name, .reason = text ? "is empty" : text.error().message()});
+    return;
+  }
+  ObjectFile content = parse_object_file(name, *text, file.problems);
+  if (file.problems.empty()) {
+    file.good = std::move(content);
+  }
+}
+
+void ObjectFolder::update_stores() {
+  problems_.clear();
+  for (const auto& [name, file] : files_) {
+    problems_.insert(problems_.end(), file.problems.begin(), file.problems.end());
+  }
+  update_store(stores_.config_maps);
+  update_store(stores_.endpoint_slices);
+  update_store(stores_.services);
+  std::stable_sort(problems_.begin(), problems_.end(), [](const auto& a, const auto& b) {
+    return a.file < b.file;
+  });
+}
+
+template <class Object>
+void ObjectFolder::update_store(Store<Object>& store) {
+  std::map<ObjectKey, std::string> owners;  // the file that an object was taken from
+  std::vector<Object> objects;
+  for (const auto& [name, file] : files_) {
+    for (const auto& [object, place] : file.good.template of<Object>()) {
+      const ObjectKey& key = object.meta.key;
+      const auto [owner, is_first] = owners.emplace(key, name);
+      if (is_first) {
+        objects.push_back(object);
+        continue;
+      }
+      problems_.push_back({.file = name,
+                           .line = place.line,
+                           .column = place.column,
+                           .reason = std::string{Object::kKind} + " " + key.ns + "/" + key.name +
+                                     " is in " + owner->second + " already, which counts"});
+    }
+  }
+  store.replace(std::move(objects));
+}
+
+}  // namespace k8s_client

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/objects/service.hpp"
+
+namespace k8s_client {
+
+class JsonFields;
+
+/// `protocol` of a port, of a Service or a slice. Absent means TCP.
+[[nodiscard]] Protocol protocol_from(JsonFields& port);
+
+}  // namespace k8s_client

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/clock.hpp"
+#include "k8s_client/errc.hpp"
+#include "k8s_client/source.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+namespace k8s_client {
+
+class ListWatch;
+class ObjectSink;
+struct ListRequest;
+struct WatchEvent;
+
+/// Keeps a store equal to the server's objects of one resource, for ever.
+///
+///            +--- 410, or a reply that makes no sense ----+
+///            v                                            |
+///   start -> list -> store := list -> watch from version -+- event, bookmark: version moves, watch
+///   goes on
+///            ^  |                       ^                 |
+///            +--+ failed: pause         +---- ended, cut, stalled, refused: pause
+///
+/// The store keeps its last state through all of it. Control thread.
+/// Source: client-go `tools/cache/reflector.go`, whose figures these are.
+class Reflector {
+ public:
+  static constexpr std::chrono::milliseconds kMinBackoff{800};
+  static constexpr std::chrono::seconds kMaxBackoff{30};
+  /// A watch that lived this long was no failure: the backoff begins anew.
+  static constexpr std::chrono::minutes kHealthyWatch{2};
+  /// Bookmarks come each minute, so that more than two were missed: a connection that died without
+  /// a word.
+  static constexpr std::chrono::seconds kStalledWatch{150};
+  static constexpr std::chrono::seconds kMinWatchTimeout{5 * 60};
+  static constexpr std::chrono::seconds kMaxWatchTimeout{10 * 60};  ///< not reached
+  /// A wish for longer than this is taken for a mistake.
+  static constexpr std::chrono::seconds kMaxRetryAfter{120};
+  static constexpr std::uint32_t kPageLimit = 500;
+
+  /// `resource` names it in status and notices. The references must outlive the reflector, and the
+  /// reflector its `run`.
+  Reflector(std::string resource,
+            ListWatch& source,
+            ObjectSink& sink,
+            Clock& clock,
+            std::uint64_t seed,
+            NoticeSink notices = {});
+
+  /// Ends only after `stop`, and then at the latest when it is cancelled.
+  [[nodiscard]] boost::asio::awaitable<void> run();
+
+  /// From here on the sink and the notices are left alone.
+  void stop() noexcept { is_stopped_ = true; }
+
+  [[nodiscard]] WatchStatus status() const;
+
+ private:
+  /// What has to be done next, if not simply to watch on from `status_.resource_version`.
+  enum class Need : std::uint8_t { first_list, list, newest_list, nothing };
+
+  [[nodiscard]] boost::asio::awaitable<Failure> list_then_watch();
+  [[nodiscard]] boost::asio::awaitable<Result<void>> list();
+  [[nodiscard]] boost::asio::awaitable<Result<void>> list_pages(ListRequest request);
+  [[nodiscard]] boost::asio::awaitable<Failure> watch(bool is_continued);
+  [[nodiscard]] boost::asio::awaitable<Failure> follow_events();
+  [[nodiscard]] boost::asio::awaitable<void> sleep_until_stalled();
+  void apply(const WatchEvent& event);
+  void learn_from(const Failure& ended);
+  void report(const Failure& failure);
+  void report_recovery();
+  [[nodiscard]] Clock::Duration next_pause(const Failure& ended);
+
+  ListWatch& source_;
+  ObjectSink& sink_;
+  Clock& clock_;
+  std::mt19937_64 rng_;
+  NoticeSink notices_;
+  WatchStatus status_;
+  Need need_ = Need::first_list;
+  Clock::Duration backoff_ = kMinBackoff;
+  Clock::Duration watched_for_{};  // in the last round
+  Clock::TimePoint alive_at_;
+  bool is_stopped_ = false;
+};
+
+}  // namespace k8s_client

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/errc.hpp"
+#include "k8s_client/store.hpp"
+
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace k8s_client {
+
+/// Where a reflector puts what it receives, whatever the kind: it knows JSON and order, not
+/// objects.
+class ObjectSink {
+ public:
+  /// Keeps one item of a list that is under way. An item that cannot be understood is a failure,
+  /// and leaves the object of its name as it is.
+  [[nodiscard]] virtual Result<void> stage(const nlohmann::json& item) = 0;
+  /// The list is whole: makes the store equal to it.
+  virtual void commit_staged() = 0;
+  /// The list has failed: forgets its items.
+  virtual void discard_staged() = 0;
+
+  [[nodiscard]] virtual Result<void> put(const nlohmann::json& object) = 0;
+  [[nodiscard]] virtual Result<void> erase(const nlohmann::json& object) = 0;
+
+  [[nodiscard]] virtual bool is_synced() const = 0;
+
+ protected:
+  ~ObjectSink() = default;  // never deleted through this interface
+};
+
+/// The sink of one kind of object.
+template <class Object>
+class StoreSink final : public ObjectSink {
+ public:
+  /// `store` must outlive the sink.
+  explicit StoreSink(Store<Object>& store) : store_{store} {}
+
+  [[nodiscard]] Result<void> stage(const nlohmann::json& item) override {
+    Result<Object> object = Object::from_json(item);
+    if (object) {
+      staged_.push_back(*std::move(object));
+      return {};
+    }
+    const Result<ObjectMeta> meta = ObjectMeta::from_json(item);
+    if (const auto known = meta ? store_.find(meta->key) : nullptr) {
+      staged_.push_back(*known);
+    }
+    return object.error();
+  }
+
+  void commit_staged() override { store_.replace(std::exchange(staged_, {})); }
+  void discard_staged() override { staged_.clear(); }
+
+  [[nodiscard]] Result<void> put(const nlohmann::json& object) override {
+    Result<Object> parsed = Object::from_json(object);
+    if (!parsed) {
+      return parsed.error();
+    }
+    store_.put(*std::move(parsed));
+    return {};
+  }
+
+  [[nodiscard]] Result<void> erase(const nlohmann::json& object) override {
+    const Result<ObjectMeta> meta = ObjectMeta::from_json(object);
+    if (!meta) {
+      return meta.error();
+    }
+    store_.erase(meta->key);
+    return {};
+  }
+
+  [[nodiscard]] bool is_synced() const override { return store_.is_synced(); }
+
+ private:
+  Store<Object>& store_;
+  std::vector<Object> staged_;
+};
+
+}  // namespace k8s_client

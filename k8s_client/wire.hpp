@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/api_connection.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+
+namespace k8s_client {
+
+/// The socket, TLS and HTTP/1.1 of one `ApiConnection`. Only for its sources: this header is
+/// expensive.
+class ApiConnection::Wire {
+ public:
+  using Request = boost::beast::http::request<boost::beast::http::string_body>;
+  using Head = boost::beast::http::response<boost::beast::http::buffer_body>;
+
+  Wire(const boost::asio::any_io_executor& executor,
+       boost::asio::ssl::context context,
+       bool uses_tls);
+
+  [[nodiscard]] boost::asio::awaitable<Result<void>> connect_tcp(const std::string& host,
+                                                                 std::uint16_t port);
+  /// `name`: what the certificate must bear, a name or an address. "": anything goes.
+  [[nodiscard]] boost::asio::awaitable<Result<void>> handshake(const std::string& name);
+
+  /// Sends the request and reads the reply's head. By value: it lives as long as the coroutine.
+  [[nodiscard]] boost::asio::awaitable<Result<void>> exchange_heads(Request request);
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> read_some();
+
+  /// Of the reply whose head was read last.
+  [[nodiscard]] const Head& head() const { return parser_->get(); }
+
+  /// Whether the next request can go over this connection.
+  [[nodiscard]] bool is_reusable() const;
+
+ private:
+  boost::asio::ssl::context context_;
+  boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream_;
+  bool uses_tls_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<boost::beast::http::response_parser<boost::beast::http::buffer_body>> parser_;
+};
+
+}  // namespace k8s_client
