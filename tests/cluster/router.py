@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nodeway in the cluster: installed by `manifests/` as they are, and read through its admin port."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from pathlib import Path
+
+from testbed.api import Object
+from testbed.bed import NODE_COUNT, TestBed
+from testbed.wait import wait_until
+
+NAMESPACE = "nodeway-system"
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+_CONFIG_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nodeway"
+_SELECTOR = "app.kubernetes.io/name=nodeway"
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+class Routers:
+    """The DaemonSet and its pods."""
+
+    def __init__(self, bed: TestBed) -> None:
+        self._bed = bed
+
+    def install(self) -> None:
+        """`kubectl apply -k manifests`, until a router is Ready on every node."""
+        self._bed.kubectl("apply", "-k", str(MANIFESTS))
+        self.pods()
+
+    def pods(self, timeout_s: float = 60) -> list[Object]:
+        """One per node, all Ready."""
+        return self._bed.wait_for_pods(NAMESPACE, _SELECTOR, NODE_COUNT, timeout_s)
+
+    def fetch(self, pod: Object, path: str) -> str:
+        """A page of a pod's admin port, as Prometheus would get it."""
+        with urllib.request.urlopen(f"http://{pod['status']['podIP']}:9990{path}", timeout=10) as reply:
+            return str(reply.read().decode())
+
+    def total(self, name: str, **labels: str) -> float:
+        """A metric summed over all routers, and over all series that have these labels."""
+        return sum(total_of(self.fetch(pod, "/metrics"), name, **labels) for pod in self.pods())
+
+    # Configuration
+
+    def configure(self, text: str) -> None:
+        """Replaces the ConfigMap's document."""
+        self._bed.api.patch(_CONFIG_PATH, {"data": {"nodeway.yaml": text}})
+
+    def configuration(self) -> str:
+        """The ConfigMap's document."""
+        return str(self._bed.api.get(_CONFIG_PATH)["data"]["nodeway.yaml"])
+
+    def delete_configuration(self) -> None:
+        """Removes the ConfigMap."""
+        self._bed.api.delete(_CONFIG_PATH)
+
+    def restore(self, text: str) -> None:
+        """Puts the document back, and the ConfigMap too if it is gone; until it is in force."""
+        if not self._bed.exists(_CONFIG_PATH):
+            self._bed.kubectl("apply", "-k", str(MANIFESTS))
+        if self.configuration() != text:
+            self.configure(text)
+        wait_until(lambda: self.total("nodeway_config_valid") == NODE_COUNT, 30, "a valid configuration on every node")
+
+    def configure_and_wait(self, text: str, timeout_s: float = 15) -> None:
+        """As `configure`, until every router has it in force."""
+        before = self._config_loads()
+        self.configure(text)
+        wait_until(
+            lambda: all(count > before[name] for name, count in self._config_loads().items()),
+            timeout_s,
+            "the configuration to be in force on every node",
+        )
+
+    def _config_loads(self) -> dict[str, float]:
+        return {
+            pod["metadata"]["name"]: total_of(self.fetch(pod, "/metrics"), "nodeway_config_applied_total")
+            for pod in self.pods()
+        }
+
+    def events(self) -> list[Object]:
+        """Events on the ConfigMap."""
+        listed = self._bed.api.get(f"/api/v1/namespaces/{NAMESPACE}/events")
+        return [event for event in listed["items"] if event["involvedObject"]["kind"] == "ConfigMap"]
+
+
+def total_of(exposition: str, name: str, **labels: str) -> float:
+    """Sums the series of a metric that have these labels, in Prometheus' text format; 0 if there are none."""
+    wanted = labels.items()
+    return sum(
+        float(value) for sample, found, value in _samples(exposition) if sample == name and wanted <= found.items()
+    )
+
+
+def _samples(text: str) -> list[tuple[str, dict[str, str], str]]:
+    matches = (_SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
+    return [(m.group(1), dict(_LABEL.findall(m.group(2) or "")), m.group(3)) for m in matches if m]
