@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the test binaries that come from Go modules into a cache outside the tree: the Kubernetes control plane, etcd,
-# and grpc-go's interop pair. Safe to call twice at once (the second waits) and cheap when nothing is missing.
+# grpc-go's interop pair and a small server on grpc-go. Safe to call twice at once (the second waits) and cheap when
+# nothing is missing.
 #
 #   build.sh          build what is missing; prints the folder of the binaries last
 #   build.sh --dir    only print that folder
@@ -61,6 +62,9 @@ version_flags="-X k8s.io/component-base/version.gitVersion=$kubernetes_version"
 version_flags+=" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
 build grpc-interop-client grpc_interop google.golang.org/grpc/interop/client
 build grpc-interop-server grpc_interop google.golang.org/grpc/interop/server
+# Our own source, so it may change while the modules do not.
+[ "$bin/grpc-go-adder" -nt "$here/grpc_interop/adder/main.go" ] || rm -f "$bin/grpc-go-adder"
+build grpc-go-adder grpc_interop ./adder
 build etcd etcd go.etcd.io/etcd/server/v3
 build kubectl kubernetes k8s.io/kubernetes/cmd/kubectl "$version_flags"
 build kube-apiserver kubernetes k8s.io/kubernetes/cmd/kube-apiserver "$version_flags"

@@ -34,6 +34,9 @@ _IMAGES = {
             "grpc-interop-server": _BINARIES / "grpc-interop-server",
         },
     ),
+    "grpc-go-adder": Image(
+        {"grpc-go-adder": _BINARIES / "grpc-go-adder"}, ("/usr/local/bin/grpc-go-adder",), user=65532
+    ),
     # The distribution's Python, for stand-ins of a few lines.
     "python": Image(entrypoint=("/usr/bin/python3",)),
 }

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calculator as Deployments and Services, and its load generator as a pod of one node."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.api import Object
+from testbed.bed import TestBed
+from testbed.wait import wait_until
+
+_GRPC_PORT = 50051
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A program that serves the operation `add`."""
+
+    image: str
+    args: tuple[str, ...]
+
+
+GRPC_CPP = Backend("nodeway-calculator", ("serve", "--service", "add", "--grpc", f"0.0.0.0:{_GRPC_PORT}"))
+"""The calculator of the demo. After SIGTERM it serves on for a second, and then takes no more calls."""
+
+GRPC_GO = Backend("grpc-go-adder", ("-listen", f"0.0.0.0:{_GRPC_PORT}"))
+"""Takes no new connections from SIGTERM on, says GOAWAY, and serves what has been sent: see its main.go."""
+
+
+def deploy(
+    bed: TestBed, namespace: str, *, replicas: int, backend: Backend = GRPC_CPP, args: tuple[str, ...] = ()
+) -> list[Object]:
+    """The operation `add` as Deployment and Service of that name; its pods when all are Ready."""
+    labels = {"app": "add"}
+    container = {
+        "name": "calculator",
+        "image": backend.image,
+        "args": [*backend.args, *args],
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "ports": [{"name": "grpc", "containerPort": _GRPC_PORT}],
+        "readinessProbe": {"grpc": {"port": _GRPC_PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
+    }
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 30},
+    }
+    bed.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "add", "namespace": namespace},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "add", "namespace": namespace},
+            "spec": {"selector": labels, "ports": [{"name": "grpc", "port": 80, "targetPort": "grpc"}]},
+        },
+    )
+    return wait_for_pods(bed, namespace, replicas)
+
+
+def wait_for_pods(bed: TestBed, namespace: str, count: int, timeout_s: float = 90) -> list[Object]:
+    """Until there are `count`, all Ready and in the Service's slices."""
+    pods = bed.wait_for_pods(namespace, "app=add", count, timeout_s)
+    addresses = {pod["status"]["podIP"] for pod in pods}
+    wait_until(lambda: ready_addresses(bed, namespace) == addresses, timeout_s, "the pods in the slices")
+    return pods
+
+
+def ready_addresses(bed: TestBed, namespace: str) -> set[str]:
+    """Of the Service `add`, as its EndpointSlices have them."""
+    selector = "kubernetes.io/service-name=add"
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector={selector}"
+    endpoints = [endpoint for s in bed.api.get(path)["items"] for endpoint in s["endpoints"] or []]
+    return {endpoint["addresses"][0] for endpoint in endpoints if endpoint["conditions"]["ready"]}
+
+
+def in_flight_at_shutdown(bed: TestBed, pod: Object) -> int:
+    """How many calls a stopped pod was serving when SIGTERM came."""
+    lines = [json.loads(line) for line in bed.log_of(pod).splitlines() if line.startswith("{")]
+    stopped = [line for line in lines if line["event"] == "stopped"]
+    assert stopped, f"{pod['metadata']['name']} did not end gracefully: {bed.log_of(pod)[-2000:]}"
+    return int(stopped[-1]["in_flight_at_shutdown"])
+
+
+class Load:
+    """`nodeway-calculator load` in a pod, over one connection through the router of that pod's node."""
+
+    def __init__(self, bed: TestBed, namespace: str, *args: str, node: str = "node-1", suffix: str = "") -> None:
+        self._bed = bed
+        self._namespace = namespace
+        authority = ["--authority-suffix", suffix or f".{namespace}"]
+        container = {
+            "name": "load",
+            "image": "nodeway-calculator",
+            "env": [{"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}],
+            "args": ["load", "--target", "$(HOST_IP):4140", "--only", "add", "--progress", *authority, *args],
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "nodeSelector": {"kubernetes.io/hostname": node},
+            "containers": [container],
+        }
+        pod = {"metadata": {"generateName": "load-"}, "spec": spec}
+        self._pod = bed.api.create(f"/api/v1/namespaces/{namespace}/pods", pod)
+        self._name = self._pod["metadata"]["name"]
+        wait_until(self._has_begun, 60, "the load generator to start")
+
+    def _has_begun(self) -> bool:
+        self._pod = self._bed.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._name}")
+        return self._pod.get("status", {}).get("phase") not in (None, "Pending")
+
+    def _lines(self) -> list[Object]:
+        log = self._bed.log_of(self._pod)
+        return [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def latest(self) -> Object:
+        """The last line of progress; empty before the first."""
+        lines = self._lines()
+        return lines[-1] if lines else {}
+
+    def calls_by_pod(self) -> dict[str, int]:
+        """Replies so far by the pod that gave them."""
+        latest = self.latest()
+        pods = latest.get("pods") or {name: row["pods"] for name, row in latest.get("operations", {}).items()}
+        return dict(pods.get("add", {}))
+
+    def wait_for(self, condition: Callable[[Object], Any], timeout_s: float, what: str) -> None:
+        """Until a line of progress meets the condition."""
+        wait_until(lambda: condition(self.latest()), timeout_s, f"{what}; last: {self.latest()}", 0.2)
+
+    def wait_for_calls(self, count: int, timeout_s: float = 30) -> None:
+        """Until so many more calls have ended."""
+        goal = self.latest().get("calls", 0) + count
+        self.wait_for(lambda line: line.get("calls", 0) >= goal, timeout_s, f"{goal} calls")
+
+    def stop(self) -> Object:
+        """Ends it after the calls in flight; its summary."""
+        self._bed.runner(self._pod).container().send(signal.SIGTERM)
+        return self.result()
+
+    def result(self, timeout_s: float = 120) -> Object:
+        """The summary, once it has ended by itself."""
+        wait_until(lambda: self.latest().get("event") == "done", timeout_s, "the end of the load")
+        return self.latest()
+
+
+def assert_none_failed(summary: Object) -> None:
+    """Every call was made and succeeded; otherwise says what the errors were."""
+    assert summary["calls"] > 0
+    assert summary["failed"] == 0, summary["operations"]["add"]["errors"]
