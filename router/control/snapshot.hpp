@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/route/policy.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/smart_ptr/shared_ptr.hpp>
+
+namespace router {
+
+/// One pod (or other backend) that may get requests of a Service port now.
+struct Endpoint {
+  boost::asio::ip::tcp::endpoint address;
+  std::string pod;   ///< `targetRef` name, else the address as text
+  std::string node;  ///< `nodeName`, may be empty
+  std::string zone;  ///< may be empty
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+/// Names one Service port for the life of the process: the same (namespace, Service, port number)
+/// keeps its id over all snapshots, also when it vanishes and comes back. Dense, from 0: workers
+/// index arrays with it.
+using ClusterId = std::uint32_t;
+
+/// A port of a Service with everything that a request to it may look up.
+struct ServicePort {
+  ClusterId id = 0;
+  std::uint16_t number = 0;  ///< the Service's port, never the target port
+  std::string name;          ///< empty for a single unnamed port
+  UpstreamProtocol protocol =
+      UpstreamProtocol::as_caller;  ///< configuration, else `appProtocol`, else the name's prefix
+  bool names_http =
+      false;  ///< name or appProtocol is an HTTP one (`http`, `http-…`); see resolve()
+  bool names_h2 = false;  ///< name or appProtocol is `grpc`, `h2c` or `http2`; see resolve()
+  Policy policy;
+  std::vector<Endpoint>
+      endpoints;  ///< selected by kubernetes.md 1 to 4, sorted by address; empty: `no_endpoints`
+  std::uint32_t endpoints_known =
+      0;  ///< in the slices, selected or not (the second figure of `3/3`)
+};
+
+struct Service {
+  std::string namespace_;
+  std::string name;
+  std::vector<ServicePort> ports;  ///< TCP only, in the order of the Service's manifest
+};
+
+/// Hash of names that lets a `string_view` be looked up without making a string.
+struct NameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+/// Immutable routing state: everything that a request may look up. Built on the control thread,
+/// read on every core.
+struct Snapshot {
+  std::uint64_t generation = 0;  ///< counts up with each one published
+  std::string default_namespace = "default";
+  std::string cluster_domain = "cluster.local";
+  /// By `name.namespace`, lower case. Entries are shared between snapshots, so that a change of one
+  /// Service copies pointers only (hence shared_ptr: the snapshots share them).
+  std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
+      services;
+};
+
+/// Shared by the control thread and by every core until its last request has ended.
+using SnapshotPtr = boost::shared_ptr<const Snapshot>;
+
+}  // namespace router
