@@ -17,13 +17,14 @@ namespace router::control {
 /// What one level of the configuration says of a policy; what it leaves out, the next wider level
 /// decides.
 struct PolicyOverrides {
-  std::optional<BalancerKind> balancer;
-  std::optional<Nanoseconds> decay;
-  std::optional<Nanoseconds> connect_timeout;
-  std::optional<Nanoseconds> request_timeout;  ///< 0: none, also where a wider level has one
-  std::optional<std::uint32_t> queue_requests;
-  std::optional<Nanoseconds> queue_timeout;
-  std::optional<UpstreamProtocol> upstream_protocol;
+  std::optional<BalancerKind> balancer = std::nullopt;
+  std::optional<Nanoseconds> decay = std::nullopt;
+  std::optional<Nanoseconds> connect_timeout = std::nullopt;
+  std::optional<Nanoseconds> request_timeout =
+      std::nullopt;  ///< 0: none, also where a wider level has one
+  std::optional<std::uint32_t> queue_requests = std::nullopt;
+  std::optional<Nanoseconds> queue_timeout = std::nullopt;
+  std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
 
   bool operator==(const PolicyOverrides&) const = default;
 

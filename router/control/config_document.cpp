@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/config_document.hpp"
+
+#include "router/control/config_reader.hpp"
+#include "router/control/yaml_tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace router::control {
+namespace {
+
+using namespace std::chrono_literals;
+using Place = ConfigReader::Place;
+using Field = ConfigReader::Field;
+
+/// What values are taken. The defaults are in Policy (router/route/policy.hpp).
+namespace range {
+/// Shorter, and an estimate is forgotten between two requests; longer, and it is not one of now.
+constexpr DurationRange kDecay{.least = 10ms, .most = 1h};
+/// At most: by then the kernel itself has given up (tcp_syn_retries).
+constexpr DurationRange kConnect{.least = 1ms, .most = 2min};
+/// At most: a request that lasts longer is no request but a session, and wants none.
+constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
+/// At least one: the first request to a pod waits for its connection.
+constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
+/// At most: no caller waits longer for a first byte, so that it would only hold memory.
+constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
+}  // namespace range
+
+constexpr std::string_view kVersion = "1";
+constexpr std::array<std::string_view, 2> kBalancers{"peak_ewma", "round_robin"};
+constexpr std::array kBalancerKinds{BalancerKind::peak_ewma, BalancerKind::round_robin};
+constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
+constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
+
+constexpr std::size_t kMaxLabelBytes = 63;
+constexpr std::size_t kMaxDomainBytes = 253 - sizeof("a.b.svc.");  // something must fit before it
+
+bool is_label(std::string_view text) {
+  const auto is_alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  };
+  return !text.empty() && text.size() <= kMaxLabelBytes && is_alphanumeric(text.front()) &&
+         is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
+           return is_alphanumeric(c) || c == '-';
+         });
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+/// A key of `services`: what it names, or in words why it is none.
+struct ServiceKey {
+  std::string service;  ///< `name.namespace`
+  std::optional<std::uint16_t> port;
+  std::string problem;
+};
+
+ServiceKey parse_service_key(std::string_view key) {
+  ServiceKey result;
+  const std::size_t colon = key.find(':');
+  const std::string_view name = key.substr(0, colon);
+  if (colon != std::string_view::npos) {
+    const char* last = key.data() + key.size();
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(key.data() + colon + 1, last, port);
+    if (error != std::errc{} || end != last || port == 0 || key[colon + 1] == '0') {
+      result.problem = "has no port from 1 to 65535 after the colon";
+    }
+    result.port = port;
+  }
+  const std::vector<std::string_view> labels = split(name, '.');
+  if (!std::all_of(labels.begin(), labels.end(), is_label)) {
+    result.problem = "is no name of a Service: lower-case letters, digits and - are expected";
+  } else if (labels.size() == 1) {
+    result.problem = fmt::format("lacks the namespace, as in {}.default", name);
+  } else if (labels.size() > 2) {
+    result.problem = fmt::format("is too long a name: {}.{} is enough", labels[0], labels[1]);
+  }
+  result.service = name;
+  return result;
+}
+
+/// Reads the fields of the document into a ConfigDocument.
+class DocumentReader {
+ public:
+  [[nodiscard]] ParsedConfig read(const YamlNode& root) {
+    const Place place{.node = root, .path = ""};
+    const std::array fields{
+        Field{"version", [this](const Place& value) { version(value); }},
+        Field{"defaultNamespace", [this](const Place& value) { default_namespace(value); }},
+        Field{"clusterDomain", [this](const Place& value) { cluster_domain(value); }},
+        Field{"defaults", [this](const Place& value) { policy(value, document_.defaults); }},
+        Field{"services", [this](const Place& value) { services(value); }},
+    };
+    reader_.fields(place, fields);
+    const bool could_have = root.kind == YamlNode::Kind::map || root.kind == YamlNode::Kind::null;
+    if (!has_version_ && could_have) {
+      reader_.fail(root.place, "version", fmt::format("is missing; {} is expected", kVersion));
+    }
+    return {.document = std::move(document_), .errors = reader_.take_errors()};
+  }
+
+ private:
+  void version(const Place& value) {
+    const YamlNode& node = value.node;
+    has_version_ = node.kind != YamlNode::Kind::null;
+    if (has_version_ && !(node.is_plain && node.text == kVersion)) {
+      reader_.fail(node.place,
+                   value.path,
+                   fmt::format("this version is not known; {} is expected", kVersion));
+    }
+  }
+
+  void default_namespace(const Place& value) {
+    if (std::optional<std::string> name = reader_.text(value)) {
+      if (!is_label(*name)) {
+        reader_.fail(value.node.place, value.path, quoted(*name) + " is no name of a namespace");
+      }
+      document_.default_namespace = std::move(*name);
+    }
+  }
+
+  void cluster_domain(const Place& value) {
+    if (std::optional<std::string> domain = reader_.text(value)) {
+      const std::vector<std::string_view> labels = split(*domain, '.');
+      if (domain->size() > kMaxDomainBytes ||
+          !std::all_of(labels.begin(), labels.end(), is_label)) {
+        reader_.fail(value.node.place,
+                     value.path,
+                     quoted(*domain) + " is no domain's name such as cluster.local");
+      }
+      document_.cluster_domain = std::move(*domain);
+    }
+  }
+
+  void services(const Place& value) {
+    reader_.members(value, [this](const YamlMember& member, const Place& entry) {
+      ServiceKey key = parse_service_key(member.key);
+      if (!key.problem.empty()) {
+        reader_.fail(member.place, entry.path, quoted(member.key) + " " + key.problem);
+      }
+      policy(entry,
+             key.port ? document_.service_ports[{std::move(key.service), *key.port}]
+                      : document_.services[std::move(key.service)]);
+    });
+  }
+
+  void policy(const Place& value, PolicyOverrides& overrides) {
+    const std::array fields{
+        Field{"balancer", [&](const Place& field) { balancer(field, overrides); }},
+        Field{"timeout", [&](const Place& field) { timeout(field, overrides); }},
+        Field{"limits", [&](const Place& field) { limits(field, overrides); }},
+        Field{"upstreamProtocol",
+              [&](const Place& field) {
+                if (const auto index = reader_.choice(field, kProtocols)) {
+                  overrides.upstream_protocol = kProtocolKinds.at(*index);
+                }
+              }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void balancer(const Place& value, PolicyOverrides& overrides) {
+    const std::array fields{
+        Field{"policy",
+              [&](const Place& field) {
+                if (const auto index = reader_.choice(field, kBalancers)) {
+                  overrides.balancer = kBalancerKinds.at(*index);
+                }
+              }},
+        Field{
+            "decay",
+            [&](const Place& field) { overrides.decay = reader_.duration(field, range::kDecay); }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void timeout(const Place& value, PolicyOverrides& overrides) {
+    const std::array fields{
+        Field{"connect",
+              [&](const Place& field) {
+                overrides.connect_timeout = reader_.duration(field, range::kConnect);
+              }},
+        Field{"request",
+              [&](const Place& field) {
+                overrides.request_timeout = reader_.duration(field, range::kRequest);
+              }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void limits(const Place& value, PolicyOverrides& overrides) {
+    const std::array fields{
+        Field{"queue", [&](const Place& field) { queue(field, overrides); }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void queue(const Place& value, PolicyOverrides& overrides) {
+    const std::array fields{
+        Field{"size",
+              [&](const Place& field) {
+                overrides.queue_requests = reader_.count(field, range::kQueueSize);
+              }},
+        Field{"timeout",
+              [&](const Place& field) {
+                overrides.queue_timeout = reader_.duration(field, range::kQueueTimeout);
+              }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  ConfigReader reader_;
+  ConfigDocument document_;
+  bool has_version_ = false;
+};
+
+ParsedConfig refused(TextPlace place, std::string message) {
+  return {
+      .document = {},
+      .errors = {
+          {.line = place.line, .column = place.column, .message = std::move(message), .path = ""}}};
+}
+
+template <class Value>
+void lay_over(Value& value, const std::optional<Value>& narrower) {
+  if (narrower) {
+    value = *narrower;
+  }
+}
+
+}  // namespace
+
+void PolicyOverrides::apply_to(Policy& policy) const {
+  lay_over(policy.balancer, balancer);
+  lay_over(policy.decay, decay);
+  lay_over(policy.connect_timeout, connect_timeout);
+  lay_over(policy.queue_requests, queue_requests);
+  lay_over(policy.queue_timeout, queue_timeout);
+  if (request_timeout) {
+    policy.request_timeout = *request_timeout == Nanoseconds{0} ? std::nullopt : request_timeout;
+  }
+  if (upstream_protocol) {
+    policy.upstream_protocol = upstream_protocol;
+  }
+}
+
+Policy ConfigDocument::policy_for(std::string_view service, std::uint16_t port) const {
+  Policy policy;
+  defaults.apply_to(policy);
+  if (const auto found = services.find(service); found != services.end()) {
+    found->second.apply_to(policy);
+  }
+  if (const auto found = service_ports.find({std::string{service}, port});
+      found != service_ports.end()) {
+    found->second.apply_to(policy);
+  }
+  return policy;
+}
+
+std::string ConfigError::text() const {
+  std::string result = line == 0 ? "" : fmt::format("{}:{}: ", line, column);
+  result += path.empty() ? "" : path + ": ";
+  return result + message;
+}
+
+ParsedConfig parse_config(std::string_view text) {
+  if (text.size() > kMaxConfigBytes) {
+    return refused(
+        {.line = 0, .column = 0},
+        fmt::format("the document has {} bytes, {} are allowed", text.size(), kMaxConfigBytes));
+  }
+  const auto tree = parse_yaml(text);
+  if (!tree) {
+    const YamlError error = tree.error();
+    return refused(error.place, error.message);
+  }
+  return DocumentReader{}.read(*tree);
+}
+
+}  // namespace router::control

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/config_reader.hpp"
+
+#include "router/control/duration.hpp"
+#include "router/control/nearest_word.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace router::control {
+namespace {
+
+constexpr std::size_t kMaxQuotedBytes = 80;
+
+std::string_view name_of(YamlNode::Kind kind) noexcept {
+  switch (kind) {
+    case YamlNode::Kind::null:
+      return "nothing";
+    case YamlNode::Kind::scalar:
+      return "a single value";
+    case YamlNode::Kind::sequence:
+      return "a list";
+    case YamlNode::Kind::map:
+      return "a map";
+  }
+  return "";
+}
+
+std::string suggestion(std::string_view wrong, std::span<const std::string_view> words) {
+  const std::string_view nearest = nearest_word(wrong, words);
+  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
+}
+
+bool is_scalar(const ConfigReader::Place& value) noexcept {
+  return value.node.kind == YamlNode::Kind::scalar;
+}
+
+/// A number needs no quotes, and in quotes it is text: as in JSON, and as the schema will say.
+std::optional<std::uint64_t> number_of(const YamlNode& node) {
+  std::uint64_t number = 0;
+  const char* last = node.text.data() + node.text.size();
+  const auto [end, error] = std::from_chars(node.text.data(), last, number);
+  if (!node.is_plain || error != std::errc{} || end != last) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string result{"\""};
+  for (const char c : text.substr(0, kMaxQuotedBytes)) {
+    const auto byte = static_cast<unsigned char>(c);
+    result += byte < ' ' || byte == 0x7f ? '?' : c;
+  }
+  return result + (text.size() > kMaxQuotedBytes ? "…\"" : "\"");
+}
+
+std::string path_to(std::string_view path, std::string_view field) {
+  const bool is_word = !field.empty() && std::all_of(field.begin(), field.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!is_word) {
+    return fmt::format("{}[{}]", path, quoted(field));
+  }
+  return path.empty() ? std::string{field.substr(0, kMaxQuotedBytes)}
+                      : fmt::format("{}.{}", path, field.substr(0, kMaxQuotedBytes));
+}
+
+void ConfigReader::fail(TextPlace place, std::string path, std::string message) {
+  if (errors_.size() < kMaxConfigErrors) {
+    errors_.push_back({.line = place.line,
+                       .column = place.column,
+                       .message = std::move(message),
+                       .path = std::move(path)});
+  }
+}
+
+void ConfigReader::fail(const Place& value, std::string message) {
+  fail(value.node.place, value.path, std::move(message));
+}
+
+bool ConfigReader::is_map(const Place& value) {
+  const YamlNode::Kind kind = value.node.kind;
+  if (kind != YamlNode::Kind::map && kind != YamlNode::Kind::null) {
+    fail(value, fmt::format("a map of fields is expected here, not {}", name_of(kind)));
+  }
+  return kind == YamlNode::Kind::map;
+}
+
+void ConfigReader::members(
+    const Place& map,
+    const std::function<void(const YamlMember& member, const Place& value)>& read) {
+  if (!is_map(map)) {
+    return;
+  }
+  std::set<std::string_view> seen;
+  for (const YamlMember& member : map.node.members) {
+    const std::string path = path_to(map.path, member.key);
+    if (!seen.insert(member.key).second) {
+      fail(member.place, path, fmt::format("{} is there twice", quoted(member.key)));
+      continue;
+    }
+    read(member, {.node = member.value, .path = path});
+  }
+}
+
+void ConfigReader::fields(const Place& map, std::span<const Field> known) {
+  members(map, [this, known](const YamlMember& member, const Place& value) {
+    const auto field = std::find_if(
+        known.begin(), known.end(), [&member](const Field& f) { return f.name == member.key; });
+    if (field != known.end()) {
+      field->read(value);
+      return;
+    }
+    std::vector<std::string_view> names;
+    std::transform(known.begin(), known.end(), std::back_inserter(names), [](const Field& f) {
+      return f.name;
+    });
+    fail(member.place,
+         value.path,
+         fmt::format("unknown field {}{}", quoted(member.key), suggestion(member.key, names)));
+  });
+}
+
+std::optional<std::string> ConfigReader::text(const Place& value) {
+  if (is_scalar(value)) {
+    return value.node.text;
+  }
+  if (value.node.kind != YamlNode::Kind::null) {
+    fail(value, fmt::format("text is expected here, not {}", name_of(value.node.kind)));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> ConfigReader::count(const Place& value, CountRange range) {
+  if (value.node.kind == YamlNode::Kind::null) {
+    return std::nullopt;
+  }
+  const std::optional<std::uint64_t> number =
+      is_scalar(value) ? number_of(value.node) : std::nullopt;
+  if (!number || *number < range.least || *number > range.most) {
+    fail(value,
+         fmt::format("{} is no whole number from {} to {}",
+                     is_scalar(value) ? quoted(value.node.text) : name_of(value.node.kind),
+                     range.least,
+                     range.most));
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRange range) {
+  const std::optional<std::string> written = text(value);
+  if (!written) {
+    return std::nullopt;
+  }
+  const std::optional<Nanoseconds> duration = parse_duration(*written);
+  if (!duration) {
+    fail(value,
+         fmt::format("{} is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s",
+                     quoted(*written)));
+    return std::nullopt;
+  }
+  const bool is_zero = range.zero_too && *duration == Nanoseconds{0};
+  if (!is_zero && (*duration < range.least || *duration > range.most)) {
+    fail(value,
+         fmt::format("{} is out of range: {} to {}{} is allowed",
+                     *written,
+                     format_duration(range.least),
+                     format_duration(range.most),
+                     range.zero_too ? ", or 0 for none," : ""));
+    return std::nullopt;
+  }
+  return duration;
+}
+
+std::optional<std::size_t> ConfigReader::choice(const Place& value,
+                                                std::span<const std::string_view> names) {
+  const std::optional<std::string> written = text(value);
+  if (!written) {
+    return std::nullopt;
+  }
+  const auto found = std::find(names.begin(), names.end(), *written);
+  if (found == names.end()) {
+    fail(value,
+         fmt::format("{} is none of {}{}",
+                     quoted(*written),
+                     fmt::join(names, ", "),
+                     suggestion(*written, names)));
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+std::vector<ConfigError> ConfigReader::take_errors() {
+  std::stable_sort(errors_.begin(), errors_.end(), [](const ConfigError& a, const ConfigError& b) {
+    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  });
+  return std::move(errors_);
+}
+
+}  // namespace router::control

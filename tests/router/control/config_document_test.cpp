@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/config_document.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include <catch2/catch.hpp>
+
+using namespace router;
+using namespace router::control;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::string_view kFull = R"(version: 1
+defaultNamespace: shop
+clusterDomain: example.org
+defaults:
+  balancer: {policy: round_robin, decay: 5s}
+  timeout: {connect: 250ms}
+services:
+  predict.ml:            # name.namespace or name.namespace:port
+    timeout: {request: 2s}
+    limits: {queue: {size: 7, timeout: 1m30s}}
+    upstreamProtocol: h2c
+  predict.ml:8080:
+    timeout: {request: 3s, connect: 1.5s}
+    upstreamProtocol: http1
+)";
+
+/// The first error as every place shows it; "" if the document is valid.
+std::string headline(std::string_view text) {
+  const ParsedConfig parsed = parse_config(text);
+  return parsed.is_valid() ? "" : parsed.errors.front().text();
+}
+
+std::string with_version(std::string_view rest) {
+  return "version: 1\n" + std::string{rest};
+}
+
+}  // namespace
+
+TEST_CASE("parse_config: a document of all fields is read", "[config]") {
+  const ParsedConfig parsed = parse_config(kFull);
+
+  REQUIRE(parsed.is_valid());
+  const ConfigDocument& document = parsed.document;
+  CHECK(document.default_namespace == "shop");
+  CHECK(document.cluster_domain == "example.org");
+  CHECK(document.defaults == PolicyOverrides{.balancer = BalancerKind::round_robin,
+                                             .decay = 5s,
+                                             .connect_timeout = 250ms});
+  REQUIRE(document.services.size() == 1);
+  CHECK(document.services.at("predict.ml") ==
+        PolicyOverrides{.request_timeout = 2s,
+                        .queue_requests = 7,
+                        .queue_timeout = 90s,
+                        .upstream_protocol = UpstreamProtocol::h2c});
+  REQUIRE(document.service_ports.size() == 1);
+  CHECK(document.service_ports.at({"predict.ml", std::uint16_t{8080}}) ==
+        PolicyOverrides{.connect_timeout = 1500ms,
+                        .request_timeout = 3s,
+                        .upstream_protocol = UpstreamProtocol::http1});
+}
+
+TEST_CASE("parse_config: version alone gives the built-in defaults", "[config]") {
+  const ParsedConfig parsed = parse_config("version: 1");
+
+  REQUIRE(parsed.is_valid());
+  CHECK(parsed.document == ConfigDocument{});
+}
+
+TEST_CASE("parse_config: JSON is YAML too", "[config]") {
+  const ParsedConfig parsed =
+      parse_config(R"({"version": 1, "services": {"a.b": {"timeout": {"request": "2s"}}}})");
+
+  REQUIRE(parsed.is_valid());
+  CHECK(parsed.document.services.at("a.b").request_timeout == Nanoseconds{2s});
+}
+
+TEST_CASE("parse_config: a field left empty is as good as left out", "[config]") {
+  const ParsedConfig parsed = parse_config(
+      "version: 1\ndefaultNamespace:\ndefaults:\nservices:\n  a.b:\n  c.d: {timeout: {request: "
+      "~}}\n");
+
+  REQUIRE(parsed.is_valid());
+  CHECK(parsed.document.default_namespace == "default");
+  CHECK(parsed.document.services.at("c.d") == PolicyOverrides{});
+}
+
+TEST_CASE("policy_for: the narrowest level that says something wins", "[config]") {
+  const ConfigDocument document = parse_config(kFull).document;
+
+  const Policy other = document.policy_for("cart.shop", 8080);
+  CHECK(other.balancer == BalancerKind::round_robin);
+  CHECK(other.decay == 5s);
+  CHECK(other.connect_timeout == 250ms);
+  CHECK_FALSE(other.request_timeout);
+  CHECK(other.queue_requests == 1000);
+  CHECK_FALSE(other.upstream_protocol);
+
+  const Policy service = document.policy_for("predict.ml", 9090);
+  CHECK(service.balancer == BalancerKind::round_robin);
+  CHECK(service.connect_timeout == 250ms);
+  CHECK(service.request_timeout == Nanoseconds{2s});
+  CHECK(service.queue_requests == 7);
+  CHECK(service.upstream_protocol == UpstreamProtocol::h2c);
+
+  const Policy port = document.policy_for("predict.ml", 8080);
+  CHECK(port.decay == 5s);
+  CHECK(port.connect_timeout == 1500ms);
+  CHECK(port.request_timeout == Nanoseconds{3s});
+  CHECK(port.queue_timeout == 90s);
+  CHECK(port.upstream_protocol == UpstreamProtocol::http1);
+}
+
+TEST_CASE("policy_for: a request timeout of 0 takes away that of a wider level", "[config]") {
+  const ParsedConfig parsed = parse_config(
+      "version: 1\ndefaults: {timeout: {request: 1s}}\nservices: {a.b: {timeout: {request: 0s}}}");
+
+  REQUIRE(parsed.is_valid());
+  CHECK(parsed.document.policy_for("c.d", 80).request_timeout == Nanoseconds{1s});
+  CHECK_FALSE(parsed.document.policy_for("a.b", 80).request_timeout);
+}
+
+TEST_CASE("policy_for: without a configuration the product's defaults hold", "[config]") {
+  const Policy policy = ConfigDocument{}.policy_for("a.b", 80);
+
+  CHECK(policy.balancer == BalancerKind::peak_ewma);
+  CHECK(policy.decay == 10s);
+  CHECK(policy.connect_timeout == 1s);
+  CHECK_FALSE(policy.request_timeout);
+  CHECK(policy.queue_requests == 1000);
+  CHECK(policy.queue_timeout == 3s);
+}
+
+TEST_CASE("parse_config: what is wrong is told with line, column and field", "[config]") {
+  const auto [text, error] = GENERATE(table<std::string, std::string>({
+      {"", "1:1: version: is missing; 1 is expected"},
+      {"# only this\n", "1:1: version: is missing; 1 is expected"},
+      {"version:\n", "1:1: version: is missing; 1 is expected"},
+      {"services: {}", "1:1: version: is missing; 1 is expected"},
+      {"version: 2", "1:10: version: this version is not known; 1 is expected"},
+      {"version: '1'", "1:10: version: this version is not known; 1 is expected"},
+      {"version: [1]", "1:10: version: this version is not known; 1 is expected"},
+      {"- version: 1", "1:1: a map of fields is expected here, not a list"},
+      {"hello", "1:1: a map of fields is expected here, not a single value"},
+      {"version: 1\nversion: 1", R"(2:1: version: "version" is there twice)"},
+      {"version: 1\n---\nversion: 1", "2:1: a second document begins here; one is expected"},
+      {"version: 1\n? [a]\n: b", "2:3: the name of a field must be text"},
+  }));
+  CAPTURE(text);
+
+  CHECK(headline(text) == error);
+}
+
+TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a suggestion", "[config]") {
+  const auto [rest, error] = GENERATE(table<std::string, std::string>({
+      {"callers: {allow: [loopback]}", R"(2:1: callers: unknown field "callers")"},
+      {"routes: []", R"(2:1: routes: unknown field "routes")"},
+      {"service: {}", R"(2:1: service: unknown field "service"; did you mean services?)"},
+      {"Defaults: {}", R"(2:1: Defaults: unknown field "Defaults"; did you mean defaults?)"},
+      {"defaults: {ejection: {}}", R"(2:12: defaults.ejection: unknown field "ejection")"},
+      {"defaults: {timeout: {conect: 1s}}",
+       R"(2:22: defaults.timeout.conect: unknown field "conect"; did you mean connect?)"},
+      {"defaults: {timeout: {requset: 1s}}",
+       R"(2:22: defaults.timeout.requset: unknown field "requset"; did you mean request?)"},
+      {"services: {a.b: {limits: {concurrency: 2}}}",
+       R"(2:27: services["a.b"].limits.concurrency: unknown field "concurrency")"},
+      {"services: {a.b: {balancer: {hashOn: {}}}}",
+       R"(2:29: services["a.b"].balancer.hashOn: unknown field "hashOn")"},
+      {"<<: {}", R"(2:1: ["<<"]: unknown field "<<")"},
+  }));
+  CAPTURE(rest);
+
+  CHECK(headline(with_version(rest)) == error);
+}
+
+TEST_CASE("parse_config: values are checked for type, form and range", "[config]") {
+  const auto [rest, error] = GENERATE(table<std::string, std::string>({
+      {"defaults: {balancer: {policy: ring_hash}}",
+       R"(2:31: defaults.balancer.policy: "ring_hash" is none of peak_ewma, round_robin)"},
+      {"defaults: {balancer: {policy: roundrobin}}",
+       R"(2:31: defaults.balancer.policy: "roundrobin" is none of peak_ewma, round_robin; did you mean round_robin?)"},
+      {"defaults: {balancer: {decay: 10}}",
+       R"(2:30: defaults.balancer.decay: "10" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
+      {"defaults: {balancer: {decay: 0s}}",
+       "2:30: defaults.balancer.decay: 0s is out of range: 10ms to 1h is allowed"},
+      {"defaults: {balancer: {decay: 61m}}",
+       "2:30: defaults.balancer.decay: 61m is out of range: 10ms to 1h is allowed"},
+      {"defaults: {timeout: {connect: -1s}}",
+       R"(2:31: defaults.timeout.connect: "-1s" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
+      {"defaults: {timeout: {request: 25h}}",
+       "2:31: defaults.timeout.request: 25h is out of range: 1ms to 24h, or 0 for none, is "
+       "allowed"},
+      {"defaults: {timeout: 3s}",
+       "2:21: defaults.timeout: a map of fields is expected here, not a single value"},
+      {"defaults: {timeout: {connect: {s: 1}}}",
+       "2:31: defaults.timeout.connect: text is expected here, not a map"},
+      {"defaults: {limits: {queue: {size: 0}}}",
+       R"(2:35: defaults.limits.queue.size: "0" is no whole number from 1 to 100000)"},
+      {"defaults: {limits: {queue: {size: -1}}}",
+       R"(2:35: defaults.limits.queue.size: "-1" is no whole number from 1 to 100000)"},
+      {"defaults: {limits: {queue: {size: 1.5}}}",
+       R"(2:35: defaults.limits.queue.size: "1.5" is no whole number from 1 to 100000)"},
+      {"defaults: {limits: {queue: {size: '10'}}}",
+       R"(2:35: defaults.limits.queue.size: "10" is no whole number from 1 to 100000)"},
+      {"defaults: {limits: {queue: {size: 99999999999999999999}}}",
+       R"(2:35: defaults.limits.queue.size: "99999999999999999999" is no whole number from 1 to 100000)"},
+      {"defaults: {limits: {queue: {size: [1]}}}",
+       "2:35: defaults.limits.queue.size: a list is no whole number from 1 to 100000"},
+      {"defaults: {upstreamProtocol: h2}",
+       R"(2:30: defaults.upstreamProtocol: "h2" is none of h2c, http1; did you mean h2c?)"},
+      {"defaultNamespace: Shop", R"(2:19: defaultNamespace: "Shop" is no name of a namespace)"},
+      {"defaultNamespace: ''", R"(2:19: defaultNamespace: "" is no name of a namespace)"},
+      {"clusterDomain: cluster.local.",
+       R"(2:16: clusterDomain: "cluster.local." is no domain's name such as cluster.local)"},
+  }));
+  CAPTURE(rest);
+
+  CHECK(headline(with_version(rest)) == error);
+}
+
+TEST_CASE("parse_config: keys of services are checked", "[config]") {
+  const auto [key, problem] = GENERATE(table<std::string, std::string>({
+      {"cart", "lacks the namespace, as in cart.default"},
+      {"cart.shop.svc.cluster.local", "is too long a name: cart.shop is enough"},
+      {"Cart.shop", "is no name of a Service: lower-case letters, digits and - are expected"},
+      {"cart.", "is no name of a Service: lower-case letters, digits and - are expected"},
+      {"cart.shop:0", "has no port from 1 to 65535 after the colon"},
+      {"cart.shop:", "has no port from 1 to 65535 after the colon"},
+      {"cart.shop:65536", "has no port from 1 to 65535 after the colon"},
+      {"cart.shop:080", "has no port from 1 to 65535 after the colon"},
+      {"cart.shop:http", "has no port from 1 to 65535 after the colon"},
+  }));
+  const std::string path = key.find_first_of(".:") == std::string::npos
+                               ? "services." + key
+                               : "services[\"" + key + "\"]";
+
+  CHECK(headline(with_version("services: {'" + key + "': {}}")) ==
+        "2:12: " + path + ": \"" + key + "\" " + problem);
+}
+
+TEST_CASE("parse_config: all errors are told, in the order of the text", "[config]") {
+  const ParsedConfig parsed = parse_config(R"(version: 1
+services:
+  a.b: {timeout: {request: 1}}
+  a.b: {}
+  c: {}
+defaults: {balancr: {}}
+)");
+
+  REQUIRE(parsed.errors.size() == 4);
+  CHECK(parsed.errors[0].line == 3);
+  CHECK(parsed.errors[0].column == 28);
+  CHECK(parsed.errors[0].path == R"(services["a.b"].timeout.request)");
+  CHECK(parsed.errors[1].line == 4);
+  CHECK(parsed.errors[2].line == 5);
+  CHECK(parsed.errors[3].line == 6);
+}
+
+TEST_CASE("parse_config: the number of errors is bounded", "[config]") {
+  std::string text = "version: 1\n";
+  for (int i = 0; i < 1000; ++i) {
+    text += "x" + std::to_string(i) + ": 1\n";
+  }
+
+  CHECK(parse_config(text).errors.size() == kMaxConfigErrors);
+}
+
+TEST_CASE("parse_config: text that is no YAML is told with its place", "[config]") {
+  const auto text = GENERATE(as<std::string>{},
+                             "version: 1\ndefaults: {timeout: {\n",
+                             "version: 1\n\tdefaults: {}",
+                             "version: 1\ndefaults: 'open",
+                             "version: 1\n services: {}",
+                             "version: *nothing");
+  CAPTURE(text);
+
+  const ParsedConfig parsed = parse_config(text);
+
+  REQUIRE(parsed.errors.size() == 1);
+  CHECK(parsed.errors[0].line >= 1);
+  CHECK(parsed.errors[0].column >= 1);
+  CHECK_FALSE(parsed.errors[0].message.empty());
+}
+
+TEST_CASE("parse_config: aliases are resolved, and an error in one is told where it is used",
+          "[config]") {
+  const ParsedConfig good =
+      parse_config("version: 1\nservices:\n  a.b: &fast {timeout: {request: 1s}}\n  c.d: *fast\n");
+  const std::string bad = headline("version: 1\ndefaults: &d {timeout: {}}\nservices: *d\n");
+
+  REQUIRE(good.is_valid());
+  CHECK(good.document.services.at("c.d").request_timeout == Nanoseconds{1s});
+  CHECK(bad.find("services.timeout") != std::string::npos);
+}
+
+TEST_CASE("parse_config: aliases that expand without bound are refused", "[config]") {
+  std::string text = "version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 10; ++i) {
+    const std::string inner = "*a" + std::to_string(i - 1);
+    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) {
+      text += inner + (j < 9 ? ", " : "]\n");
+    }
+  }
+
+  CHECK(headline(text).find("too large") != std::string::npos);
+  CHECK(headline("version: 1\ndefaults: &d {timeout: *d}").find("alias within") !=
+        std::string::npos);
+}
+
+TEST_CASE("parse_config: depth and size are bounded", "[config]") {
+  const std::string deep = "version: 1\ndefaults: " + std::string(100'000, '[');
+  const std::string large = "version: 1\n#" + std::string(kMaxConfigBytes, 'x');
+
+  CHECK(headline(deep).find("nested more than 16 deep") != std::string::npos);
+  CHECK(headline(large).find("1048576 are allowed") != std::string::npos);
+}
+
+TEST_CASE("parse_config: no damage to a document breaks more than the document",
+          "[config][property]") {
+  const auto seed = GENERATE(range(1U, 300U));
+  CAPTURE(seed);
+  std::minstd_rand rng{seed};
+  std::string text{kFull};
+  for (int damage = 0; damage < 5; ++damage) {
+    const std::size_t at = rng() % text.size();
+    switch (rng() % 4) {
+      case 0:
+        text[at] = static_cast<char>(rng());
+        break;
+      case 1:
+        text.erase(at, 1 + rng() % 10);
+        break;
+      case 2:
+        text.insert(at, 1, "{}[]:,&*!|>'\"%@`-#\n\t ?"[rng() % 22]);
+        break;
+      default:
+        text.insert(at, text.substr(rng() % text.size(), rng() % 30));
+        break;
+    }
+  }
+
+  const ParsedConfig parsed = parse_config(text);
+
+  CHECK(parsed.errors.size() <= kMaxConfigErrors);
+  CHECK(std::all_of(parsed.errors.begin(), parsed.errors.end(), [](const ConfigError& error) {
+    return !error.message.empty() && error.text().find('\n') == std::string::npos;
+  }));
+}
