@@ -44,7 +44,8 @@ fi
 
 NODEWAY_TEST_BINARIES=$("$here/binaries/build.sh")
 export NODEWAY_TEST_BINARIES
-export NODEWAY_BUILD_DIR=${NODEWAY_BUILD_DIR:-$here/../../build/dev}
+NODEWAY_BUILD_DIR=$(realpath -m "${NODEWAY_BUILD_DIR:-$here/../../build/dev}")
+export NODEWAY_BUILD_DIR
 export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1
 cd "$here"
 if [ "${1:-}" = --shell ]; then
