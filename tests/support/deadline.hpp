@@ -14,6 +14,11 @@ using SteadyClock = std::chrono::steady_clock;
 using TimePoint = SteadyClock::time_point;
 using Milliseconds = std::chrono::milliseconds;
 
+/// For messages.
+[[nodiscard]] inline double in_ms(SteadyClock::duration duration) {
+  return std::chrono::duration<double, std::milli>{duration}.count();
+}
+
 /// How long anything may take before a test fails. Generous: it bounds a hang, it measures nothing.
 inline constexpr std::chrono::seconds kPatience{10};
 

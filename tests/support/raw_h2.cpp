@@ -41,6 +41,10 @@ std::uint32_t Frame::error_code() const {
   return read_u32(std::string_view{payload}.substr(type == FrameType::go_away ? 4 : 0));
 }
 
+std::uint32_t Frame::window_increment() const {
+  return read_u32(payload);
+}
+
 std::string u32(std::uint32_t value) {
   std::string bytes;
   for (int shift = 24; shift >= 0; shift -= 8) {

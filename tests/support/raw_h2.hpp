@@ -38,6 +38,8 @@ struct Frame {
 
   /// Error code of RST_STREAM or GOAWAY.
   [[nodiscard]] std::uint32_t error_code() const;
+  /// Of WINDOW_UPDATE.
+  [[nodiscard]] std::uint32_t window_increment() const;
 };
 
 [[nodiscard]] std::string u32(std::uint32_t value);  ///< big endian

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests of one connection are spread over all endpoints, whatever comes and goes.
+#include "tests/integration/one_service.hpp"
+#include "tests/support/load.hpp"
+
+#include <map>
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Three endpoints of `cart.shop`.
+struct ThreeEndpoints {
+  explicit ThreeEndpoints(const test::Script& script, const std::string& config = {})
+      : one{script}, two{script}, three{script}, router{written(config)} {}
+
+  [[nodiscard]] std::array<int, 3> shares() const {
+    return {one.requests_seen(), two.requests_seen(), three.requests_seen()};
+  }
+
+  test::Upstream one;
+  test::Upstream two;
+  test::Upstream three;
+  test::ClusterFolder cluster{};
+  test::RouterProcess router;
+
+ private:
+  test::RouterProcess::Options written(const std::string& config) {
+    if (!config.empty()) {
+      cluster.set_config(config);
+    }
+    cluster.add_service("cart.shop", 80, {one.endpoint(), two.endpoint(), three.endpoint()});
+    return {.source = cluster.path()};
+  }
+};
+
+const std::string kRoundRobin = "version: 1\ndefaults: {balancer: {policy: round_robin}}\n";
+
+}  // namespace
+
+TEST_CASE("nodeway: round_robin gives each endpoint of one connection its exact share",
+          "[integration][balance]") {
+  ThreeEndpoints setup{test::answer(200, "ok"), kRoundRobin};
+  test::H2Client client{setup.router.listen_port()};
+
+  for (int i = 0; i < 300; ++i) {
+    REQUIRE(client.get("cart.shop", "/").status == 200);
+  }
+
+  CHECK(setup.shares() == std::array{100, 100, 100});
+}
+
+TEST_CASE("nodeway: peak_ewma spreads calls one by one over equal endpoints",
+          "[integration][balance]") {
+  ThreeEndpoints setup{test::answer(200, "ok")};
+  test::H2Client client{setup.router.listen_port()};
+
+  for (int i = 0; i < 3000; ++i) {
+    const test::StreamId stream = client.open_get("cart.shop", "/");
+    REQUIRE(client.wait(stream).status == 200);
+    client.forget(stream);
+  }
+
+  for (const int share : setup.shares()) {
+    CHECK(share >= 700);
+    CHECK(share <= 1400);
+  }
+}
+
+TEST_CASE("nodeway: peak_ewma spreads calls at once over equal endpoints",
+          "[integration][balance]") {
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 2ms})};
+  test::Load load{setup.router.listen_port(), "cart.shop", 20};
+
+  while (load.succeeded() < 3000) {
+    load.wait_for_more(100);
+  }
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+  const double even = static_cast<double>(result.succeeded) / 3;
+  for (const int share : setup.shares()) {
+    CHECK(share >= 0.7 * even);
+    CHECK(share <= 1.4 * even);
+  }
+}
+
+TEST_CASE("nodeway: peak_ewma avoids an endpoint that is slow", "[integration][balance]") {
+  test::Upstream fast{test::always({.body = "ok", .delay = 1ms})};
+  test::Upstream slow{test::always({.body = "ok", .delay = 100ms})};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {fast.endpoint(), slow.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::Load load{router.listen_port(), "cart.shop", 4};
+
+  load.wait_for_more(500);
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+  CHECK(slow.requests_seen() > 0);
+  CHECK(slow.requests_seen() * 5 < fast.requests_seen());
+}
+
+TEST_CASE("nodeway: an endpoint added under load is used, with no failure",
+          "[integration][change]") {
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 2ms})};
+  test::Upstream added{test::always({.body = "ok", .delay = 2ms})};
+  test::Load load{setup.router.listen_port(), "cart.shop", 20};
+  load.wait_for_more(200);
+
+  setup.cluster.add_service(
+      "cart.shop",
+      80,
+      {setup.one.endpoint(), setup.two.endpoint(), setup.three.endpoint(), added.endpoint()});
+  added.wait_for_request(1);
+  load.wait_for_more(200);
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+  CHECK(added.requests_seen() > 10);
+}
+
+TEST_CASE("nodeway: an endpoint that terminates under load loses nothing",
+          "[integration][change]") {
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 5ms})};
+  test::Load load{setup.router.listen_port(), "cart.shop", 40};
+  load.wait_for_more(500);
+  REQUIRE(setup.three.requests_open() > 0);
+
+  // As a pod goes: first the slice says so, then the server drains, then it is gone.
+  const test::EndpointSpec terminating{
+      .port = setup.three.port(), .ready = false, .serving = true, .terminating = true};
+  setup.cluster.add_service(
+      "cart.shop", 80, {setup.one.endpoint(), setup.two.endpoint(), terminating});
+  setup.three.go_away_gracefully(50ms);
+  load.wait_for_more(500);
+  setup.cluster.add_service("cart.shop", 80, {setup.one.endpoint(), setup.two.endpoint()});
+  setup.three.wait_until_open(0);
+  setup.three.stop_listening();
+  load.wait_for_more(500);
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+}
+
+TEST_CASE("nodeway: an endpoint that drains before the slice says so loses nothing",
+          "[integration][change]") {
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 5ms})};
+  test::Load load{setup.router.listen_port(), "cart.shop", 40};
+  load.wait_for_more(500);
+  REQUIRE(setup.three.requests_open() > 0);
+
+  setup.three.stop_listening();  // new connections are refused while the slice still has it
+  setup.three.go_away_gracefully(10ms);
+  load.wait_for_more(500);
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+  CHECK(setup.router.metric("nodeway_repicks_total") +
+            setup.router.metric("nodeway_upstream_connects_failed_total") >
+        0);
+}
+
+TEST_CASE("nodeway: requests under way on a removed endpoint finish there",
+          "[integration][change]") {
+  test::OneService path{test::always({.body = "late", .held = true})};
+  test::Upstream next{test::answer(200, "next")};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+
+  path.cluster.add_service("cart.shop", 80, {next.endpoint()});
+  test::H2Client other{path.router.listen_port()};
+  next.set_script(test::answer(200, "next"));
+  test::eventually("the new endpoint to be used", [&] {
+    const test::StreamId probe = other.open_get("cart.shop", "/");
+    other.pump_for(20ms);
+    return other.peek(probe).body == "next";
+  });
+  path.upstream.release();
+
+  CHECK(path.client.wait(stream).body == "late");
+}
+
+TEST_CASE("nodeway: a Service that is removed becomes unknown, and comes back",
+          "[integration][change]") {
+  test::OneService path{test::answer(200, "ok")};
+  REQUIRE(path.client.get("cart.shop", "/").status == 200);
+
+  path.cluster.remove_service("cart.shop");
+  test::eventually("the Service to be unknown", [&] {
+    return path.client.get("cart.shop", "/").header("nodeway-error") == "unknown_service";
+  });
+  path.cluster.add_service("cart.shop", 80, {path.upstream.endpoint()});
+
+  test::eventually("the Service to be back",
+                   [&] { return path.client.get("cart.shop", "/").status == 200; });
+}
+
+TEST_CASE("nodeway: conditions decide which endpoints are used", "[integration][change]") {
+  test::Upstream ready{test::answer(200, "ready")};
+  test::Upstream other{test::answer(200, "other")};
+  test::ClusterFolder cluster;
+  const bool is_terminating = GENERATE(false, true);
+  CAPTURE(is_terminating);
+  cluster.add_service("cart.shop",
+                      80,
+                      {ready.endpoint(),
+                       {.port = other.port(),
+                        .ready = false,
+                        .serving = is_terminating,
+                        .terminating = is_terminating}});
+  // Nobody is ready here: those that terminate but still serve are better than none (KEP-1669).
+  cluster.add_service("alone.shop",
+                      80,
+                      {{.port = other.port(),
+                        .ready = false,
+                        .serving = is_terminating,
+                        .terminating = is_terminating}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  for (int i = 0; i < 20; ++i) {
+    CHECK(client.get("cart.shop", "/").body == "ready");
+  }
+  const test::Reply alone = client.get("alone.shop", "/");
+
+  if (is_terminating) {
+    CHECK(alone.body == "other");
+  } else {
+    CHECK(alone.header("nodeway-error") == "no_endpoints");
+  }
+}
+
+TEST_CASE("nodeway: several workers serve many connections alike", "[integration][balance]") {
+  test::OneService path{test::answer(200, "ok"), {}, {"--workers", "2"}};
+
+  for (int i = 0; i < 40; ++i) {
+    test::H2Client client{path.router.listen_port()};
+    REQUIRE(client.get("cart.shop", "/").status == 200);
+  }
+
+  CHECK(path.router.metric("nodeway_requests_total", {{"service", "cart"}}) == 40);
+  CHECK(path.upstream.connections_seen() == 2);  // each worker has pools of its own
+  CHECK(path.router.stop() == 0);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// grpc-timeout is a deadline: enforced here, and lowered by the time spent here.
+#include "tests/integration/one_service.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Value of a grpc-timeout header. Source: gRPC over HTTP2, "Timeout".
+std::chrono::nanoseconds parse_timeout(const std::string& text) {
+  const auto value = std::stoll(text);
+  switch (text.back()) {
+    case 'H':
+      return std::chrono::hours{value};
+    case 'M':
+      return std::chrono::minutes{value};
+    case 'S':
+      return std::chrono::seconds{value};
+    case 'm':
+      return std::chrono::milliseconds{value};
+    case 'u':
+      return std::chrono::microseconds{value};
+    case 'n':
+      return std::chrono::nanoseconds{value};
+    default:
+      throw test::Failure{"no grpc-timeout: " + text};
+  }
+}
+
+}  // namespace
+
+TEST_CASE("nodeway: grpc-timeout ends a call that takes too long", "[integration][deadline]") {
+  test::OneService path{test::always({.held = true})};
+  const auto began_at = test::SteadyClock::now();
+
+  const test::Reply reply = path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", "300m"}});
+
+  CHECK(reply.grpc_status() == 4);
+  CHECK(reply.header("nodeway-error") == "deadline_exceeded");
+  CHECK(test::SteadyClock::now() - began_at >= 300ms);
+  path.upstream.wait_until_open(0);
+  CHECK(path.upstream.wait_for_request(1).reset_code);
+}
+
+TEST_CASE("nodeway: grpc-timeout ends a reply that has begun, too", "[integration][deadline]") {
+  test::Answer endless = test::grpc_answer({"first"});
+  endless.open_end = true;
+  test::OneService path{test::always(endless)};
+
+  const test::Reply reply = path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", "300m"}});
+
+  CHECK(test::grpc_payloads(reply.body) == std::vector<std::string>{"first"});
+  CHECK(reply.trailer("grpc-status") == "4");
+  CHECK(reply.trailer("nodeway-error") == "deadline_exceeded");
+}
+
+TEST_CASE("nodeway: the endpoint is told what is left of grpc-timeout", "[integration][deadline]") {
+  // The request waits here until the endpoint can take it.
+  test::OneService path{test::always(test::grpc_answer({"x"}))};
+  path.upstream.stop_listening();
+  path.cluster.add_service("cart.shop", 80, {path.upstream.endpoint()});
+  path.upstream.listen_again();
+
+  REQUIRE(path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", "20S"}}).grpc_status() == 0);
+
+  const auto told = parse_timeout(path.upstream.wait_for_request(1).header("grpc-timeout").value());
+  CHECK(told < 20s);
+  CHECK(told > 10s);
+}
+
+TEST_CASE("nodeway: grpc-timeout holds over the wait for an endpoint", "[integration][deadline]") {
+  test::Script never = test::answer(200, "never");
+  never.max_concurrent_streams = 0;
+  test::OneService path{never};
+  const auto began_at = test::SteadyClock::now();
+
+  const test::Reply reply = path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", "200m"}});
+
+  CHECK((reply.grpc_status() == 4 || reply.grpc_status() == 14));
+  CHECK(test::SteadyClock::now() - began_at < 2s);  // not the queue's 3 s
+}
+
+TEST_CASE("nodeway: all units of grpc-timeout are understood", "[integration][deadline]") {
+  test::OneService path{test::always(test::grpc_answer({"x"}))};
+  const auto* const timeout = GENERATE("1H", "2M", "30S", "40000m", "50000000u", "99999999m");
+  CAPTURE(timeout);
+
+  REQUIRE(path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", timeout}}).grpc_status() ==
+          0);
+
+  const auto told = parse_timeout(path.upstream.wait_for_request(1).header("grpc-timeout").value());
+  CHECK(told <= parse_timeout(timeout));
+  CHECK(told > parse_timeout(timeout) - 10s);
+}
+
+TEST_CASE("nodeway: a configured timeout holds for HTTP too, the narrower of two wins",
+          "[integration][deadline]") {
+  test::OneService path{test::always({.held = true}),
+                        "version: 1\ndefaults: {timeout: {request: 20s}}\nservices: {cart.shop: "
+                        "{timeout: {request: 200ms}}}\n"};
+
+  const test::Reply http = path.client.get("cart.shop", "/");
+  const test::Reply grpc = path.client.grpc("cart.shop", "/s/M", "", {{"grpc-timeout", "1H"}});
+
+  CHECK(http.status == 504);
+  CHECK(grpc.grpc_status() == 4);
+}

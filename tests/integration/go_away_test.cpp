@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// GOAWAY both ways: the router's own at SIGTERM, and the endpoints'.
+#include "tests/integration/one_service.hpp"
+#include "tests/support/http1_client.hpp"
+
+#include <csignal>
+
+#include <catch2/catch.hpp>
+#include <nghttp2/nghttp2.h>
+
+using namespace std::chrono_literals;
+
+namespace {
+constexpr test::StreamId kAnyStream = 0x7fffffff;
+}
+
+TEST_CASE("nodeway: SIGTERM lets open streams finish and then exits 0", "[integration][drain]") {
+  test::OneService path{test::always({.body = "late", .held = true})};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+
+  path.router.signal(SIGTERM);
+  const test::StreamId announced = path.client.wait_go_away();
+  path.upstream.release();
+  const test::Reply reply = path.client.wait(stream);
+  path.client.wait_closed();
+
+  CHECK(announced == kAnyStream);  // first only a warning, so that no stream under way is lost
+  CHECK(path.client.go_away_last_stream() == stream);
+  CHECK(reply.body == "late");
+  CHECK(path.router.wait_exit() == 0);
+}
+
+TEST_CASE("nodeway: a stream that crosses the first GOAWAY is served", "[integration][drain]") {
+  test::OneService path{test::always({.body = "ok", .held = true})};
+  path.client.open_get("cart.shop", "/first");
+  path.upstream.wait_for_request(1);
+  path.router.signal(SIGTERM);
+  path.client.pump_for(1ms);
+
+  // Not more than a moment after the signal; the client knows of no GOAWAY with a lower id.
+  const test::StreamId crossing = path.client.open_get("cart.shop", "/crossing");
+  path.client.pump_until("the last GOAWAY", [&] {
+    return path.client.go_away_last_stream().value_or(kAnyStream) != kAnyStream;
+  });
+  path.upstream.release();
+  const test::Reply reply = path.client.wait(crossing);
+
+  CHECK(*path.client.go_away_last_stream() >= crossing);
+  CHECK(reply.status == 200);
+  CHECK(path.router.wait_exit() == 0);
+}
+
+TEST_CASE("nodeway: SIGTERM and SIGINT without any request exit 0", "[integration][drain]") {
+  test::OneService path{test::answer(200, "ok")};
+  REQUIRE(path.client.get("cart.shop", "/").status == 200);
+
+  const int number = GENERATE(SIGTERM, SIGINT);
+  path.router.signal(number);
+  path.client.wait_closed();
+
+  CHECK(path.router.wait_exit() == 0);
+}
+
+TEST_CASE("nodeway: while it drains it is not ready, and takes no new connections",
+          "[integration][drain]") {
+  test::OneService path{test::always({.held = true})};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+
+  path.router.signal(SIGTERM);
+  path.client.wait_go_away();
+
+  CHECK(path.router.http_get("/ready").status == 503);
+  CHECK(path.router.http_get("/live").status == 200);
+  bool is_refused = false;
+  try {
+    test::H2Client late{path.router.listen_port()};
+    is_refused = late.get("cart.shop", "/").status != 200;
+  } catch (const test::Failure&) {
+    is_refused = true;
+  }
+  CHECK(is_refused);
+  path.upstream.release();
+  path.client.wait(stream);
+  CHECK(path.router.wait_exit() == 0);
+}
+
+TEST_CASE("nodeway: the drain ends at its timeout", "[integration][drain]") {
+  test::OneService path{test::always({.held = true}), {}, {"--drain-timeout", "500ms"}};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+
+  const auto began_at = test::SteadyClock::now();
+  path.router.signal(SIGTERM);
+  const test::Reply reply = path.client.wait(stream);
+  path.router.wait_exit();
+
+  CHECK(reply.status != 200);
+  CHECK(test::SteadyClock::now() - began_at >= 500ms);
+}
+
+TEST_CASE("nodeway: a second SIGTERM exits 1 at once", "[integration][drain]") {
+  test::OneService path{test::always({.held = true})};
+  path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+  path.router.signal(SIGTERM);
+  path.client.wait_go_away();
+
+  path.router.signal(SIGTERM);
+
+  CHECK(path.router.wait_exit() == 1);
+}
+
+TEST_CASE("nodeway: an HTTP/1.1 client in keep-alive does not hold up the drain",
+          "[integration][drain]") {
+  test::OneService path{test::answer(200, "ok")};
+  test::Http1Client idle{path.router.listen_port()};
+  idle.get("nothing.shop", "/");
+
+  path.router.signal(SIGTERM);
+
+  idle.wait_closed();
+  path.client.wait_closed();
+  CHECK(path.router.wait_exit() == 0);
+}
+
+TEST_CASE("nodeway: SIGHUP changes nothing", "[integration][drain]") {
+  test::OneService path{test::answer(200, "ok")};
+
+  path.router.signal(SIGHUP);
+
+  CHECK(path.client.get("cart.shop", "/").status == 200);
+  CHECK(path.router.stop() == 0);
+}
+
+TEST_CASE("nodeway: streams above an endpoint's GOAWAY are re-picked, unseen by the client",
+          "[integration][repick]") {
+  test::Script script = test::answer(200, "ok");
+  script.go_away_after = 3;
+  test::OneService path{script};
+
+  for (int i = 0; i < 30; ++i) {
+    const test::StreamId stream = path.client.open_post("cart.shop", "/");
+    path.client.send(stream, "body");
+    path.client.end(stream);
+    const test::Reply reply = path.client.wait(stream);
+    REQUIRE(reply.status == 200);
+  }
+
+  CHECK(path.upstream.connections_seen() >= 10);
+  CHECK(path.router.metric("nodeway_responses_total", {{"outcome", "success"}}) == 30);
+}
+
+TEST_CASE("nodeway: streams that an endpoint's GOAWAY cuts off go to another endpoint",
+          "[integration][repick]") {
+  test::Script leaving = test::always({.body = "ok", .delay = 20ms});
+  leaving.go_away_after = 2;
+  test::Upstream one{leaving};
+  test::Upstream two{test::answer(200, "ok")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {one.endpoint(), two.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  std::vector<test::StreamId> streams;
+  for (int i = 0; i < 100; ++i) {
+    streams.push_back(client.open_get("cart.shop", "/"));
+  }
+
+  for (const test::StreamId stream : streams) {
+    REQUIRE(client.wait(stream).status == 200);
+  }
+  CHECK(router.metric("nodeway_repicks_total") >= 1);
+}
+
+TEST_CASE("nodeway: a graceful GOAWAY of an endpoint loses nothing", "[integration][repick]") {
+  test::OneService path{test::always({.body = "ok", .held = true})};
+  const test::StreamId before = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(1);
+
+  path.upstream.go_away_gracefully(50ms);
+  path.client.pump_for(100ms);
+  const test::StreamId after = path.client.open_get("cart.shop", "/");
+  path.upstream.wait_for_request(2);
+  path.upstream.release();
+
+  CHECK(path.client.wait(before).status == 200);
+  CHECK(path.client.wait(after).status == 200);
+  CHECK(path.upstream.connections_seen() == 2);
+}

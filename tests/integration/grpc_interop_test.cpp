@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// grpc-go's own interop suite through the router: client -> nodeway -> server.
+#include "tests/support/cluster_folder.hpp"
+#include "tests/support/router_process.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// The first run builds the binaries, or waits for who does.
+constexpr test::Milliseconds kBuildPatience = 40min;
+
+std::string folder_of_binaries() {
+  test::ChildProcess build{{"/bin/bash", TEST_BINARIES_SCRIPT}, {}};
+  if (build.wait_exit(kBuildPatience) != 0) {
+    throw test::Failure{"the test binaries do not build:\n" + build.stderr_text()};
+  }
+  return build.stdout_lines().back();
+}
+
+/// Interop server and router, with a Service `interop.default` in between.
+class Interop {
+ public:
+  Interop()
+      : binaries_{folder_of_binaries()},
+        server_port_{test::unused_port()},
+        server_{{binaries_ + "/grpc-interop-server", "-port", std::to_string(server_port_)}, {}},
+        router_{written()} {
+    test::eventually("the interop server to listen", [&] {
+      try {
+        return test::connect_to_loopback(server_port_).is_open();
+      } catch (const test::Failure&) {
+        return false;
+      }
+    });
+  }
+
+  /// Runs one case with the official client; its exit code and what it said.
+  test::CommandResult run(const std::string& name, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> command{binaries_ + "/grpc-interop-client",
+                                     "-server_host=127.0.0.1",
+                                     "-server_port=" + std::to_string(router_.listen_port()),
+                                     "-test_case=" + name};
+    command.insert(command.end(), more.begin(), more.end());
+    test::ChildProcess client{command, {}};
+    test::CommandResult result;
+    result.exit_code = client.wait_exit(60s);
+    result.err = client.stderr_text();
+    return result;
+  }
+
+  test::RouterProcess& router() { return router_; }
+  test::ClusterFolder& cluster() { return cluster_; }
+  [[nodiscard]] std::uint16_t server_port() const { return server_port_; }
+
+ private:
+  test::RouterProcess::Options written() {
+    cluster_.add_service("interop.default", 8080, {{.port = server_port_}}, {.port_name = "grpc"});
+    return {.source = cluster_.path()};
+  }
+
+  std::string binaries_;
+  std::uint16_t server_port_;
+  test::ChildProcess server_;
+  test::ClusterFolder cluster_;
+  test::RouterProcess router_;
+};
+
+// The client's authority is the address that it dials, so a header says which Service it means.
+const std::string kMeansInterop = "-additional_metadata=l5d-dst-override:interop.default";
+
+}  // namespace
+
+TEST_CASE("grpc interop: every case that needs no special credentials passes", "[grpc_interop]") {
+  Interop interop;
+  for (const std::string name : {"empty_unary",
+                                 "large_unary",
+                                 "client_streaming",
+                                 "server_streaming",
+                                 "ping_pong",
+                                 "empty_stream",
+                                 "timeout_on_sleeping_server",
+                                 "cancel_after_begin",
+                                 "cancel_after_first_response",
+                                 "status_code_and_message",
+                                 "special_status_message",
+                                 "custom_metadata",
+                                 "unimplemented_method",
+                                 "unimplemented_service"}) {
+    const double before =
+        interop.router().metric("nodeway_requests_total", {{"service", "interop"}});
+    const test::CommandResult result = interop.run(name, {kMeansInterop});
+    CAPTURE(name, result.err);
+    CHECK(result.exit_code == 0);
+    // Else the calls went some other way.
+    CHECK(interop.router().metric("nodeway_requests_total", {{"service", "interop"}}) > before);
+  }
+  interop.router().wait_metric("nodeway_streams_open", 0);
+  CHECK(interop.router().metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) == 0);
+  CHECK(interop.router().stop() == 0);
+}
+
+TEST_CASE("grpc interop: soak tests pass", "[grpc_interop]") {
+  Interop interop;
+  for (const std::string name : {"rpc_soak", "channel_soak"}) {
+    const test::CommandResult result =
+        interop.run(name,
+                    {kMeansInterop,
+                     "-soak_iterations=50",
+                     "-soak_per_iteration_max_acceptable_latency_ms=5000",
+                     "-soak_overall_timeout_seconds=60"});
+    CAPTURE(name, result.err);
+    CHECK(result.exit_code == 0);
+  }
+  CHECK(interop.router().stop() == 0);
+}
+
+TEST_CASE("grpc interop: the authority alone leads to the Service", "[grpc_interop]") {
+  Interop interop;
+  // grpc-go's authority is the target it was given: `localhost:PORT`. A Service can have that name.
+  interop.cluster().add_service(
+      "localhost.default", interop.router().listen_port(), {{.port = interop.server_port()}});
+
+  test::eventually(
+      "calls by authority to succeed",
+      [&] {
+        const test::CommandResult result = interop.run("empty_unary", {"-server_host=localhost"});
+        return result.exit_code == 0;
+      },
+      30s);
+
+  CHECK(interop.router().metric("nodeway_requests_total", {{"service", "localhost"}}) >= 1);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Service and which port a request means: product.md, "Which service is meant".
+#include "tests/support/cluster_folder.hpp"
+#include "tests/support/h2_client.hpp"
+#include "tests/support/router_process.hpp"
+#include "tests/support/upstream.hpp"
+
+#include <catch2/catch.hpp>
+
+TEST_CASE("nodeway: every form of a Service's name leads to it", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::Upstream other{test::answer(200, "other")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  cluster.add_service("cart.other", 80, {other.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  const auto* const authority = GENERATE("cart.shop",
+                                         "cart.shop.svc",
+                                         "cart.shop.svc.cluster.local",
+                                         "cart.shop.",
+                                         "cart.shop.svc.cluster.local.",
+                                         "Cart.SHOP",
+                                         "cart.shop.svc.Cluster.Local",
+                                         "cart.shop:80",
+                                         "cart.shop.svc.cluster.local:80",
+                                         "cart.shop.:80");
+  CAPTURE(authority);
+
+  CHECK(client.get(authority, "/").body == "cart");
+}
+
+TEST_CASE("nodeway: a short name means the default namespace", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "default's cart")};
+  test::Upstream other{test::answer(200, "shop's cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.default", 80, {upstream.endpoint()});
+  cluster.add_service("cart.shop", 80, {other.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("cart", "/").body == "default's cart");
+  CHECK(client.get("cart:80", "/").body == "default's cart");
+  CHECK(client.get("CART.", "/").body == "default's cart");
+}
+
+TEST_CASE("nodeway: names that are no Service's get an error, never DNS", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  for (const std::string authority : {"localhost",
+                                      "cart.nowhere",
+                                      "kart.shop",
+                                      "cart.shop.svc.other.domain",
+                                      "cart.shop.pod",
+                                      "127.0.0.1"}) {
+    CAPTURE(authority);
+    const test::Reply reply = client.get(authority, "/");
+    CHECK(reply.status == 404);
+    CHECK(reply.header("nodeway-error") == "unknown_service");
+  }
+  CHECK(upstream.requests_seen() == 0);
+}
+
+TEST_CASE("nodeway: without a port the only one is meant, whatever its number",
+          "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service(
+      "cart.shop",
+      8080,
+      {upstream.endpoint()},
+      {.port_name = "main", .more_ports = {{.number = 53, .name = "dns", .protocol = "UDP"}}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("cart.shop", "/").body == "cart");  // UDP ports do not count
+  CHECK(client.get("cart.shop:8080", "/").body == "cart");
+}
+
+TEST_CASE("nodeway: without a port the one that fits the protocol is meant",
+          "[integration][names]") {
+  test::Upstream rpc{test::always(test::grpc_answer({"from grpc's port"}))};
+  test::Upstream web{test::answer(200, "from http2's port")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop",
+                      5000,
+                      {{.port = rpc.port()}},
+                      {.port_name = "grpc",
+                       .more_ports = {{.number = 6000, .name = "admin", .target = 1},
+                                      {.number = 7000,
+                                       .name = "x",
+                                       .app_protocol = "kubernetes.io/h2c",
+                                       .target = web.port()}}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  const test::Reply rpc_reply = client.grpc("cart.shop", "/s/M", "");
+
+  CHECK(rpc_reply.grpc_status() == 0);
+  CHECK(rpc.requests_seen() == 1);
+  CHECK(client.get("cart.shop:7000", "/").body == "from http2's port");
+}
+
+TEST_CASE("nodeway: without a port and a fitting one, 80 is meant", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "80")};
+  test::ClusterFolder cluster;
+  cluster.add_service(
+      "cart.shop",
+      81,
+      {{.port = upstream.port()}},
+      {.port_name = "first",
+       .more_ports = {{.number = 80, .name = "second", .target = upstream.port()}}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("cart.shop", "/").status == 200);
+  CHECK(router.metric("nodeway_requests_total", {{"service", "cart"}, {"port", "80"}}) == 1);
+}
+
+TEST_CASE("nodeway: an error about the port lists the ports", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop",
+                      8001,
+                      {upstream.endpoint()},
+                      {.port_name = "first", .more_ports = {{.number = 8002, .name = "second"}}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  // None given and none fits; one that does not exist; the target port, which is not the Service's.
+  const std::string target_port = std::to_string(upstream.port());
+  for (const std::string& authority :
+       {std::string{"cart.shop"}, std::string{"cart.shop:9"}, "cart.shop:" + target_port}) {
+    CAPTURE(authority);
+    const test::Reply reply = client.get(authority, "/");
+    CHECK(reply.status == 404);
+    CHECK(reply.header("nodeway-error") == "unknown_port");
+    CHECK_THAT(reply.body, Catch::Contains("8001") && Catch::Contains("8002"));
+  }
+  CHECK(upstream.requests_seen() == 0);
+}
+
+TEST_CASE("nodeway: l5d-dst-override goes before the authority and is stripped",
+          "[integration][names]") {
+  test::Upstream cart{test::answer(200, "cart")};
+  test::Upstream other{test::answer(200, "other")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {cart.endpoint()});
+  cluster.add_service("other.shop", 8080, {other.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  const auto* const override_ = GENERATE("other.shop", "other.shop.svc.cluster.local:8080");
+  const test::Reply reply = client.get("cart.shop", "/", {{"l5d-dst-override", override_}});
+
+  CHECK(reply.body == "other");
+  const test::SeenRequest seen = other.wait_for_request(1);
+  CHECK_FALSE(seen.header("l5d-dst-override"));
+  CHECK(seen.header(":authority") == "cart.shop");
+}
+
+TEST_CASE("nodeway: a wrong l5d-dst-override is an error, not ignored", "[integration][names]") {
+  test::Upstream cart{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {cart.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  const test::Reply reply = client.get("cart.shop", "/", {{"l5d-dst-override", "nothing.shop"}});
+
+  CHECK(reply.header("nodeway-error") == "unknown_service");
+  CHECK(cart.requests_seen() == 0);
+}
