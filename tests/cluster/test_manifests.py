@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from router import MANIFESTS, NAMESPACE, Routers
 from testbed.api import Api, ApiError, Object
-from testbed.bed import TestBed
+from testbed.bed import TestBed, is_ready
 
 _CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 _READ = ["get", "list", "watch"]
@@ -124,3 +125,18 @@ def test_its_own_configmap_is_the_only_one_it_may_read(bed: TestBed, as_nodeway:
         with pytest.raises(ApiError) as error:
             as_nodeway.get(path)
         assert error.value.code == 403, path
+
+
+def test_a_roll_replaces_the_routers_one_node_at_a_time(bed: TestBed, routers: Routers) -> None:
+    before = [bed.runner(pod) for pod in routers.pods()]
+    fewest = len(before)
+
+    bed.kubectl("-n", NAMESPACE, "rollout", "restart", "daemonset/nodeway")
+    while any(runner.is_alive for runner in before):
+        fewest = min(fewest, sum(is_ready(pod) for pod in bed.pods(NAMESPACE)))
+        time.sleep(0.05)
+    bed.kubectl("-n", NAMESPACE, "rollout", "status", "daemonset/nodeway", "--timeout=60s")
+
+    assert fewest == len(before) - 1
+    assert [runner.exit_code() for runner in before] == [0, 0, 0]  # stopped and drained
+    assert {pod["metadata"]["uid"] for pod in routers.pods()}.isdisjoint(runner.uid for runner in before)

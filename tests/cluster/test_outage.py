@@ -15,8 +15,7 @@ from router import NAMESPACE, Routers, total_of
 from testbed.bed import TestBed
 from testbed.wait import wait_until
 
-_IS_LONG = os.environ.get("NODEWAY_TEST_LONG") == "1"
-_OUTAGE_S = 60 if _IS_LONG else 20
+_OUTAGE_S = 60 if os.environ.get("NODEWAY_TEST_LONG") == "1" else 20
 _WATCHED = ("services", "endpointslices", "configmaps")
 _TOKEN_READ_AGAIN_S = 60  # k8s_client/credentials.hpp
 
@@ -94,7 +93,7 @@ def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Router
     assert_none_failed(load.stop())
 
 
-@pytest.mark.skipif(not _IS_LONG, reason="takes over a minute: NODEWAY_TEST_LONG=1, as make test-long sets it")
+@pytest.mark.long
 def test_a_rotated_token_is_read_again(bed: TestBed, routers: Routers) -> None:
     pods = routers.pods()
     for pod in pods:

@@ -83,6 +83,10 @@ class PodRunner:
         path = self._world.log_path(runner.name, max(0, runner.runs - 1))
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def exit_code(self, name: str | None = None) -> int | None:
+        """Of a container that has ended for good, also when the pod is gone."""
+        return next(runner for runner in self._main if name in (None, runner.name)).exit_code
+
     def rotate_tokens(self) -> None:
         """Writes fresh ServiceAccount tokens now instead of at 80 % of their life."""
         self._world.volumes.refresh_tokens(time.monotonic(), force=True)
