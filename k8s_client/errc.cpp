@@ -3,6 +3,9 @@
 
 #include <string>
 
+#include <boost/system/system_error.hpp>
+#include <boost/throw_exception.hpp>
+
 namespace k8s_client {
 namespace {
 
@@ -56,6 +59,10 @@ class Category final : public boost::system::error_category {
 };
 
 }  // namespace
+
+void throw_exception_from_error(const Failure& failure, const boost::source_location& where) {
+  boost::throw_exception(boost::system::system_error{failure.code, failure.text}, where);
+}
 
 error_code make_error_code(Errc code) noexcept {
   static const Category category;

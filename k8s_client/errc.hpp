@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <boost/assert/source_location.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 
@@ -57,6 +58,11 @@ struct Failure {
   std::string field;  ///< of an object: `spec.ports[0].port`; "" if none is to blame
   std::optional<std::chrono::seconds> retry_after;  ///< the server's wish, with 429, 503 and 504
 };
+
+/// What `Result::value` does with a failure that nobody has tested for. Found by Boost through its
+/// argument.
+[[noreturn]] void throw_exception_from_error(const Failure& failure,
+                                             const boost::source_location& where);
 
 /// Errors as values. They carry words (which file, which field, what the server said), since each
 /// of them ends in front of an operator.

@@ -97,6 +97,9 @@ asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
   sink_.discard_staged();
   std::optional<Failure> bad_item;
   const ListWatch::ItemSink on_item = [this, &bad_item](const nlohmann::json& item) {
+    if (is_stopped_) {
+      return;
+    }
     const Result<void> staged = sink_.stage(item);
     if (!staged && !bad_item) {
       bad_item = staged.error();
