@@ -85,12 +85,24 @@ std::optional<TimePoint> TimerWheel::next_wake() const noexcept {
   if (armed_ == 0) {
     return std::nullopt;
   }
-  for (std::uint64_t tick = current_tick_; tick < current_tick_ + kSlots; ++tick) {
-    if (slots_[static_cast<std::size_t>(tick % kSlots)] != nullptr) {
-      return start_ + kTick * static_cast<std::int64_t>(tick);
-    }
+  // What hangs in the current slot has been fired, but for what was armed since; the rest of it
+  // waits for a later round, and to wake for that at once would be to spin until the tick is over.
+  if (is_due_in_current_slot()) {
+    return start_ + kTick * static_cast<std::int64_t>(current_tick_);
   }
-  return std::nullopt;  // not reached: an armed timer hangs in some slot
+  std::uint64_t tick = current_tick_ + 1;
+  while (slots_[static_cast<std::size_t>(tick % kSlots)] == nullptr) {
+    ++tick;  // ends: an armed timer hangs in some slot
+  }
+  return start_ + kTick * static_cast<std::int64_t>(tick);
+}
+
+bool TimerWheel::is_due_in_current_slot() const noexcept {
+  const Timer* timer = slots_[static_cast<std::size_t>(current_tick_ % kSlots)];
+  while (timer != nullptr && tick_of(timer->at_) > current_tick_) {
+    timer = timer->next_;
+  }
+  return timer != nullptr;
 }
 
 }  // namespace router

@@ -79,6 +79,7 @@ class TimerWheel {
  private:
   friend class Timer;
   [[nodiscard]] std::uint64_t tick_of(TimePoint at) const noexcept;
+  [[nodiscard]] bool is_due_in_current_slot() const noexcept;
   void unlink(Timer& timer) noexcept;
   void fire_slot(std::size_t slot, TimePoint now);
 
