@@ -70,7 +70,7 @@ std::string_view reason_of(std::uint16_t status) noexcept {
   const auto found = std::find_if(kReasons.begin(), kReasons.end(), [status](const Reason& row) {
     return row.status == status;
   });
-  return found == kReasons.end() ? std::string_view{} : found->phrase;
+  return found == kReasons.end() ? "" : found->phrase;
 }
 
 void append_status_line(std::string& text, std::uint16_t status) {
