@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/telemetry/exposition.hpp"
+
+#include "router/control/control_plane.hpp"
+#include "router/errc.hpp"
+#include "router/telemetry/totals.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace router::telemetry {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Families = std::vector<MetricFamily>;
+using Labels = std::vector<ClientMetric::Label>;
+
+// Borders of the buckets that Prometheus gets: 1, 2 and 5 of each decade, which our own cells hit
+// exactly. From the fastest answers on a node to what only streams last.
+constexpr std::array kBucketBorders{
+    std::chrono::nanoseconds{200'000},
+    std::chrono::nanoseconds{500'000},
+    std::chrono::nanoseconds{1'000'000},
+    std::chrono::nanoseconds{2'000'000},
+    std::chrono::nanoseconds{5'000'000},
+    std::chrono::nanoseconds{10'000'000},
+    std::chrono::nanoseconds{20'000'000},
+    std::chrono::nanoseconds{50'000'000},
+    std::chrono::nanoseconds{100'000'000},
+    std::chrono::nanoseconds{200'000'000},
+    std::chrono::nanoseconds{500'000'000},
+    std::chrono::nanoseconds{1'000'000'000},
+    std::chrono::nanoseconds{2'000'000'000},
+    std::chrono::nanoseconds{5'000'000'000},
+    std::chrono::nanoseconds{10'000'000'000},
+    std::chrono::nanoseconds{20'000'000'000},
+    std::chrono::nanoseconds{50'000'000'000},
+    std::chrono::nanoseconds{100'000'000'000},
+};
+
+double seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>{duration}.count();
+}
+
+MetricFamily& add_family(Families& families, std::string name, MetricType type, std::string help) {
+  return families.emplace_back(MetricFamily{std::move(name), std::move(help), type, {}});
+}
+
+void add_value(MetricFamily& family, Labels labels, double value) {
+  ClientMetric& metric = family.metric.emplace_back();
+  metric.label = std::move(labels);
+  if (family.type == MetricType::Counter) {
+    metric.counter.value = value;
+  } else {
+    metric.gauge.value = value;
+  }
+}
+
+void add_value(MetricFamily& family, Labels labels, std::uint64_t value) {
+  add_value(family, std::move(labels), static_cast<double>(value));
+}
+
+void add_histogram(MetricFamily& family, Labels labels, const HistogramCounts& counts) {
+  ClientMetric& metric = family.metric.emplace_back();
+  metric.label = std::move(labels);
+  metric.histogram.sample_count = counts.count();
+  metric.histogram.sample_sum = seconds(counts.sum());
+  for (const std::chrono::nanoseconds border : kBucketBorders) {
+    metric.histogram.bucket.push_back({counts.count_up_to(border), seconds(border)});
+  }
+}
+
+Labels labels_of(const ServiceTotals& service) {
+  return {{"namespace", service.service_namespace},
+          {"service", service.service},
+          {"port", service.port}};
+}
+
+Labels labels_of(const ServiceTotals& service, const ResponseKey& key) {
+  Labels labels = labels_of(service);
+  const bool is_grpc = key.grpc_status != ResponseKey::kNoGrpcStatus;
+  labels.push_back({"outcome", key.success ? "success" : "failure"});
+  labels.push_back({"grpc_status", is_grpc ? std::to_string(key.grpc_status) : ""});
+  labels.push_back(
+      {"http_class", key.http_class != 0 ? std::to_string(key.http_class) + "xx" : ""});
+  labels.push_back(
+      {"reason",
+       key.reason != 0 ? std::string{verdict_of(static_cast<Errc>(key.reason)).reason} : ""});
+  return labels;
+}
+
+void add_requests(Families& families, const std::vector<ServiceTotals>& services) {
+  MetricFamily requests{"nodeway_requests_total",
+                        "Requests whose head was read whole, whatever became of them.",
+                        MetricType::Counter,
+                        {}};
+  MetricFamily responses{
+      "nodeway_responses_total",
+      "Requests that ended, by outcome; reason names the router's own error, if it was one.",
+      MetricType::Counter,
+      {}};
+  MetricFamily repicks{
+      "nodeway_repicks_total",
+      "Further endpoints tried for requests that had provably not reached an application.",
+      MetricType::Counter,
+      {}};
+  MetricFamily streams{"nodeway_streams_open", "Requests under way.", MetricType::Gauge, {}};
+  MetricFamily connections{"nodeway_upstream_connections",
+                           "Connections to a Service port's endpoints, by state.",
+                           MetricType::Gauge,
+                           {}};
+  for (const ServiceTotals& service : services) {
+    add_value(requests, labels_of(service), service.requests);
+    for (const ResponseCount& response : service.responses) {
+      add_value(responses, labels_of(service, response.key), response.count);
+    }
+    add_value(repicks, labels_of(service), service.repicks);
+    add_value(streams, labels_of(service), service.streams_open);
+    Labels open = labels_of(service);
+    open.push_back({"state", "open"});
+    add_value(connections, std::move(open), service.upstream_connections);
+  }
+  for (MetricFamily* family : {&requests, &responses, &repicks, &streams, &connections}) {
+    families.push_back(std::move(*family));
+  }
+}
+
+void add_latencies(Families& families, const std::vector<ServiceTotals>& services) {
+  MetricFamily& start = add_family(
+      families,
+      "nodeway_response_start_seconds",
+      MetricType::Histogram,
+      "From a request's head to its reply's head; requests without a reply are not in it.");
+  for (const ServiceTotals& service : services) {
+    add_histogram(start, labels_of(service), service.response_start);
+  }
+  MetricFamily& duration = add_family(families,
+                                      "nodeway_request_duration_seconds",
+                                      MetricType::Histogram,
+                                      "From a request's head to its end, streams included.");
+  for (const ServiceTotals& service : services) {
+    add_histogram(duration, labels_of(service), service.duration);
+  }
+}
+
+void add_core_figures(Families& families, std::span<const CoreMetrics* const> cores) {
+  for (const CoreFigureDefinition& figure : kCoreFigures) {
+    std::uint64_t sum = 0;
+    for (const CoreMetrics* core : cores) {
+      sum += core->figure(figure.id).read();
+    }
+    const MetricType type =
+        figure.kind == FigureKind::counter ? MetricType::Counter : MetricType::Gauge;
+    add_value(
+        add_family(families, std::string{figure.name}, type, std::string{figure.help}), {}, sum);
+  }
+  MetricFamily& limits = add_family(
+      families, "nodeway_limit_hits_total", MetricType::Counter, "Times that a limit was reached.");
+  for (std::size_t i = 0; i < kLimitNames.size(); ++i) {
+    std::uint64_t sum = 0;
+    for (const CoreMetrics* core : cores) {
+      sum += core->hits(static_cast<Limit>(i));
+    }
+    add_value(limits, {{"limit", std::string{kLimitNames[i]}}}, sum);
+  }
+}
+
+void add_cluster(Families& families, const control::ControlStatus& control) {
+  add_value(
+      add_family(
+          families, "nodeway_ready", MetricType::Gauge, "1 once the cluster has been seen whole."),
+      {},
+      control.ready ? 1.0 : 0.0);
+  add_value(
+      add_family(
+          families, "nodeway_services", MetricType::Gauge, "Services with at least one TCP port."),
+      {},
+      std::uint64_t{control.services});
+  add_value(add_family(families,
+                       "nodeway_snapshot_generation",
+                       MetricType::Gauge,
+                       "Number of the routing state in force; it rises with each change."),
+            {},
+            control.generation);
+  MetricFamily& endpoints =
+      add_family(families,
+                 "nodeway_endpoints",
+                 MetricType::Gauge,
+                 "Endpoints of all Service ports, by what their EndpointSlices say of them.");
+  add_value(endpoints, {{"state", "ready"}}, control.endpoints.ready);
+  add_value(endpoints, {{"state", "serving_terminating"}}, control.endpoints.serving_terminating);
+  add_value(endpoints, {{"state", "not_ready"}}, control.endpoints.not_ready);
+}
+
+using WatchStatus = k8s_client::WatchStatus;
+
+// One row for each counter of a watch.
+struct WatchCounter {
+  const char* name;
+  const char* help;
+  std::uint64_t WatchStatus::*value;
+};
+constexpr std::array kWatchCounters{
+    WatchCounter{"nodeway_watch_lists_total", "Whole lists taken over.", &WatchStatus::lists},
+    WatchCounter{"nodeway_watch_watches_total",
+                 "Watches that the API server accepted.",
+                 &WatchStatus::watches},
+    WatchCounter{"nodeway_watch_reconnects_total",
+                 "Watches that went on from the last version, without a list.",
+                 &WatchStatus::reconnects},
+    WatchCounter{"nodeway_watch_errors_total",
+                 "Failed lists and watches, and objects or files that could not be understood.",
+                 &WatchStatus::errors},
+    WatchCounter{
+        "nodeway_watch_events_total", "Changes received, without bookmarks.", &WatchStatus::events},
+};
+
+void add_age(MetricFamily& family,
+             const WatchStatus& watch,
+             const std::optional<k8s_client::Clock::TimePoint>& at,
+             k8s_client::Clock::TimePoint now) {
+  if (at) {
+    add_value(family, {{"resource", watch.resource}}, seconds(now - *at));
+  }
+}
+
+void add_watches(Families& families, const Exposed& exposed) {
+  MetricFamily synced{
+      "nodeway_watch_synced", "1 once a resource has been seen whole.", MetricType::Gauge, {}};
+  MetricFamily event{
+      "nodeway_watch_last_event_age_seconds",
+      "Time since an object of this resource last changed; absent before the first change.",
+      MetricType::Gauge,
+      {}};
+  MetricFamily bookmark{
+      "nodeway_watch_last_bookmark_age_seconds",
+      "Time since the last bookmark: a sign of life of a watch in which nothing changes.",
+      MetricType::Gauge,
+      {}};
+  for (const WatchStatus& watch : exposed.control.watches) {
+    add_value(synced, {{"resource", watch.resource}}, watch.synced ? 1.0 : 0.0);
+    add_age(event, watch, watch.last_event_at, exposed.now);
+    add_age(bookmark, watch, watch.last_bookmark_at, exposed.now);
+  }
+  for (MetricFamily* family : {&synced, &event, &bookmark}) {
+    families.push_back(std::move(*family));
+  }
+  for (const WatchCounter& counter : kWatchCounters) {
+    MetricFamily& family = add_family(families, counter.name, MetricType::Counter, counter.help);
+    for (const WatchStatus& watch : exposed.control.watches) {
+      add_value(family, {{"resource", watch.resource}}, watch.*counter.value);
+    }
+  }
+}
+
+void add_config(Families& families, const control::ConfigStatus& config) {
+  const bool is_valid =
+      config.valid || !config.present;  // without one the defaults hold, and they are valid
+  add_value(add_family(families,
+                       "nodeway_config_valid",
+                       MetricType::Gauge,
+                       "1 if the newest configuration is in force, or if there is none."),
+            {},
+            is_valid ? 1.0 : 0.0);
+  add_value(add_family(families,
+                       "nodeway_config_applied_total",
+                       MetricType::Counter,
+                       "Configurations put in force."),
+            {},
+            config.applied);
+  add_value(add_family(families,
+                       "nodeway_config_rejected_total",
+                       MetricType::Counter,
+                       "Configurations found wrong."),
+            {},
+            config.rejected);
+  MetricFamily& applied_at =
+      add_family(families,
+                 "nodeway_config_last_applied_timestamp_seconds",
+                 MetricType::Gauge,
+                 "When a configuration was last put in force; absent while the defaults hold.");
+  if (config.last_applied_at) {
+    add_value(applied_at,
+              {},
+              std::chrono::duration<double>{config.last_applied_at->time_since_epoch()}.count());
+  }
+}
+
+void add_process(Families& families, const ProcessFigures& process, const std::string& version) {
+  const auto add = [&families](const char* name, MetricType type, const char* help, double value) {
+    add_value(add_family(families, name, type, help), {}, value);
+  };
+  add_value(add_family(families,
+                       "nodeway_build_info",
+                       MetricType::Gauge,
+                       "Always 1; the label tells the version."),
+            {{"version", version}},
+            1.0);
+  add("process_cpu_seconds_total",
+      MetricType::Counter,
+      "User and system time spent.",
+      process.cpu_seconds);
+  add("process_resident_memory_bytes",
+      MetricType::Gauge,
+      "Memory in RAM.",
+      static_cast<double>(process.resident_memory_bytes));
+  add("process_virtual_memory_bytes",
+      MetricType::Gauge,
+      "Address space in use.",
+      static_cast<double>(process.virtual_memory_bytes));
+  add("process_open_fds",
+      MetricType::Gauge,
+      "File descriptors in use.",
+      static_cast<double>(process.open_fds));
+  add("process_max_fds",
+      MetricType::Gauge,
+      "File descriptors allowed.",
+      static_cast<double>(process.max_fds));
+  add("process_threads", MetricType::Gauge, "Threads.", static_cast<double>(process.threads));
+  add("process_start_time_seconds",
+      MetricType::Gauge,
+      "Start, since the epoch.",
+      process.start_time_seconds);
+}
+
+}  // namespace
+
+std::string render_metrics(const Exposed& exposed) {
+  const std::vector<ServiceTotals> services = sum_services(exposed.cores);
+  Families families;
+  add_requests(families, services);
+  add_latencies(families, services);
+  add_core_figures(families, exposed.cores);
+  add_cluster(families, exposed.control);
+  add_watches(families, exposed);
+  add_config(families, exposed.control.config);
+  add_process(families, exposed.process, exposed.version);
+  return prometheus::TextSerializer{}.Serialize(families);
+}
+
+}  // namespace router::telemetry

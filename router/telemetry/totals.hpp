@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/telemetry/histogram.hpp"
+#include "router/telemetry/metrics.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace router::telemetry {
+
+/// Number of requests that ended in one way, over all cores.
+struct ResponseCount {
+  ResponseKey key;
+  std::uint64_t count = 0;
+};
+
+/// What all cores together have counted of one Service port since the start of the process.
+struct ServiceTotals {
+  std::string service_namespace;  ///< empty for requests that named no Service
+  std::string service;
+  std::string port;
+  std::uint64_t requests = 0;
+  std::uint64_t repicks = 0;
+  std::uint64_t streams_open = 0;
+  std::uint64_t upstream_connections = 0;
+  std::vector<ResponseCount> responses;
+  HistogramCounts response_start;
+  HistogramCounts duration;
+
+  /// Requests that ended, in whatever way.
+  [[nodiscard]] std::uint64_t ended() const noexcept;
+  /// Those of them that product.md calls a success.
+  [[nodiscard]] std::uint64_t succeeded() const noexcept;
+};
+
+/// Sums up over `cores`, by namespace, Service and port in this order. Any thread; about 6 KB and
+/// 700 reads for each Service port on each core.
+[[nodiscard]] std::vector<ServiceTotals> sum_services(std::span<const CoreMetrics* const> cores);
+
+}  // namespace router::telemetry
