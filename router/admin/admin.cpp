@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/admin/admin.hpp"
+
+#include "router/admin/http_server.hpp"
+#include "router/admin/pages.hpp"
+
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace router::admin {
+namespace {
+
+void send(httplib::Response& response, Page page) {
+  response.status = page.status;
+  response.set_content(std::move(page.body), page.content_type.c_str());
+}
+
+Query query_of(const httplib::Request& request) {
+  Query query;
+  for (const auto& [name, value] : request.params) {
+    query[name] = value;
+  }
+  return query;
+}
+
+}  // namespace
+
+class AdminServer::State {
+ public:
+  explicit State(Subject subject) : pages_{std::move(subject)}, server_{pages_.subject().now} {
+    add_routes();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { stop(); }
+
+  std::optional<ListenAddress> start(const ListenAddress& address, std::string& error) {
+    const int port = bind(address);
+    if (port < 0) {
+      error = std::generic_category().message(errno);
+      return std::nullopt;
+    }
+    server_thread_ = std::thread{[this] { server_.listen_after_bind(); }};
+    while (!server_.is_running()) {
+      std::this_thread::yield();  // `stop` has no effect before
+    }
+    sampler_ = std::thread{[this] { sample_until_stopped(); }};
+    return ListenAddress{.host = address.host, .port = static_cast<std::uint16_t>(port)};
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock{mutex_};
+      is_stopping_ = true;
+    }
+    stopping_.notify_all();
+    if (server_thread_.joinable()) {
+      server_.stop_all();
+      server_thread_.join();
+      sampler_.join();
+    }
+  }
+
+ private:
+  int bind(const ListenAddress& address) {
+    if (!address.host.empty()) {
+      return server_.bind(address.host, address.port);
+    }
+    const int port = server_.bind("::", address.port);
+    // A machine without IPv6 has IPv4 only.
+    return port < 0 && errno != EADDRINUSE ? server_.bind("0.0.0.0", address.port) : port;
+  }
+
+  void add_routes() {
+    server_.Get("/live", [](const httplib::Request& /*request*/, httplib::Response& response) {
+      response.set_content("live\n", "text/plain");
+    });
+    add("/ready", [this](const Query& query) { return pages_.ready(query); });
+    add("/metrics", [this](const Query& /*query*/) { return pages_.metrics(); });
+    add_private("/api/v1/stat", [this](const Query& query) { return pages_.stat(query); });
+    add_private("/api/v1/endpoints",
+                [this](const Query& query) { return pages_.endpoints(query); });
+    add_private("/api/v1/config", [this](const Query& /*query*/) { return pages_.config(); });
+    add_private("/api/v1/watches", [this](const Query& /*query*/) { return pages_.watches(); });
+    server_.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
+      if (response.body.empty()) {
+        response.set_content(
+            fmt::format("{}: {} {}\n", response.status, request.method, request.path),
+            "text/plain");
+      }
+    });
+  }
+
+  void add(const char* path, std::function<Page(const Query&)> page) {
+    server_.Get(
+        path,
+        [page = std::move(page)](const httplib::Request& request, httplib::Response& response) {
+          send(response, page(query_of(request)));
+        });
+  }
+
+  void add_private(const char* path, std::function<Page(const Query&)> page) {
+    server_.Get(
+        path,
+        [page = std::move(page)](const httplib::Request& request, httplib::Response& response) {
+          send(response,
+               is_loopback(request.remote_addr) ? page(query_of(request)) : forbidden_page());
+        });
+  }
+
+  void sample_until_stopped() {
+    std::unique_lock lock{mutex_};
+    while (!stopping_.wait_for(
+        lock, telemetry::TrafficWindow::kStep, [this] { return is_stopping_; })) {
+      lock.unlock();
+      pages_.sample();
+      lock.lock();
+    }
+  }
+
+  Pages pages_;
+  HttpServer server_;
+  std::mutex mutex_;
+  std::condition_variable stopping_;
+  bool is_stopping_ = false;
+  std::thread server_thread_;
+  std::thread sampler_;
+};
+
+AdminServer::AdminServer(Subject subject) : state_{std::make_unique<State>(std::move(subject))} {}
+AdminServer::~AdminServer() = default;
+
+std::optional<ListenAddress> AdminServer::start(const ListenAddress& address, std::string& error) {
+  return state_->start(address, error);
+}
+
+void AdminServer::stop() {
+  state_->stop();
+}
+
+}  // namespace router::admin

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/admin/views.hpp"
+
+#include "router/control/control_plane.hpp"
+#include "router/worker/core.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace router::admin {
+namespace {
+
+using Name = std::pair<std::string, std::string>;
+
+std::optional<double> quantile_ms(const telemetry::HistogramCounts& counts, double q) {
+  const auto found = counts.quantile(q);
+  return found ? std::optional{std::chrono::duration<double, std::milli>{*found}.count()}
+               : std::nullopt;
+}
+
+StatRow& row_of(std::map<Name, StatRow>& rows,
+                const std::string& service_namespace,
+                const std::string& name) {
+  StatRow& row = rows[{service_namespace, name}];
+  row.service_namespace = service_namespace;
+  row.name = name;
+  return row;
+}
+
+void fill_traffic(StatRow& row, const telemetry::WindowRow& traffic, double seconds) {
+  const auto ended = static_cast<double>(traffic.ended);
+  row.success_ratio = static_cast<double>(traffic.succeeded) / ended;
+  row.rps = seconds > 0 ? ended / seconds : 0;
+  row.latency_p50_ms = quantile_ms(traffic.duration, 0.50);
+  row.latency_p95_ms = quantile_ms(traffic.duration, 0.95);
+  row.latency_p99_ms = quantile_ms(traffic.duration, 0.99);
+}
+
+// From the best to the worst: what one worker can use is of use.
+constexpr std::array<std::string_view, 4> kStates{"ready", "connecting", "unreachable", "draining"};
+
+std::size_t rank_of(std::string_view state) {
+  return static_cast<std::size_t>(std::find(kStates.begin(), kStates.end(), state) -
+                                  kStates.begin());
+}
+
+struct EndpointSum {
+  EndpointRow row;
+  double weighted_ms = 0;
+  double weight = 0;
+};
+
+void add_view(EndpointSum& sum, const EndpointView& view) {
+  EndpointRow& row = sum.row;
+  row.service_namespace = view.service_namespace;
+  row.service = view.service;
+  row.port = view.port;
+  row.address = view.address;
+  row.pod = view.pod;
+  if (row.state.empty() || rank_of(view.state) < rank_of(row.state)) {
+    row.state = view.state;
+  }
+  row.requests += view.requests;
+  row.failures += view.failures;
+  row.in_flight += view.in_flight;
+  row.connections += view.connections;
+  if (view.latency) {
+    // One more than the requests, so that an estimate counts although its first request is still
+    // under way.
+    const double weight = static_cast<double>(view.requests) + 1;
+    sum.weighted_ms += weight * std::chrono::duration<double, std::milli>{*view.latency}.count();
+    sum.weight += weight;
+  }
+}
+
+}  // namespace
+
+Stat make_stat(const std::vector<control::ServicePortRow>& ports,
+               const std::vector<telemetry::ServiceTotals>& totals,
+               const telemetry::WindowView& window,
+               std::string_view service_namespace) {
+  std::map<Name, StatRow> rows;
+  for (const control::ServicePortRow& port : ports) {
+    StatRow& row = row_of(rows, port.service_namespace, port.service);
+    row.endpoints_ready = std::max(row.endpoints_ready, port.ready);
+    row.endpoints_total = std::max(row.endpoints_total, port.known);
+  }
+  Stat stat{.window_seconds = std::chrono::duration<double>{window.covered}.count(), .rows = {}};
+  for (const telemetry::WindowRow& traffic : window.rows) {
+    fill_traffic(
+        row_of(rows, traffic.service_namespace, traffic.service), traffic, stat.window_seconds);
+  }
+  for (const telemetry::ServiceTotals& total : totals) {
+    if (const auto row = rows.find({total.service_namespace, total.service}); row != rows.end()) {
+      row->second.tcp_conn += total.upstream_connections;
+    }
+  }
+  for (auto& [name, row] : rows) {
+    if (service_namespace.empty() || name.first == service_namespace) {
+      stat.rows.push_back(std::move(row));
+    }
+  }
+  return stat;
+}
+
+std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
+                                       std::string_view service_namespace) {
+  std::map<std::tuple<std::string_view, std::string_view, std::uint16_t, std::string_view>,
+           EndpointSum>
+      sums;
+  for (const EndpointView& view : views) {
+    if (service_namespace.empty() || view.service_namespace == service_namespace) {
+      add_view(sums[{view.service_namespace, view.service, view.port, view.address}], view);
+    }
+  }
+  std::vector<EndpointRow> rows;
+  rows.reserve(sums.size());
+  for (auto& [name, sum] : sums) {
+    if (sum.weight > 0) {
+      sum.row.latency_ms = sum.weighted_ms / sum.weight;
+    }
+    rows.push_back(std::move(sum.row));
+  }
+  return rows;
+}
+
+}  // namespace router::admin

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/admin/pages.hpp"
+
+#include "router/control/control_plane.hpp"
+#include "router/telemetry/metrics.hpp"
+#include "router/worker/core.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace std::chrono_literals;
+using namespace router;
+using admin::Page;
+using admin::Pages;
+
+namespace {
+
+/// What the pages tell of; the test changes it between two of them.
+struct World {
+  telemetry::CoreMetrics core;
+  control::ControlStatus control;
+  bool is_draining = false;
+  std::chrono::steady_clock::time_point now{1h};
+  Pages pages{{.cores = {&core},
+               .control = [this] { return control; },
+               .endpoints = [] { return std::vector<EndpointView>(1); },
+               .is_draining = [this] { return is_draining; },
+               .now = [this] { return now; },
+               .version = "1.2.3"}};
+};
+
+}  // namespace
+
+TEST_CASE("/ready: 503 with the reason until the cluster has been seen, then 200", "[admin]") {
+  World world;
+  world.control.not_ready_reason = "services: not listed yet";
+
+  const Page before = world.pages.ready({});
+  world.control.ready = true;
+  const Page after = world.pages.ready({});
+
+  CHECK(before.status == 503);
+  CHECK(before.body == "not ready: services: not listed yet\n");
+  CHECK(after.status == 200);
+  CHECK(after.body == "ready\n");
+}
+
+TEST_CASE("/ready: 503 again while draining", "[admin]") {
+  World world;
+  world.control.ready = true;
+  world.is_draining = true;
+
+  CHECK(world.pages.ready({}).status == 503);
+  CHECK(world.pages.ready({}).body == "not ready: draining\n");
+}
+
+TEST_CASE("/ready: a wrong configuration leaves it ready and says where it is wrong", "[admin]") {
+  World world;
+  world.control.ready = true;
+  world.control.config = {.origin = "ConfigMap nodeway-system/nodeway",
+                          .present = true,
+                          .valid = false,
+                          .error = "3:7: decay: wrong",
+                          .error_count = 2};
+
+  const Page page = world.pages.ready({});
+
+  CHECK(page.status == 200);
+  CHECK(page.body ==
+        "ready\nconfiguration: ConfigMap nodeway-system/nodeway: 3:7: decay: wrong (and 1 more)\n");
+}
+
+TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
+  World world;
+  world.control.not_ready_reason = "endpointslices: not listed yet";
+  world.control.watches.resize(2);
+  world.control.watches[0].resource = "services";
+  world.control.watches[0].synced = true;
+  world.control.watches[1].resource = "endpointslices";
+  world.control.watches[1].last_error = "connection refused";
+
+  const Page page = world.pages.ready({{"verbose", "1"}});
+
+  CHECK(page.body ==
+        "not ready: endpointslices: not listed yet\n"
+        "[+] services: seen whole\n"
+        "[-] endpointslices: not seen yet; connection refused\n"
+        "[+] configuration: none; the defaults are in force\n"
+        "[-] routing: endpointslices: not listed yet\n"
+        "[+] serving: yes\n");
+}
+
+TEST_CASE("/metrics: is the text format of Prometheus", "[admin]") {
+  const World world;
+
+  const Page page = world.pages.metrics();
+
+  CHECK(page.content_type == "text/plain; version=0.0.4; charset=utf-8");
+  CHECK(page.body.find("nodeway_build_info{version=\"1.2.3\"} 1") != std::string::npos);
+  CHECK(page.body.find("\nprocess_open_fds 0\n") ==
+        std::string::npos);  // read from the kernel, so never none
+}
+
+TEST_CASE("/api/v1/stat: tells the traffic of the window", "[admin]") {
+  World world;
+  world.control.rows.push_back(
+      {.service_namespace = "calc", .service = "add", .port = 80, .ready = 3, .known = 3});
+  telemetry::ServiceMetrics& add = world.core.add_service("calc", "add", "80");
+  add.add_response({.success = false, .http_class = 5}, 1ms, 4ms);
+  for (int i = 0; i < 30; ++i) {
+    world.now += 5s;
+    world.pages.sample();
+    add.add_response({.success = true, .http_class = 2}, 1ms, 4ms);
+  }
+
+  const Page page = world.pages.stat({{"window", "30s"}});
+
+  REQUIRE(page.status == 200);
+  const auto json = nlohmann::json::parse(page.body);
+  CHECK(json.at("window_seconds") == 30);
+  REQUIRE(json.at("rows").size() == 1);
+  CHECK(json.at("rows")[0].at("name") == "add");
+  CHECK(json.at("rows")[0].at("endpoints_ready") == 3);
+  CHECK(json.at("rows")[0].at("success_ratio") == 1.0);
+  CHECK(json.at("rows")[0].at("rps").get<double>() == Approx(7 / 30.0));
+}
+
+TEST_CASE("/api/v1/stat: a window that is none is refused with one line", "[admin]") {
+  const World world;
+  const std::string window = GENERATE("9s", "11m", "x", "-1m", "1");
+
+  const Page page = world.pages.stat({{"window", window}});
+
+  CHECK(page.status == 400);
+  CHECK(page.body == "window: '" + window + "' is no duration from 10s to 10m\n");
+}
+
+TEST_CASE("/api/v1/endpoints, config and watches: are JSON objects", "[admin]") {
+  World world;
+  world.control.watches.resize(1);
+  world.control.watches[0].resource = "services";
+  world.control.watches[0].last_event_at = world.now - 3s;
+  world.control.config = {.origin = "file x", .present = true, .valid = true, .applied = 1};
+
+  const auto endpoints = nlohmann::json::parse(world.pages.endpoints({}).body);
+  const auto config = nlohmann::json::parse(world.pages.config().body);
+  const auto watches = nlohmann::json::parse(world.pages.watches().body);
+
+  CHECK(endpoints.at("rows").size() == 1);
+  CHECK(config.at("origin") == "file x");
+  CHECK(config.at("valid") == true);
+  CHECK(config.at("last_applied").is_null());
+  REQUIRE(watches.at("rows").size() == 1);
+  CHECK(watches.at("rows")[0].at("last_event_age_seconds") == 3);
+  CHECK(watches.at("rows")[0].at("last_bookmark_age_seconds").is_null());
+}
+
+TEST_CASE("/api: is for peers on this machine itself", "[admin]") {
+  CHECK(admin::is_loopback("127.0.0.1"));
+  CHECK(admin::is_loopback("127.9.9.9"));
+  CHECK(admin::is_loopback("::1"));
+  CHECK(admin::is_loopback("::ffff:127.0.0.1"));
+  CHECK_FALSE(admin::is_loopback("10.0.0.127"));
+  CHECK_FALSE(admin::is_loopback("::ffff:10.0.0.1"));
+  CHECK_FALSE(admin::is_loopback("fe80::1"));
+  CHECK_FALSE(admin::is_loopback(""));
+  CHECK(admin::forbidden_page().status == 403);
+}

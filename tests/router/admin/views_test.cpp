@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/admin/views.hpp"
+
+#include "router/control/control_plane.hpp"
+#include "router/worker/core.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace std::chrono_literals;
+using namespace router;
+using admin::make_stat;
+using admin::Stat;
+using admin::sum_endpoints;
+
+namespace {
+
+control::ServicePortRow port_of(const std::string& service,
+                                std::uint16_t port,
+                                std::uint32_t ready,
+                                std::uint32_t known) {
+  return {.service_namespace = "calc",
+          .service = service,
+          .port = port,
+          .ready = ready,
+          .known = known};
+}
+
+telemetry::WindowRow traffic_of(const std::string& service,
+                                std::uint64_t ended,
+                                std::uint64_t succeeded) {
+  telemetry::WindowRow row;
+  row.service_namespace = "calc";
+  row.service = service;
+  row.ended = ended;
+  row.succeeded = succeeded;
+  row.duration.add_to_cell(telemetry::HistogramCells::index_of(4ms), ended);
+  return row;
+}
+
+telemetry::ServiceTotals totals_of(const std::string& service,
+                                   const std::string& port,
+                                   std::uint64_t connections) {
+  telemetry::ServiceTotals totals;
+  totals.service_namespace = "calc";
+  totals.service = service;
+  totals.port = port;
+  totals.upstream_connections = connections;
+  return totals;
+}
+
+EndpointView view_of(const std::string& address, const std::string& state, std::uint64_t requests) {
+  EndpointView view;
+  view.service_namespace = "calc";
+  view.service = "add";
+  view.port = 80;
+  view.address = address;
+  view.pod = "pod-of-" + address;
+  view.state = state;
+  view.requests = requests;
+  return view;
+}
+
+}  // namespace
+
+TEST_CASE("make_stat: joins what is known of a Service with its traffic", "[admin]") {
+  const telemetry::WindowView window{.covered = 60s, .rows = {traffic_of("add", 600, 540)}};
+
+  const Stat stat = make_stat({port_of("add", 80, 2, 3)},
+                              {totals_of("add", "80", 4), totals_of("add", "81", 1)},
+                              window,
+                              "");
+
+  CHECK(stat.window_seconds == 60);
+  REQUIRE(stat.rows.size() == 1);
+  const admin::StatRow& row = stat.rows[0];
+  CHECK(row.service_namespace == "calc");
+  CHECK(row.name == "add");
+  CHECK(row.endpoints_ready == 2);
+  CHECK(row.endpoints_total == 3);
+  CHECK(row.success_ratio == 0.9);
+  CHECK(row.rps == 10);
+  CHECK(row.latency_p50_ms.value() == Approx(4).epsilon(0.05));
+  CHECK(row.latency_p99_ms.value() == Approx(4).epsilon(0.05));
+  CHECK(row.tcp_conn == 5);
+}
+
+TEST_CASE("make_stat: ports of a Service share its pods, so they are not added up", "[admin]") {
+  const Stat stat = make_stat({port_of("add", 80, 2, 3), port_of("add", 81, 3, 3)}, {}, {}, "");
+
+  REQUIRE(stat.rows.size() == 1);
+  CHECK(stat.rows[0].endpoints_ready == 3);
+  CHECK(stat.rows[0].endpoints_total == 3);
+}
+
+TEST_CASE("make_stat: a Service without traffic has a row and no ratio", "[admin]") {
+  const Stat stat = make_stat({port_of("add", 80, 1, 1)}, {}, {.covered = 60s, .rows = {}}, "");
+
+  REQUIRE(stat.rows.size() == 1);
+  CHECK_FALSE(stat.rows[0].success_ratio.has_value());
+  CHECK_FALSE(stat.rows[0].latency_p50_ms.has_value());
+  CHECK(stat.rows[0].rps == 0);
+}
+
+TEST_CASE("make_stat: a Service that is gone keeps its row while it is in the window", "[admin]") {
+  const Stat stat = make_stat({}, {}, {.covered = 60s, .rows = {traffic_of("gone", 1, 1)}}, "");
+
+  REQUIRE(stat.rows.size() == 1);
+  CHECK(stat.rows[0].name == "gone");
+  CHECK(stat.rows[0].endpoints_total == 0);
+}
+
+TEST_CASE("make_stat: shows one namespace if one is wanted", "[admin]") {
+  const std::vector<control::ServicePortRow> ports{port_of("add", 80, 1, 1)};
+
+  CHECK(make_stat(ports, {}, {}, "calc").rows.size() == 1);
+  CHECK(make_stat(ports, {}, {}, "shop").rows.empty());
+}
+
+TEST_CASE("sum_endpoints: counts of all workers are added, and the best state counts", "[admin]") {
+  EndpointView one = view_of("10.0.0.1:80", "connecting", 10);
+  one.in_flight = 1;
+  one.connections = 1;
+  EndpointView other = view_of("10.0.0.1:80", "ready", 30);
+  other.failures = 2;
+  other.connections = 1;
+
+  const auto rows = sum_endpoints({one, other}, "");
+
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].address == "10.0.0.1:80");
+  CHECK(rows[0].pod == "pod-of-10.0.0.1:80");
+  CHECK(rows[0].state == "ready");
+  CHECK(rows[0].requests == 40);
+  CHECK(rows[0].failures == 2);
+  CHECK(rows[0].in_flight == 1);
+  CHECK(rows[0].connections == 2);
+  CHECK_FALSE(rows[0].latency_ms.has_value());
+}
+
+TEST_CASE("sum_endpoints: latencies are weighted by the requests behind them", "[admin]") {
+  EndpointView busy = view_of("10.0.0.1:80", "ready", 99);
+  busy.latency = 10ms;
+  EndpointView idle = view_of("10.0.0.1:80", "ready", 0);
+  idle.latency = 110ms;
+  const EndpointView unmeasured = view_of("10.0.0.1:80", "ready", 50);
+
+  const auto rows = sum_endpoints({busy, idle, unmeasured}, "");
+
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].latency_ms.value() == Approx((100 * 10.0 + 110) / 101));
+}
+
+TEST_CASE("sum_endpoints: endpoints come by Service, port and address, of the wanted namespace",
+          "[admin]") {
+  const auto rows = sum_endpoints(
+      {view_of("10.0.0.2:80", "ready", 1), view_of("10.0.0.1:80", "ready", 1)}, "calc");
+
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].address == "10.0.0.1:80");
+  CHECK(sum_endpoints({view_of("10.0.0.2:80", "ready", 1)}, "shop").empty());
+}
+
+TEST_CASE("rows: the CLI reads back what the admin endpoint wrote", "[admin]") {
+  const Stat stat = make_stat({port_of("add", 80, 2, 3), port_of("sub", 80, 0, 0)},
+                              {},
+                              {.covered = 61s, .rows = {traffic_of("add", 9, 8)}},
+                              "");
+  EndpointView view = view_of("10.0.0.1:80", "ready", 9);
+  view.latency = 3ms;
+  const auto endpoints = sum_endpoints({view, view_of("10.0.0.2:80", "draining", 0)}, "");
+
+  CHECK(nlohmann::json::parse(nlohmann::json(stat).dump()).get<Stat>() == stat);
+  CHECK(nlohmann::json::parse(nlohmann::json(endpoints).dump())
+            .get<std::vector<admin::EndpointRow>>() == endpoints);
+}
