@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/app.hpp"
+
+#include "k8s_client/api_source.hpp"
+#include "k8s_client/clock.hpp"
+#include "k8s_client/file_source.hpp"
+#include "k8s_client/in_cluster.hpp"
+#include "k8s_client/kubeconfig.hpp"
+#include "router/admin/admin.hpp"
+#include "router/control/control_plane.hpp"
+#include "router/version.hpp"
+#include "router/worker/core.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <iostream>
+#include <mutex>
+#include <sstream>
+#include <string_view>
+#include <sys/resource.h>
+#include <thread>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace router {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using telemetry::LogLevel;
+
+constexpr std::uint32_t kMaxClientConnections =
+    10'000;  // product.md, clients; of all workers together
+// The admin's caller waits for the slowest core: long enough for one with a full queue, short
+// enough for a person.
+constexpr std::chrono::seconds kInspectTimeout{1};
+
+/// Why the process cannot start; ends `App::run`.
+struct StartFailure {
+  int exit_code;
+  std::string line;
+};
+
+std::string text_of(const tcp::endpoint& endpoint) {
+  std::ostringstream text;
+  text << endpoint;
+  return text.str();
+}
+
+tcp::endpoint endpoint_of(const ListenAddress& address) {
+  if (address.host.empty()) {
+    return {tcp::v6(), address.port};
+  }
+  return {asio::ip::make_address(address.host), address.port};
+}
+
+std::string text_of(const ListenAddress& address) {
+  return text_of(endpoint_of(address));
+}
+
+// Every connection is a file, on both sides.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+void log_notice(const k8s_client::Notice& notice) {
+  const bool is_info = notice.level == k8s_client::Notice::Level::info;
+  telemetry::log(is_info ? LogLevel::info : LogLevel::warning, "source", notice.text);
+}
+
+void log_control(control::LogLevel level, std::string_view message, std::string_view error) {
+  constexpr std::array kLevels{LogLevel::info, LogLevel::warning, LogLevel::error};
+  telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
+}
+
+/// Views of all cores, until the last one has answered or nobody waits any more.
+struct Inspection {
+  std::mutex mutex;
+  std::condition_variable answered;
+  std::size_t missing = 0;
+  std::vector<EndpointView> views;
+};
+
+std::vector<EndpointView> inspect(const std::vector<std::unique_ptr<Core>>& cores) {
+  // Shared with the cores' answers, which may come after the wait is over.
+  const auto inspection = std::make_shared<Inspection>();
+  inspection->missing = cores.size();
+  for (const auto& core : cores) {
+    core->inspect_endpoints([inspection](std::vector<EndpointView> views) {
+      const std::lock_guard lock{inspection->mutex};
+      std::move(views.begin(), views.end(), std::back_inserter(inspection->views));
+      --inspection->missing;
+      inspection->answered.notify_one();
+    });
+  }
+  std::unique_lock lock{inspection->mutex};
+  inspection->answered.wait_for(
+      lock, kInspectTimeout, [&inspection] { return inspection->missing == 0; });
+  return std::move(inspection->views);
+}
+
+}  // namespace
+
+class App::State {
+ public:
+  explicit State(Options options);
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State();
+
+  int run();
+
+ private:
+  [[nodiscard]] control::ControlPlane::Options control_options() const;
+  [[nodiscard]] admin::Subject subject();
+  void make_cores();
+  void open_listeners();
+  tcp::endpoint open_listener(const ListenAddress& address);
+  void open_admin();
+  [[nodiscard]] std::unique_ptr<k8s_client::Source> make_source();
+  [[nodiscard]] k8s_client::ApiServer find_api_server(
+      const std::filesystem::path& kubeconfig) const;
+  void refuse_two_configurations();
+  void start();
+  void start_workers();
+  void announce(std::string_view event) const;
+  void publish(const SnapshotPtr& snapshot);
+  void announce_ready();
+  void wait_for_stop_signal();
+  void begin_drain();
+  void on_worker_ended();
+  void take_down();
+
+  Config config_;
+  std::uint32_t seed_;
+  asio::io_context control_loop_{1};
+  asio::posix::stream_descriptor stop_signal_;
+  asio::steady_timer drain_timer_{control_loop_};
+  k8s_client::SteadyClock clock_;
+  std::vector<std::unique_ptr<Core>> cores_;
+  control::ControlPlane control_;
+  std::unique_ptr<admin::AdminServer> admin_;
+  std::vector<std::thread> workers_;
+  std::size_t workers_running_ = 0;
+  std::atomic<bool> is_draining_{false};
+  bool is_ready_announced_ = false;
+  int exit_code_ = 1;  ///< until a drain has been asked for, the end of a worker is a failure
+  std::vector<std::string> listening_;
+  std::string admin_address_;
+};
+
+App::State::State(Options options)
+    : config_{std::move(options.config)},
+      seed_{options.seed},
+      stop_signal_{control_loop_, options.stop_fd},
+      control_{control_loop_.get_executor(),
+               clock_,
+               control_options(),
+               log_control,
+               [this](const SnapshotPtr& snapshot) { publish(snapshot); }} {}
+
+App::State::~State() {
+  take_down();
+  stop_signal_.release();
+}
+
+control::ControlPlane::Options App::State::control_options() const {
+  return {.config_namespace = config_.pod_namespace,
+          .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
+          .config_file = config_.config_file,
+          .reporter = config_.node};
+}
+
+admin::Subject App::State::subject() {
+  admin::Subject subject{.cores = {},
+                         .control = [this] { return control_.status(); },
+                         .endpoints = [this] { return inspect(cores_); },
+                         .is_draining = [this] { return is_draining_.load(); },
+                         .now = [this] { return clock_.now(); },
+                         .version = kVersion};
+  for (const auto& core : cores_) {
+    subject.cores.push_back(&core->metrics());
+  }
+  return subject;
+}
+
+void App::State::make_cores() {
+  for (std::uint32_t i = 0; i < config_.workers; ++i) {
+    cores_.push_back(std::make_unique<Core>(Core::Options{
+        .index = i,
+        .seed = seed_ + i,
+        .via = fmt::format("nodeway-{:08x}", seed_),
+        .max_client_connections = std::max(1U, kMaxClientConnections / config_.workers)}));
+  }
+}
+
+void App::State::open_listeners() {
+  for (const ListenAddress& address : config_.listen) {
+    // The first core takes the port, or the one that the kernel chooses; the others share it.
+    const tcp::endpoint opened = open_listener(address);
+    for (std::size_t i = 1; i < cores_.size(); ++i) {
+      if (const auto shared = cores_[i]->listen(opened); !shared) {
+        throw StartFailure{
+            1, fmt::format("cannot listen on {}: {}", text_of(opened), shared.error().message())};
+      }
+    }
+    listening_.push_back(text_of(opened));
+  }
+}
+
+tcp::endpoint App::State::open_listener(const ListenAddress& address) {
+  auto opened = cores_.front()->listen(endpoint_of(address));
+  if (!opened && address.host.empty() &&
+      opened.error() == asio::error::address_family_not_supported) {
+    opened = cores_.front()->listen({tcp::v4(), address.port});  // a machine without IPv6
+  }
+  if (!opened) {
+    throw StartFailure{
+        1, fmt::format("cannot listen on {}: {}", text_of(address), opened.error().message())};
+  }
+  return *opened;
+}
+
+void App::State::open_admin() {
+  admin_ = std::make_unique<admin::AdminServer>(subject());
+  std::string error;
+  const auto opened = admin_->start(config_.admin, error);
+  if (!opened) {
+    throw StartFailure{
+        1, fmt::format("cannot listen on {} (--admin): {}", text_of(config_.admin), error)};
+  }
+  admin_address_ = text_of(*opened);
+}
+
+k8s_client::ApiServer App::State::find_api_server(const std::filesystem::path& kubeconfig) const {
+  if (kubeconfig.empty()) {
+    auto server = k8s_client::in_cluster(k8s_client::PodEnvironment::of_this_process());
+    if (!server) {
+      throw StartFailure{2, server.error().message()};
+    }
+    return *std::move(server);
+  }
+  auto read = k8s_client::read_kubeconfig(kubeconfig);
+  if (!read) {
+    throw StartFailure{2, read.error().message()};
+  }
+  for (const std::string& warning : read->warnings) {
+    telemetry::log(LogLevel::warning, "source", warning);
+  }
+  return std::move(read->server);
+}
+
+std::unique_ptr<k8s_client::Source> App::State::make_source() {
+  const auto executor = control_loop_.get_executor();
+  if (const auto* files = std::get_if<FilesSource>(&config_.source)) {
+    return std::make_unique<k8s_client::FileSource>(
+        executor,
+        k8s_client::FileSource::Options{.folder = files->folder, .notices = log_notice},
+        control_.stores(),
+        clock_);
+  }
+  k8s_client::ApiSource::Options options{
+      .server = find_api_server(std::get<KubernetesSource>(config_.source).kubeconfig),
+      .config_map = {.ns = config_.pod_namespace, .name = "nodeway"},
+      .seed = seed_,
+      .notices = log_notice};
+  return std::make_unique<k8s_client::ApiSource>(
+      executor, std::move(options), control_.stores(), clock_);
+}
+
+void App::State::refuse_two_configurations() {
+  // The folder has been read whole by now; the API's ConfigMap cannot be known yet and is not
+  // looked at beside a file.
+  if (!config_.config_file || !std::holds_alternative<FilesSource>(config_.source)) {
+    return;
+  }
+  for (const auto& [key, config_map] : control_.stores().config_maps.all()) {
+    if (key.name == "nodeway") {
+      throw StartFailure{
+          2,
+          fmt::format(
+              "--config: the folder of --source holds ConfigMap {}/{} already; give one of both",
+              key.ns,
+              key.name)};
+    }
+  }
+}
+
+void App::State::start() {
+  raise_file_limit();
+  make_cores();
+  open_listeners();
+  open_admin();
+  control_.start(make_source());
+  refuse_two_configurations();
+  announce("listening");
+  telemetry::log(LogLevel::info,
+                 "app",
+                 fmt::format("nodeway {} listens on {} with {} workers, admin on {}",
+                             kVersion,
+                             fmt::join(listening_, ", "),
+                             config_.workers,
+                             admin_address_));
+  start_workers();
+  wait_for_stop_signal();
+}
+
+void App::State::start_workers() {
+  workers_running_ = cores_.size();
+  for (const auto& core : cores_) {
+    workers_.emplace_back([this, &running = *core] {
+      running.run();
+      asio::post(control_loop_, [this] { on_worker_ended(); });
+    });
+  }
+}
+
+void App::State::announce(std::string_view event) const {
+  const nlohmann::ordered_json line{
+      {"event", event}, {"listen", listening_}, {"admin", admin_address_}};
+  std::cout << line.dump() << std::endl;  // flushed: whoever started us waits for it
+}
+
+void App::State::publish(const SnapshotPtr& snapshot) {
+  for (const auto& core : cores_) {
+    core->adopt(snapshot);
+  }
+  if (!is_ready_announced_) {
+    // Later, since the control plane calls itself ready only after this.
+    asio::post(control_loop_, [this] { announce_ready(); });
+  }
+}
+
+void App::State::announce_ready() {
+  if (!is_ready_announced_ && control_.is_ready() && !is_draining_) {
+    is_ready_announced_ = true;
+    announce("ready");
+    telemetry::log(LogLevel::info, "app", "ready");
+  }
+}
+
+void App::State::wait_for_stop_signal() {
+  stop_signal_.async_wait(asio::posix::stream_descriptor::wait_read,
+                          [this](const error_code& failed) {
+                            if (!failed) {
+                              begin_drain();
+                            }
+                          });
+}
+
+void App::State::begin_drain() {
+  telemetry::log(
+      LogLevel::info, "app", "draining: no more connections, requests under way may end");
+  exit_code_ = 0;
+  is_draining_ = true;
+  for (const auto& core : cores_) {
+    core->drain();
+  }
+  drain_timer_.expires_after(config_.drain_timeout);
+  drain_timer_.async_wait([this](const error_code& cancelled) {
+    if (cancelled) {
+      return;
+    }
+    telemetry::log(LogLevel::warning, "app", "the drain's time is over: what is left is cut off");
+    for (const auto& core : cores_) {
+      core->stop();
+    }
+  });
+}
+
+void App::State::on_worker_ended() {
+  if (exit_code_ != 0) {
+    telemetry::log(LogLevel::error, "app", "a worker has ended by itself");
+    control_loop_.stop();
+  }
+  if (--workers_running_ == 0) {
+    control_loop_.stop();
+  }
+}
+
+void App::State::take_down() {
+  if (admin_) {
+    admin_->stop();  // first: its threads read all the rest
+  }
+  control_.stop();
+  for (const auto& core : cores_) {
+    core->stop();
+  }
+  for (std::thread& worker : workers_) {
+    worker.join();
+  }
+  workers_.clear();
+}
+
+int App::State::run() {
+  telemetry::start_logging(config_.log_format, config_.log_level);
+  try {
+    start();
+    control_loop_.run();
+    take_down();
+    telemetry::log(LogLevel::info, "app", "stopped");
+  } catch (const StartFailure& failure) {
+    take_down();
+    std::cerr << "nodeway: " << failure.line << '\n';
+    exit_code_ = failure.exit_code;
+  }
+  telemetry::stop_logging();
+  return exit_code_;
+}
+
+App::App(Options options) : state_{std::make_unique<State>(std::move(options))} {}
+App::~App() = default;
+
+int App::run() {
+  return state_->run();
+}
+
+}  // namespace router

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cli/endpoints.hpp"
+
+#include "router/cli/table.hpp"
+#include "router/cli/view.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace router::cli {
+namespace {
+
+using admin::EndpointRow;
+
+std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
+  std::vector<std::string> cells{row.service_namespace,
+                                 row.service,
+                                 std::to_string(row.port),
+                                 row.pod,
+                                 row.address,
+                                 row.state,
+                                 std::to_string(row.requests),
+                                 std::to_string(row.failures),
+                                 std::to_string(row.in_flight),
+                                 row.latency_ms ? fmt::format("{:.1f}ms", *row.latency_ms) : "-"};
+  if (is_wide) {
+    cells.push_back(std::to_string(row.connections));
+  }
+  return cells;
+}
+
+std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
+  auto answer =
+      ask_admin(flags.admin, "/api/v1/endpoints", {{"namespace", flags.wanted_namespace()}});
+  if (std::holds_alternative<NoAnswer>(answer) || flags.format() == OutputFormat::json) {
+    return answer;
+  }
+  try {
+    const auto rows = nlohmann::json::parse(std::get<std::string>(answer))
+                          .at("rows")
+                          .get<std::vector<EndpointRow>>();
+    if (rows.empty()) {
+      const std::string wanted = flags.wanted_namespace();
+      return wanted.empty()
+                 ? "No requests so far, so no endpoints in use.\n"
+                 : fmt::format("No requests so far in namespace {}; -A shows all.\n", wanted);
+    }
+    return format_endpoints(rows, flags.format() == OutputFormat::wide);
+  } catch (const nlohmann::json::exception& wrong) {
+    return NoAnswer{fmt::format("{} speaks another version: {}", flags.admin, wrong.what())};
+  }
+}
+
+}  // namespace
+
+std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide) {
+  std::vector<Column> columns{{"NAMESPACE", Align::left},
+                              {"SERVICE", Align::left},
+                              {"PORT", Align::right},
+                              {"POD", Align::left},
+                              {"ADDRESS", Align::left},
+                              {"STATE", Align::left},
+                              {"REQUESTS", Align::right},
+                              {"FAILURES", Align::right},
+                              {"IN_FLIGHT", Align::right},
+                              {"LATENCY", Align::right}};
+  if (is_wide) {
+    columns.push_back({"CONNECTIONS", Align::right});
+  }
+  std::vector<std::vector<std::string>> table;
+  table.reserve(rows.size());
+  for (const EndpointRow& row : rows) {
+    table.push_back(cells(row, is_wide));
+  }
+  return format_table(columns, table);
+}
+
+void add_endpoints_command(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("endpoints", "Endpoints in use, as this node's router sees them");
+  // Shared by the parser, which fills it, and by the action, which comes after.
+  auto flags = std::make_shared<ViewFlags>();
+  add_view_flags(*command, *flags);
+  command->callback([&action, flags] {
+    action = [flags] {
+      return show(
+          *flags, [&flags] { return draw(*flags); }, "This node only.");
+    };
+  });
+}
+
+}  // namespace router::cli

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/admin/rows.hpp"
+#include "router/cli/command.hpp"
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace router::cli {
+
+/// The table of `nodeway endpoints`. With `is_wide` also the open connections.
+[[nodiscard]] std::string format_endpoints(const std::vector<admin::EndpointRow>& rows,
+                                           bool is_wide = false);
+
+/// `nodeway endpoints`: the endpoints of each Service that had requests, as this node's router sees
+/// them.
+void add_endpoints_command(CLI::App& app, Action& action);
+
+}  // namespace router::cli

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cli/cli.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <regex>
+#include <sstream>
+#include <unistd.h>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+struct Said {
+  int exit_code;
+  std::string out;
+  std::string err;
+};
+
+/// Catches what is written to a stream while it lives.
+class Caught {
+ public:
+  explicit Caught(std::ostream& stream) : stream_{stream}, before_{stream.rdbuf(text.rdbuf())} {}
+  Caught(const Caught&) = delete;
+  Caught& operator=(const Caught&) = delete;
+  ~Caught() { stream_.rdbuf(before_); }
+
+  std::ostringstream text;
+
+ private:
+  std::ostream& stream_;
+  std::streambuf* before_;
+};
+
+Said nodeway(std::vector<const char*> args) {
+  args.insert(args.begin(), "nodeway");
+  const Caught out{std::cout};
+  const Caught err{std::cerr};
+  const int exit_code =
+      router::cli::run_command_line(static_cast<int>(args.size()), args.data(), {});
+  return {exit_code, out.text.str(), err.text.str()};
+}
+
+std::size_t lines_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+/// A file that is gone at the end.
+class File {
+ public:
+  explicit File(const std::string& text) {
+    std::string name = (std::filesystem::temp_directory_path() / "nodeway-check-XXXXXX").string();
+    const int fd = ::mkstemp(name.data());
+    REQUIRE(fd >= 0);
+    ::close(fd);
+    path = name;
+    std::ofstream{path} << text;
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { std::filesystem::remove(path); }
+
+  std::string path;
+};
+
+}  // namespace
+
+TEST_CASE("nodeway --version: tells the version", "[cli]") {
+  const Said said = nodeway({"--version"});
+
+  CHECK(said.exit_code == 0);
+  CHECK(std::regex_match(said.out, std::regex{"nodeway [0-9]+\\.[0-9]+\\.[0-9]+\n"}));
+}
+
+TEST_CASE("nodeway --help: every command has one", "[cli]") {
+  const char* const command = GENERATE("run", "check", "stat", "endpoints", "demo");
+
+  const Said all = nodeway({"--help"});
+  const Said one = nodeway({command, "--help"});
+
+  CHECK(all.exit_code == 0);
+  CHECK(all.out.find(command) != std::string::npos);
+  CHECK(one.exit_code == 0);
+  CHECK(one.out.find("--help") != std::string::npos);
+}
+
+TEST_CASE("nodeway stat and endpoints: their help says that they show this node", "[cli]") {
+  const char* const command = GENERATE("stat", "endpoints");
+
+  CHECK(nodeway({command, "--help"}).out.find("this node") != std::string::npos);
+}
+
+TEST_CASE("nodeway: wrong flags are one line and exit code 2", "[cli]") {
+  const std::vector<const char*> args = GENERATE(values<std::vector<const char*>>({
+      {},
+      {"fly"},
+      {"run", "--fly"},
+      {"run", "--workers", "none"},
+      {"run", "--workers", "0"},
+      {"run", "--listen"},
+      {"run", "--source", "files:/nowhere"},
+      {"run", "--source", "files:/", "--listen", "x"},
+      {"run", "--source", "files:/", "--tls-listen", ":4143"},
+      {"stat", "-o", "xml"},
+      {"stat", "-t", "1s"},
+      {"check"},
+      {"check", "/nowhere"},
+  }));
+
+  const Said said = nodeway(args);
+
+  CAPTURE(args, said.err);
+  CHECK(said.exit_code == 2);
+  CHECK(said.out.empty());
+  CHECK(lines_of(said.err) == 1);
+  CHECK(said.err.starts_with("nodeway"));
+}
+
+TEST_CASE("nodeway stat and endpoints: a router that is not there is one line and exit code 1",
+          "[cli]") {
+  const char* const command = GENERATE("stat", "endpoints");
+
+  const Said said = nodeway({command, "--admin", "http://127.0.0.1:1"});
+
+  CHECK(said.exit_code == 1);
+  CHECK(said.err ==
+        "nodeway: cannot connect to http://127.0.0.1:1: is nodeway running there? (--admin URL)\n");
+}
+
+TEST_CASE("nodeway stat: an address without a scheme is told to be no URL", "[cli]") {
+  CHECK(nodeway({"stat", "--admin", "127.0.0.1:1"}).err ==
+        "nodeway: --admin: '127.0.0.1:1' is no URL such as http://127.0.0.1:9990\n");
+}
+
+TEST_CASE("nodeway check: ticks what it checked in a good file", "[cli]") {
+  const File file{"version: 1\nservices:\n  predict.ml: {upstreamProtocol: h2c}\n"};
+
+  const Said said = nodeway({"check", file.path.c_str()});
+
+  CHECK(said.exit_code == 0);
+  CHECK(said.err.empty());
+  CHECK(said.out.starts_with("✓ " + file.path + ": read, "));
+  CHECK(said.out.find("✓ services with settings of their own: predict.ml\n") != std::string::npos);
+}
+
+TEST_CASE("nodeway check: names file, line and column of each error", "[cli]") {
+  const File file{"version: 1\ndefaultNamespaces: shop\ndefaults:\n  timeout: {connect: soon}\n"};
+
+  const Said said = nodeway({"check", file.path.c_str()});
+
+  CAPTURE(said.err);
+  CHECK(said.exit_code == 2);
+  CHECK(said.err.find(file.path + ":2:1: ") != std::string::npos);
+  CHECK(said.err.find(file.path + ":4:") != std::string::npos);
+  CHECK(said.err.ends_with("✗ " + file.path + ": 2 errors\n"));
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cli/stat.hpp"
+
+#include "router/cli/endpoints.hpp"
+
+#include <catch2/catch.hpp>
+
+using router::admin::EndpointRow;
+using router::admin::StatRow;
+using router::cli::format_endpoints;
+using router::cli::format_stat;
+
+namespace {
+
+const StatRow kPercentage{.service_namespace = "calc",
+                          .name = "percentage",
+                          .endpoints_ready = 3,
+                          .endpoints_total = 3,
+                          .success_ratio = 1,
+                          .rps = 10.2,
+                          .latency_p50_ms = 4.1,
+                          .latency_p95_ms = 15.4,
+                          .latency_p99_ms = 18.6,
+                          .tcp_conn = 6};
+
+}  // namespace
+
+TEST_CASE("format_stat: prints the table that people know, to the letter", "[cli]") {
+  CHECK(format_stat({kPercentage}) ==
+        "NAMESPACE  NAME        ENDPOINTS  SUCCESS      RPS  LATENCY_P50  LATENCY_P95  LATENCY_P99 "
+        " TCP_CONN\n"
+        "calc       percentage  3/3        100.00%  10.2rps          4ms         15ms         19ms "
+        "        6\n");
+}
+
+TEST_CASE("format_stat: columns are as wide as their widest cell", "[cli]") {
+  StatRow div = kPercentage;
+  div.name = "div";
+  div.service_namespace = "a-long-namespace";
+  div.success_ratio = 0.8851;
+  div.rps = 1234.56;
+
+  CHECK(format_stat({kPercentage, div}) ==
+        "NAMESPACE         NAME        ENDPOINTS  SUCCESS        RPS  LATENCY_P50  LATENCY_P95  "
+        "LATENCY_P99  TCP_CONN\n"
+        "calc              percentage  3/3        100.00%    10.2rps          4ms         15ms     "
+        "    19ms         6\n"
+        "a-long-namespace  div         3/3         88.51%  1234.6rps          4ms         15ms     "
+        "    19ms         6\n");
+}
+
+TEST_CASE("format_stat: one failure among many does not read as none", "[cli]") {
+  StatRow row = kPercentage;
+  row.success_ratio = 0.99999;
+
+  CHECK(format_stat({row}).find(" 99.99% ") != std::string::npos);
+}
+
+TEST_CASE("format_stat: a Service without requests has dashes", "[cli]") {
+  const StatRow idle{
+      .service_namespace = "calc", .name = "idle", .endpoints_ready = 1, .endpoints_total = 1};
+
+  CHECK(
+      format_stat({idle}) ==
+      "NAMESPACE  NAME  ENDPOINTS  SUCCESS  RPS  LATENCY_P50  LATENCY_P95  LATENCY_P99  TCP_CONN\n"
+      "calc       idle  1/1              -    -            -            -            -         "
+      "0\n");
+}
+
+TEST_CASE("format_stat: requests that named no Service have a row of their own", "[cli]") {
+  StatRow row = kPercentage;
+  row.service_namespace.clear();
+  row.name.clear();
+
+  CHECK(format_stat({row}).find("\n-          (no service)  -  ") != std::string::npos);
+}
+
+TEST_CASE("format_stat: latencies below a millisecond are not rounded to none", "[cli]") {
+  StatRow row = kPercentage;
+  row.latency_p50_ms = 0.34;
+
+  CHECK(format_stat({row}).find(" 0.3ms ") != std::string::npos);
+}
+
+TEST_CASE("format_stat: wide tells failures and exact latencies", "[cli]") {
+  StatRow row = kPercentage;
+  row.success_ratio = 0.5;
+
+  CHECK(format_stat({row}, true) ==
+        "NAMESPACE  NAME        ENDPOINTS  SUCCESS      RPS  FAILED  LATENCY_P50  LATENCY_P95  "
+        "LATENCY_P99  TCP_CONN\n"
+        "calc       percentage  3/3         50.00%  10.2rps  5.1rps       4.10ms      15.40ms      "
+        "18.60ms         6\n");
+}
+
+TEST_CASE("format_endpoints: one line for each endpoint", "[cli]") {
+  const EndpointRow row{.service_namespace = "calc",
+                        .service = "add",
+                        .port = 80,
+                        .address = "10.0.0.1:8080",
+                        .pod = "add-0",
+                        .state = "ready",
+                        .requests = 120,
+                        .failures = 1,
+                        .in_flight = 2,
+                        .latency_ms = 3.25,
+                        .connections = 1};
+  EndpointRow unmeasured = row;
+  unmeasured.latency_ms.reset();
+  unmeasured.pod = "add-1";
+  unmeasured.state = "connecting";
+
+  CHECK(format_endpoints({row, unmeasured}) ==
+        "NAMESPACE  SERVICE  PORT  POD    ADDRESS        STATE       REQUESTS  FAILURES  IN_FLIGHT "
+        " LATENCY\n"
+        "calc       add        80  add-0  10.0.0.1:8080  ready            120         1          2 "
+        "   3.2ms\n"
+        "calc       add        80  add-1  10.0.0.1:8080  connecting       120         1          2 "
+        "       -\n");
+  CHECK(format_endpoints({row}, true).find("  CONNECTIONS\n") != std::string::npos);
+}
