@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/demo/load.hpp"
 #include "tests/demo/operation.hpp"
+#include "tests/demo/probe.hpp"
 #include "tests/demo/serve.hpp"
 
 #include <CLI/CLI.hpp>
@@ -168,6 +169,12 @@ struct Load {
   }
 };
 
+void add_probe_flags(CLI::App& app, demo::ProbeOptions& options) {
+  app.add_option("--target", options.target, "ADDR:PORT")->required();
+  app.add_option("--authority", options.authority, "what :authority says (default: the target)");
+  app.add_option("--cancels", options.cancels, "calls that are cancelled")->capture_default_str();
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "The calculator: gRPC services with an HTTP/1.1 twin, and mathfanboy, their load generator."};
@@ -177,10 +184,17 @@ int run(int argc, char** argv) {
   CLI::App& serve_app = *app.add_subcommand("serve", "Serve one operation or all of them");
   CLI::App& load_app = *app.add_subcommand(
       "load", "Call random operations; the last line on stdout says what came of it");
+  demo::ProbeOptions probe;
+  CLI::App& probe_app =
+      *app.add_subcommand("probe", "Try every kind of streaming, and cancels, on service Probe");
+  add_probe_flags(probe_app, probe);
   serve.add_to(serve_app);
   load.add_to(load_app);
   try {
     app.parse(argc, argv);
+    if (probe_app.parsed()) {
+      return demo::run_probe(probe);
+    }
     return serve_app.parsed() ? serve.run() : load.run();
   } catch (const CLI::Error& error) {
     return app.exit(error) == 0 ? 0 : 2;
