@@ -4,8 +4,11 @@
 #include "k8s_client/clock.hpp"
 #include "k8s_client/source.hpp"
 #include "k8s_client/store.hpp"
+#include "router/control/config_state.hpp"
+#include "router/control/endpoint_table.hpp"
 #include "router/control/snapshot.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -25,27 +28,6 @@ enum class LogLevel : std::uint8_t { info, warning, error };
 /// Where the control plane's log lines go; `error` is "" where nothing failed. Control thread.
 using LogSink =
     std::function<void(LogLevel level, std::string_view message, std::string_view error)>;
-
-/// How the configuration is doing.
-struct ConfigStatus {
-  std::string origin;    ///< `ConfigMap nodeway-system/nodeway` or `file /etc/nodeway.yaml`
-  bool present = false;  ///< there is one; if there never was, the defaults hold
-  bool valid = false;    ///< the newest one seen is in force
-  std::string error;     ///< what is wrong with the newest one: first error with line and column
-  std::size_t error_count = 0;
-  std::uint64_t applied = 0;   ///< documents put in force, the defaults not counted
-  std::uint64_t rejected = 0;  ///< documents found wrong
-  std::optional<k8s_client::Clock::UtcTime> last_applied_at;
-};
-
-/// Endpoints of all Service ports, by what their slices say of them.
-struct EndpointCounts {
-  std::uint64_t ready = 0;
-  std::uint64_t serving_terminating = 0;  ///< going away, used only where no ready one is left
-  std::uint64_t not_ready = 0;            ///< never used
-
-  bool operator==(const EndpointCounts&) const = default;
-};
 
 /// One Service port, for tables like `nodeway stat`.
 struct ServicePortRow {

@@ -44,12 +44,16 @@ struct ServicePort {
       endpoints;  ///< selected by kubernetes.md 1 to 4, sorted by address; empty: `no_endpoints`
   std::uint32_t endpoints_known =
       0;  ///< in the slices, selected or not (the second figure of `3/3`)
+
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
 struct Service {
   std::string namespace_;
   std::string name;
   std::vector<ServicePort> ports;  ///< TCP only, in the order of the Service's manifest
+
+  friend bool operator==(const Service&, const Service&) = default;
 };
 
 /// Hash of names that lets a `string_view` be looked up without making a string.

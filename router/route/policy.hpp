@@ -22,17 +22,27 @@ enum class UpstreamProtocol : std::uint8_t {
 
 /// How the requests for one Service port are treated: the defaults of the configuration with the
 /// Service's own values laid over them. Plain value, part of a Snapshot.
+///
+/// This is the one table of the defaults; docs/configuration.md shows it with the ranges.
 struct Policy {
   BalancerKind balancer = BalancerKind::peak_ewma;
-  Nanoseconds decay =
-      std::chrono::seconds{10};  ///< of the latency estimate; see balancer::PeakEwma
-  Nanoseconds connect_timeout =
-      std::chrono::seconds{1};  ///< TCP and, for HTTP/2, the peer's first SETTINGS
-  std::optional<Nanoseconds>
-      request_timeout;                  ///< from the request's head to its end; none by default
-  std::uint32_t queue_requests = 1000;  ///< waiting for an endpoint, per worker
-  Nanoseconds queue_timeout = std::chrono::seconds{3};  ///< longest wait for a usable endpoint
-  std::optional<UpstreamProtocol> upstream_protocol;    ///< overrides what the Service's port says
+  /// Time in which a latency estimate left alone falls to 37 %: long enough to remember a slow pod
+  /// between its requests, short enough to try it again within a minute. linkerd2-proxy's.
+  Nanoseconds decay = std::chrono::seconds{10};
+  /// For TCP and, with HTTP/2, the peer's first SETTINGS. Within a cluster this takes a
+  /// millisecond; a second leaves room for one lost SYN and still lets another pod be tried.
+  Nanoseconds connect_timeout = std::chrono::seconds{1};
+  /// From the request's head to its end. None: callers know their deadlines (`grpc-timeout`), and
+  /// streams have no natural end.
+  std::optional<Nanoseconds> request_timeout = std::nullopt;
+  /// Waiting for an endpoint, per worker: about a second's worth of a busy Service.
+  std::uint32_t queue_requests = 1000;
+  /// Longest wait for a usable endpoint: two connection attempts and a little.
+  Nanoseconds queue_timeout = std::chrono::seconds{3};
+  /// Overrides what the Service's port says of itself.
+  std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
+
+  friend bool operator==(const Policy&, const Policy&) = default;
 };
 
 }  // namespace router

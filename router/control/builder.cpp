@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/builder.hpp"
+
+#include "router/control/port_protocol.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/smart_ptr/make_shared.hpp>
+
+namespace router::control {
+namespace {
+
+std::string full_name(const k8s_client::ObjectKey& key) {
+  return key.name + "." + key.ns;
+}
+
+/// Kubernetes itself fills `ipFamilies`; a folder of YAML seldom has it.
+k8s_client::IpFamily preferred_family(const k8s_client::Service& service) {
+  return service.ip_families.empty() ? k8s_client::IpFamily::ipv4 : service.ip_families.front();
+}
+
+/// What the Service's port says; else what the first slice says that says something.
+std::string_view app_protocol_of(const k8s_client::ServicePort& port,
+                                 std::span<const EndpointTable::Slice> slices) {
+  if (!port.app_protocol.empty()) {
+    return port.app_protocol;
+  }
+  for (const EndpointTable::Slice& slice : slices) {
+    const k8s_client::SlicePort* slice_port = find_port(*slice, port.name);
+    if (slice_port != nullptr && !slice_port->app_protocol.empty()) {
+      return slice_port->app_protocol;
+    }
+  }
+  return {};
+}
+
+bool has_number(const std::vector<ServicePort>& ports, std::uint16_t number) {
+  return std::any_of(ports.begin(), ports.end(), [number](const ServicePort& port) {
+    return port.number == number;
+  });
+}
+
+}  // namespace
+
+void Builder::set_service(const ObjectKey& key, KubeService service) {
+  changed_.insert(key);
+  if (service) {
+    services_[key] = std::move(service);
+  } else {
+    services_.erase(key);
+  }
+}
+
+void Builder::set_slice(const ObjectKey& key, Slice slice) {
+  if (const auto known = service_of_slice_.find(key); known != service_of_slice_.end()) {
+    changed_.insert(known->second);
+    const auto slices = slices_.find(known->second);
+    slices->second.erase(key.name);
+    if (slices->second.empty()) {
+      slices_.erase(slices);
+    }
+    service_of_slice_.erase(known);
+  }
+  if (slice && !slice->service_name.empty()) {
+    ObjectKey service{.ns = key.ns, .name = slice->service_name};
+    changed_.insert(service);
+    slices_[service][key.name] = std::move(slice);
+    service_of_slice_[key] = std::move(service);
+  }
+}
+
+void Builder::set_config(ConfigDocument config) {
+  config_ = std::move(config);
+  is_config_changed_ = true;
+  for (const auto& [key, service] : services_) {
+    changed_.insert(key);
+  }
+}
+
+SnapshotPtr Builder::build() {
+  bool is_changed = std::exchange(is_config_changed_, false);
+  for (const ObjectKey& key : std::exchange(changed_, {})) {
+    is_changed = update(key) || is_changed;
+  }
+  if (!is_changed) {
+    return nullptr;
+  }
+  auto snapshot = boost::make_shared<Snapshot>();
+  snapshot->generation = ++generation_;
+  snapshot->default_namespace = config_.default_namespace;
+  snapshot->cluster_domain = config_.cluster_domain;
+  snapshot->services.reserve(derived_.size());
+  for (const auto& [key, derived] : derived_) {
+    snapshot->services.emplace(full_name(key), derived.service);
+  }
+  return snapshot;
+}
+
+/// Whether anything that routing sees has changed.
+bool Builder::update(const ObjectKey& key) {
+  const auto service = services_.find(key);
+  const auto old = derived_.find(key);
+  const bool has_entry =
+      service != services_.end() && service->second->type != k8s_client::ServiceType::external_name;
+  if (!has_entry) {
+    if (old == derived_.end()) {
+      return false;
+    }
+    counts_ -= old->second.counts;
+    derived_.erase(old);
+    return true;
+  }
+  Derived derived = derive(*service->second);
+  counts_ += derived.counts;
+  if (old == derived_.end()) {
+    derived_.emplace(key, std::move(derived));
+    return true;
+  }
+  counts_ -= old->second.counts;
+  old->second.counts = derived.counts;
+  if (*old->second.service == *derived.service) {
+    return false;
+  }
+  old->second.service = std::move(derived.service);
+  return true;
+}
+
+Builder::Derived Builder::derive(const k8s_client::Service& service) {
+  const auto entry = boost::make_shared<Service>();
+  entry->namespace_ = service.meta.key.ns;
+  entry->name = service.meta.key.name;
+  const std::vector<Slice> slices = slices_of(service);
+  Derived derived;
+  for (const k8s_client::ServicePort& port : service.ports) {
+    // The API refuses a second port of the same number; a folder of YAML may have it.
+    if (port.protocol == k8s_client::Protocol::tcp && !has_number(entry->ports, port.port)) {
+      entry->ports.push_back(derive_port(service, port, slices, derived.counts));
+    }
+  }
+  derived.service = entry;
+  return derived;
+}
+
+ServicePort Builder::derive_port(const k8s_client::Service& service,
+                                 const k8s_client::ServicePort& port,
+                                 std::span<const Slice> slices,
+                                 EndpointCounts& counts) {
+  const EndpointTable endpoints{slices, port.name, preferred_family(service)};
+  const PortProtocol protocol = protocol_of_port(port.name, app_protocol_of(port, slices));
+  const EndpointCounts port_counts = endpoints.counts();
+  counts += port_counts;
+  ServicePort result;
+  result.id = id_of(service.meta.key, port.port);
+  result.number = port.port;
+  result.name = port.name;
+  result.policy = config_.policy_for(full_name(service.meta.key), port.port);
+  result.protocol = result.policy.upstream_protocol.value_or(protocol.protocol);
+  result.names_http = protocol.names_http;
+  result.names_h2 = protocol.names_h2;
+  result.endpoints = endpoints.selected();
+  result.endpoints_known = static_cast<std::uint32_t>(port_counts.total());
+  return result;
+}
+
+/// By name, so that the same slices always give the same result.
+std::vector<Builder::Slice> Builder::slices_of(const k8s_client::Service& service) const {
+  std::vector<Slice> result;
+  const auto slices = slices_.find(service.meta.key);
+  if (slices == slices_.end()) {
+    return result;
+  }
+  const std::string& uid = service.meta.uid;
+  for (const auto& [name, slice] : slices->second) {
+    // A deleted Service's slices stay until they are collected, also when another one of its name
+    // is there already. Slices made by hand, and files, have no owner.
+    if (slice->service_uid.empty() || uid.empty() || slice->service_uid == uid) {
+      result.push_back(slice);
+    }
+  }
+  return result;
+}
+
+ClusterId Builder::id_of(const ObjectKey& service, std::uint16_t port) {
+  const auto next = static_cast<ClusterId>(ids_.size());
+  return ids_.try_emplace({service.ns, service.name, port}, next).first->second;
+}
+
+}  // namespace router::control

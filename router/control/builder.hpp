@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "k8s_client/objects/endpoint_slice.hpp"
+#include "k8s_client/objects/object_meta.hpp"
+#include "k8s_client/objects/service.hpp"
+#include "router/control/config_document.hpp"
+#include "router/control/endpoint_table.hpp"
+#include "router/control/snapshot.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <boost/smart_ptr/shared_ptr.hpp>
+
+namespace router::control {
+
+/// Turns Services, EndpointSlices and the configuration into snapshots. Pure: no I/O, no clock.
+///
+/// Incremental: a change of one Service or slice derives that Service anew, nothing else. Objects
+/// may come in any order, slices before their Service and after its end among them. Services of
+/// type ExternalName have no entry.
+class Builder {
+ public:
+  using ObjectKey = k8s_client::ObjectKey;
+  using KubeService = std::shared_ptr<const k8s_client::Service>;  ///< shared with its Store
+  using Slice = EndpointTable::Slice;                              ///< likewise
+
+  /// The Service of that key is `service` from here on; null: it is gone.
+  void set_service(const ObjectKey& key, KubeService service);
+
+  /// The slice of that key is `slice` from here on; null: it is gone. It may change its Service.
+  void set_slice(const ObjectKey& key, Slice slice);
+
+  /// Derives all Services anew.
+  void set_config(ConfigDocument config);
+
+  /// What has become of all that. Null if nothing that a request may look up has changed since the
+  /// last snapshot; the first one always comes.
+  [[nodiscard]] SnapshotPtr build();
+
+  /// As of the last `build`: endpoints of all Service ports.
+  [[nodiscard]] const EndpointCounts& endpoint_counts() const noexcept { return counts_; }
+
+ private:
+  using ServicePtr = boost::shared_ptr<const Service>;  // shared by all snapshots that hold it
+
+  /// What was made of one Service.
+  struct Derived {
+    ServicePtr service;
+    EndpointCounts counts;
+  };
+
+  [[nodiscard]] Derived derive(const k8s_client::Service& service);
+  [[nodiscard]] ServicePort derive_port(const k8s_client::Service& service,
+                                        const k8s_client::ServicePort& port,
+                                        std::span<const Slice> slices,
+                                        EndpointCounts& counts);
+  [[nodiscard]] std::vector<Slice> slices_of(const k8s_client::Service& service) const;
+  [[nodiscard]] bool update(const ObjectKey& key);
+  [[nodiscard]] ClusterId id_of(const ObjectKey& service, std::uint16_t port);
+
+  std::map<ObjectKey, KubeService> services_;
+  std::map<ObjectKey, std::map<std::string, Slice>> slices_;  // by Service, then by slice name
+  std::map<ObjectKey, ObjectKey> service_of_slice_;
+  std::map<ObjectKey, Derived> derived_;
+  std::set<ObjectKey> changed_;  // Services to derive at the next build
+  std::map<std::tuple<std::string, std::string, std::uint16_t>, ClusterId> ids_;
+  ConfigDocument config_;
+  bool is_config_changed_ = true;  // the first snapshot counts as a change
+  EndpointCounts counts_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace router::control

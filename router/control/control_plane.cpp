@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/control_plane.hpp"
+
+#include "k8s_client/cancellation.hpp"
+#include "k8s_client/text_file.hpp"
+#include "router/control/builder.hpp"
+#include "router/control/publisher.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <tuple>
+#include <utility>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <fmt/format.h>
+
+namespace router::control {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr const char* kConfigMapName = "nodeway";
+constexpr const char* kConfigMapKey = "nodeway.yaml";
+
+/// `--config` is read this often. By content and not by inotify, since it may be a link into a
+/// mount that kubelet swaps, or lie on a file system that tells of no changes; it is a few
+/// kilobytes.
+constexpr std::chrono::seconds kConfigFileInterval{1};
+
+std::string origin_of(const ControlPlane::Options& options) {
+  return options.config_file
+             ? "file " + options.config_file->string()
+             : fmt::format("ConfigMap {}/{}", options.config_namespace, kConfigMapName);
+}
+
+std::vector<ServicePortRow> rows_of(const Snapshot& snapshot) {
+  std::vector<const Service*> services;
+  services.reserve(snapshot.services.size());
+  for (const auto& [name, service] : snapshot.services) {
+    services.push_back(service.get());
+  }
+  std::sort(services.begin(), services.end(), [](const Service* a, const Service* b) {
+    return std::tie(a->namespace_, a->name) < std::tie(b->namespace_, b->name);
+  });
+  std::vector<ServicePortRow> rows;
+  for (const Service* service : services) {
+    for (const ServicePort& port : service->ports) {
+      rows.push_back({.service_namespace = service->namespace_,
+                      .service = service->name,
+                      .port = port.number,
+                      .ready = static_cast<std::uint32_t>(port.endpoints.size()),
+                      .known = port.endpoints_known});
+    }
+  }
+  return rows;
+}
+
+std::string joined(const std::vector<ConfigError>& errors) {
+  std::string text;
+  for (const ConfigError& error : errors) {
+    text += (text.empty() ? "" : "; ") + error.text();
+  }
+  return text;
+}
+
+}  // namespace
+
+struct ControlPlane::State : std::enable_shared_from_this<State> {
+  State(asio::any_io_executor runs_on,
+        k8s_client::Clock& time,
+        Options given,
+        LogSink log_sink,
+        Publish publish_snapshot)
+      : executor{std::move(runs_on)},
+        clock{time},
+        options{std::move(given)},
+        log{std::move(log_sink)},
+        publish{std::move(publish_snapshot)},
+        config{origin_of(options)},
+        publisher{executor, clock, [this] { build_and_publish(); }} {}
+
+  void follow_stores();
+  void stop();
+  void read_config_map();
+  void read_config_file();
+  void on_config(ConfigState::Outcome outcome);
+  void post_event(const std::string& message);
+  static asio::awaitable<void> make_event(std::shared_ptr<State> state, k8s_client::EventNote note);
+  void build_and_publish();
+  void copy_status();
+  [[nodiscard]] bool is_synced() const;
+  [[nodiscard]] std::string why_not_ready(
+      const std::vector<k8s_client::WatchStatus>& watches) const;
+  [[nodiscard]] k8s_client::Store<k8s_client::ConfigMap>::Pointer find_config_map() const;
+  asio::awaitable<void> repeat(std::chrono::seconds interval, void (State::*act)());
+
+  asio::any_io_executor executor;
+  k8s_client::Clock& clock;
+  Options options;
+  LogSink log;
+  Publish publish;
+  k8s_client::Stores stores;
+  Builder builder;
+  ConfigState config;
+  Publisher publisher;
+  std::unique_ptr<k8s_client::Source> source;
+  asio::cancellation_signal cancel_status;
+  asio::cancellation_signal cancel_file;
+  bool is_stopped = false;
+
+  // What other threads may see. The control plane holds no lock while it works.
+  mutable std::mutex mutex;
+  ControlStatus status;  // without `rows` and `services`, which are made from the snapshot
+  SnapshotPtr snapshot;
+  std::atomic<bool> is_ready{false};
+};
+
+void ControlPlane::State::follow_stores() {
+  stores.services.on_change([this](const auto& key, const auto& /*before*/, const auto& after) {
+    builder.set_service(key, after);
+    publisher.request();
+  });
+  stores.endpoint_slices.on_change(
+      [this](const auto& key, const auto& /*before*/, const auto& after) {
+        builder.set_slice(key, after);
+        publisher.request();
+      });
+  stores.services.on_synced([this] { publisher.request(); });
+  stores.endpoint_slices.on_synced([this] { publisher.request(); });
+  if (options.config_file) {
+    return;
+  }
+  stores.config_maps.on_change([this](const auto& /*key*/, const auto& /*before*/, const auto&) {
+    if (stores.config_maps.is_synced()) {
+      read_config_map();
+    }
+  });
+  stores.config_maps.on_synced([this] { read_config_map(); });
+}
+
+k8s_client::Store<k8s_client::ConfigMap>::Pointer ControlPlane::State::find_config_map() const {
+  auto found = stores.config_maps.find({.ns = options.config_namespace, .name = kConfigMapName});
+  if (found || !options.config_in_any_namespace) {
+    return found;
+  }
+  for (const auto& [key, config_map] : stores.config_maps.all()) {
+    if (key.name == kConfigMapName) {
+      return config_map;
+    }
+  }
+  return nullptr;
+}
+
+void ControlPlane::State::read_config_map() {
+  const auto config_map = find_config_map();
+  if (!config_map) {
+    on_config(config.see_absent());
+    return;
+  }
+  const auto text = config_map->data.find(kConfigMapKey);
+  on_config(text == config_map->data.end()
+                ? config.see_unreadable(fmt::format("it has no key {}", kConfigMapKey))
+                : config.see(text->second, clock.utc_now()));
+}
+
+void ControlPlane::State::read_config_file() {
+  const auto text = k8s_client::read_text_file(*options.config_file, kMaxConfigBytes);
+  on_config(text ? config.see(*text, clock.utc_now())
+                 : config.see_unreadable(text.error().message()));
+}
+
+void ControlPlane::State::on_config(ConfigState::Outcome outcome) {
+  const ConfigStatus& now = config.status();
+  switch (outcome) {
+    case ConfigState::Outcome::unchanged:
+      return;
+    case ConfigState::Outcome::applied:
+      builder.set_config(*config.document());
+      log(LogLevel::info,
+          now.present ? now.origin + " is in force"
+                      : "there is no " + now.origin + ": the defaults are in force",
+          "");
+      break;
+    case ConfigState::Outcome::rejected:
+      log(LogLevel::error,
+          fmt::format("{} is wrong; {}",
+                      now.origin,
+                      config.document() == nullptr ? "not ready until it is mended"
+                                                   : "the last good configuration stays in force"),
+          joined(config.errors()));
+      post_event(joined(config.errors()));
+      break;
+    case ConfigState::Outcome::gone:
+      log(LogLevel::warning,
+          origin_of(options) + " is gone; the last good configuration stays in force",
+          "");
+      break;
+  }
+  publisher.request();
+}
+
+void ControlPlane::State::post_event(const std::string& message) {
+  const auto config_map = options.config_file ? nullptr : find_config_map();
+  if (!config_map || !source) {
+    return;
+  }
+  k8s_client::EventNote note{.type = k8s_client::EventNote::Type::warning,
+                             .about = config_map->meta,
+                             .reason = "InvalidConfiguration",
+                             .message = message,
+                             .reporter = options.reporter};
+  asio::co_spawn(executor, make_event(shared_from_this(), std::move(note)), asio::detached);
+}
+
+asio::awaitable<void> ControlPlane::State::make_event(std::shared_ptr<State> state,
+                                                      k8s_client::EventNote note) {
+  if (!state->source) {
+    co_return;  // stopped meanwhile
+  }
+  const k8s_client::Result<void> made = co_await state->source->create_event(std::move(note));
+  if (!made && !state->is_stopped) {
+    state->log(
+        LogLevel::warning, "cannot make an Event about the configuration", made.error().message());
+  }
+}
+
+bool ControlPlane::State::is_synced() const {
+  return stores.services.is_synced() && stores.endpoint_slices.is_synced();
+}
+
+void ControlPlane::State::build_and_publish() {
+  if (is_synced() && config.document() != nullptr) {
+    if (SnapshotPtr next = builder.build()) {
+      {
+        const std::scoped_lock lock{mutex};
+        snapshot = next;
+      }
+      publish(std::move(next));
+      is_ready = true;
+    }
+  }
+  copy_status();
+}
+
+std::string ControlPlane::State::why_not_ready(
+    const std::vector<k8s_client::WatchStatus>& watches) const {
+  std::string missing;
+  for (const auto& [name, synced] :
+       {std::pair{"Services", stores.services.is_synced()},
+        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()}}) {
+    missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : " and ", name);
+  }
+  if (!missing.empty()) {
+    std::string reason = missing + " have not been read yet";
+    for (const k8s_client::WatchStatus& watch : watches) {
+      if (!watch.synced && !watch.last_error.empty()) {
+        return reason + ": " + watch.last_error;
+      }
+    }
+    return reason;
+  }
+  if (config.document() == nullptr) {
+    return config.status().error.empty() ? config.status().origin + " has not been read yet"
+                                         : config.status().origin + ": " + config.status().error;
+  }
+  return "the first snapshot is being made";
+}
+
+void ControlPlane::State::copy_status() {
+  ControlStatus next;
+  if (source) {
+    next.watches = source->status();
+  }
+  next.config = config.status();
+  next.endpoints = builder.endpoint_counts();
+  next.ready = is_ready;
+  next.not_ready_reason = is_ready ? "" : why_not_ready(next.watches);
+  const std::scoped_lock lock{mutex};
+  next.generation = snapshot ? snapshot->generation : 0;
+  status = std::move(next);
+}
+
+asio::awaitable<void> ControlPlane::State::repeat(std::chrono::seconds interval,
+                                                  void (State::*act)()) {
+  while (!is_stopped) {
+    co_await clock.sleep_for(interval);
+    if (!is_stopped) {
+      (this->*act)();
+    }
+  }
+}
+
+void ControlPlane::State::stop() {
+  if (std::exchange(is_stopped, true)) {
+    return;
+  }
+  publisher.stop();
+  cancel_status.emit(asio::cancellation_type::terminal);
+  cancel_file.emit(asio::cancellation_type::terminal);
+  if (source) {
+    source->stop();
+    // Here and not with the state, whose last owner may be a coroutine that the loop's end
+    // destroys.
+    source.reset();
+  }
+}
+
+ControlPlane::ControlPlane(asio::any_io_executor executor,
+                           k8s_client::Clock& clock,
+                           Options options,
+                           LogSink log,
+                           Publish publish)
+    : state_{std::make_shared<State>(
+          std::move(executor), clock, std::move(options), std::move(log), std::move(publish))} {
+  state_->follow_stores();
+  state_->copy_status();
+}
+
+ControlPlane::~ControlPlane() {
+  stop();
+}
+
+k8s_client::Stores& ControlPlane::stores() noexcept {
+  return state_->stores;
+}
+
+void ControlPlane::start(std::unique_ptr<k8s_client::Source> source) {
+  const auto spawn = [this](asio::cancellation_signal& cancel, asio::awaitable<void> running) {
+    // The handler holds the state for as long as the coroutine runs.
+    auto on_end = [state = state_](const std::exception_ptr& thrown) {
+      k8s_client::rethrow_unless_cancelled(thrown);
+    };
+    asio::co_spawn(state_->executor,
+                   std::move(running),
+                   asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
+  };
+  state_->source = std::move(source);
+  if (state_->options.config_file) {
+    state_->read_config_file();
+    spawn(state_->cancel_file, state_->repeat(kConfigFileInterval, &State::read_config_file));
+  }
+  state_->source->start();
+  spawn(state_->cancel_status, state_->repeat(kStatusInterval, &State::copy_status));
+}
+
+void ControlPlane::stop() {
+  state_->stop();
+}
+
+ControlStatus ControlPlane::status() const {
+  ControlStatus copy;
+  SnapshotPtr snapshot;
+  {
+    const std::scoped_lock lock{state_->mutex};
+    copy = state_->status;
+    snapshot = state_->snapshot;
+  }
+  if (snapshot) {
+    copy.rows = rows_of(*snapshot);
+    copy.services = static_cast<std::size_t>(
+        std::count_if(snapshot->services.begin(), snapshot->services.end(), [](const auto& entry) {
+          return !entry.second->ports.empty();
+        }));
+  }
+  return copy;
+}
+
+bool ControlPlane::is_ready() const {
+  return state_->is_ready;
+}
+
+}  // namespace router::control
