@@ -11,11 +11,15 @@ namespace router::h1 {
 
 ServerConnection::ServerConnection(Loop& loop,
                                    boost::asio::ip::tcp::socket socket,
-                                   RequestAcceptor& acceptor)
-    : loop_{loop}, acceptor_{acceptor}, transport_{loop, std::move(socket), *this} {}
+                                   RequestAcceptor& acceptor,
+                                   const ServerTimeouts& timeouts)
+    : loop_{loop},
+      acceptor_{acceptor},
+      timeouts_{timeouts},
+      transport_{loop, std::move(socket), *this} {}
 
 void ServerConnection::start(std::span<const std::byte> already_read) {
-  loop_.arm(timer_, loop_.now() + kHeaderTimeout);
+  loop_.arm(timer_, loop_.now() + timeouts_.header);
   on_bytes(already_read);
 }
 
@@ -37,7 +41,7 @@ void ServerConnection::parse(std::span<const std::byte>& bytes) {
 
 void ServerConnection::read_head(std::span<const std::byte>& bytes) {
   if (head_lines_.empty()) {
-    loop_.arm(timer_, loop_.now() + kHeaderTimeout);
+    loop_.arm(timer_, loop_.now() + timeouts_.header);
   }
   const auto is_whole = head_lines_.feed(bytes);
   if (!is_whole) {
@@ -217,7 +221,7 @@ void ServerConnection::end_reply() {
     return;
   }
   request_state_ = RequestState::discarded;
-  loop_.arm(timer_, loop_.now() + kLingerTimeout);
+  loop_.arm(timer_, loop_.now() + timeouts_.linger);
   update_reading();
 }
 
@@ -227,7 +231,7 @@ void ServerConnection::begin_next() {
     return;
   }
   request_state_ = RequestState::head;
-  loop_.arm(timer_, loop_.now() + kIdleTimeout);
+  loop_.arm(timer_, loop_.now() + timeouts_.idle);
   std::vector<std::byte> pending = std::exchange(unparsed_, {});
   auto rest = std::span<const std::byte>{pending}.subspan(std::exchange(parsed_bytes_, 0));
   parse(rest);

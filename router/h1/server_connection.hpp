@@ -19,6 +19,16 @@
 
 namespace router::h1 {
 
+struct ServerTimeouts {
+  std::chrono::milliseconds header{
+      10'000};  ///< product.md, clients: from a head's first byte to its last
+  std::chrono::milliseconds idle{
+      60'000};  ///< product.md, clients: between a reply and the next request
+  /// How long the rest of a request that was answered early is read and dropped. A close at once
+  /// would make the kernel send a reset, which can overtake the reply.
+  std::chrono::milliseconds linger{2'000};
+};
+
 /// A client's HTTP/1.1 (or 1.0) connection: one request after the other, in the order they came.
 ///
 ///     request:  head --> body --> complete          (body --> discarded: the reply is out, the
@@ -34,13 +44,6 @@ class ServerConnection final : public router::ClientConnection,
                                private TransportEvents,
                                private ClientStream {
  public:
-  static constexpr std::chrono::seconds kHeaderTimeout{
-      10};  ///< product.md, clients: from a head's first byte to its last
-  static constexpr std::chrono::seconds kIdleTimeout{
-      60};  ///< product.md, clients: between a reply and the next request
-  /// How long the rest of a request that was answered early is read and dropped. A close at once
-  /// would make the kernel send a reset, which can overtake the reply.
-  static constexpr std::chrono::seconds kLingerTimeout{2};
   /// Body bytes taken from the client and not yet by the endpoint, beyond which reading pauses; one
   /// read may exceed it.
   static constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
@@ -48,7 +51,10 @@ class ServerConnection final : public router::ClientConnection,
   /// RFC 9110 section 15.2 allows.
   static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
 
-  ServerConnection(Loop& loop, boost::asio::ip::tcp::socket socket, RequestAcceptor& acceptor);
+  ServerConnection(Loop& loop,
+                   boost::asio::ip::tcp::socket socket,
+                   RequestAcceptor& acceptor,
+                   const ServerTimeouts& timeouts = {});
 
   /// Begins with what was read while the protocol was told.
   void start(std::span<const std::byte> already_read);
@@ -88,6 +94,7 @@ class ServerConnection final : public router::ClientConnection,
 
   Loop& loop_;
   RequestAcceptor& acceptor_;
+  ServerTimeouts timeouts_;
 
   RequestState request_state_ = RequestState::head;
   LineBlock head_lines_{LineBlock::LeadingEmptyLine::is_skipped};
