@@ -31,7 +31,8 @@ std::string headers_frame(std::uint32_t stream, std::uint8_t flags) {
       {.type = FrameType::headers, .flags = flags, .stream = stream, .payload = kHeaders});
 }
 
-std::vector<Wrong> wrong_frames() {
+// Sections 4 to 6.4: frames, streams, DATA, HEADERS, PRIORITY, RST_STREAM.
+std::vector<Wrong> wrong_frames_of_streams() {
   using test::kEndHeaders;
   return {
       {"4.2: a frame larger than SETTINGS_MAX_FRAME_SIZE",
@@ -74,6 +75,12 @@ std::vector<Wrong> wrong_frames() {
        headers_frame(1, kEndHeaders) +
            bytes_of({.type = FrameType::rst_stream, .stream = 1, .payload = "abc"}),
        test::kFrameSizeError},
+  };
+}
+
+// Section 6.5.
+std::vector<Wrong> wrong_settings() {
+  return {
       {"6.5: SETTINGS on a stream",
        bytes_of({.type = FrameType::settings, .stream = 1}),
        test::kProtocolError},
@@ -92,6 +99,13 @@ std::vector<Wrong> wrong_frames() {
       {"6.5.2: MAX_FRAME_SIZE below its minimum",
        bytes_of({.type = FrameType::settings, .payload = setting(5, 16383)}),
        test::kProtocolError},
+  };
+}
+
+// Sections 6.6 to 6.10.
+std::vector<Wrong> wrong_control_frames() {
+  using test::kEndHeaders;
+  return {
       {"6.6: PUSH_PROMISE of a client",
        headers_frame(1, kEndHeaders) + bytes_of({.type = FrameType::push_promise,
                                                  .flags = kEndHeaders,
@@ -137,7 +151,11 @@ std::vector<Wrong> wrong_frames() {
 TEST_CASE("RFC 9113: what breaks the connection is answered with GOAWAY and its code",
           "[conformance]") {
   test::OneService path{test::always({.body = "ok", .held = true})};
-  for (const Wrong& wrong : wrong_frames()) {
+  const auto wrong_frames = GENERATE(as<std::vector<Wrong>>{},
+                                     wrong_frames_of_streams(),
+                                     wrong_settings(),
+                                     wrong_control_frames());
+  for (const Wrong& wrong : wrong_frames) {
     CAPTURE(wrong.section);
     test::RawH2 raw{path.router.listen_port()};
     raw.shake_hands();

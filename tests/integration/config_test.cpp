@@ -121,15 +121,20 @@ TEST_CASE("nodeway: with a wrong first configuration it is not ready until that 
   CHECK(test::H2Client{router.listen_port()}.get("cart.shop", "/").status == 200);
 }
 
-TEST_CASE("nodeway: a configuration that is removed leaves the defaults", "[integration][config]") {
+TEST_CASE("nodeway: a configuration that is removed leaves the last good one in force",
+          "[integration][config]") {
   test::OneService path{test::answer(200, "ok"), "version: 1\ndefaultNamespace: shop\n"};
   REQUIRE(path.client.get("cart", "/").status == 200);
 
+  // It may have been deleted by mistake, or to be made anew.
   path.cluster.remove_config();
+  test::Upstream next{test::answer(200, "next")};
+  path.cluster.add_service("cart.shop", 80, {next.endpoint()});
 
-  test::eventually("the default namespace to be the default", [&] {
-    return path.client.get("cart", "/").header("nodeway-error") == "unknown_service";
-  });
+  // The later change has come, so that the removal has been seen.
+  test::eventually("the next endpoint to be used",
+                   [&] { return path.client.get("cart.shop", "/").body == "next"; });
+  CHECK(path.client.get("cart", "/").status == 200);
 }
 
 TEST_CASE("nodeway: --config takes a file instead, and watches it", "[integration][config]") {
