@@ -27,6 +27,7 @@ void Exchange::on_no_connection(Errc reason) {
 
 void Exchange::stop_waiting() {
   --cluster_->waiting;
+  queue_timer_.cancel();
   PoolWaiter::unlink();
 }
 
@@ -44,7 +45,6 @@ void Exchange::on_informational(ReplyHead head) {
 
 void Exchange::on_reply_head(ReplyHead head, bool end) {
   attempt_ = AttemptState::committed;
-  queue_timer_.cancel();
   head_at_ = host_.loop().now();
   request_body_.stop_keeping();
   reply_has_begun_ = true;
@@ -109,7 +109,6 @@ void Exchange::repick_or_fail(AttemptFailure failure) {
     fail(failure.reason, {});
     return;
   }
-  metrics_->repicks.add();
   request_body_.rewind();
   try_endpoint(failure.reason);
 }
@@ -133,7 +132,6 @@ void Exchange::end_attempt(bool is_failure, bool is_measured) {
 }
 
 void Exchange::give_up_attempt() {
-  queue_timer_.cancel();
   if (endpoint_ == nullptr) {
     return;
   }

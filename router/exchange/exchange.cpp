@@ -91,6 +91,9 @@ void Exchange::try_endpoint(Errc if_none) {
     fail(if_none, {});
     return;
   }
+  if (!tried_.empty()) {
+    metrics_->repicks.add();
+  }
   tried_.push_back(endpoint_);
   attempt_ = AttemptState::queued;
   attempt_at_ = host_.loop().now();
@@ -105,8 +108,8 @@ void Exchange::try_endpoint(Errc if_none) {
   if (cluster_->waiting > port_->policy.queue_requests) {
     host_.core_metrics().hit(telemetry::Limit::queue_requests);
     fail(Errc::overloaded, {});
-  } else if (!queue_timer_.is_armed()) {
-    // Armed once: the wait is bounded over all endpoints tried.
+  } else {
+    // Counted from the beginning: the wait is bounded over all endpoints tried.
     host_.loop().arm(queue_timer_, began_at_ + port_->policy.queue_timeout);
   }
 }

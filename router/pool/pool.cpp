@@ -9,7 +9,10 @@ namespace router {
 using telemetry::CoreFigure;
 
 Pool::Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents& events)
-    : context_{context}, options_{options}, events_{events} {}
+    : context_{context},
+      options_{options},
+      events_{events},
+      streams_each_{options.is_http1 ? 1 : kExpectedStreams} {}
 
 Pool::~Pool() {
   for (Entry& entry : connections_) {
@@ -53,7 +56,7 @@ void Pool::open_if_short() {
       std::count_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
         return !entry.is_ready;
       }));
-  const std::size_t expected = n_connecting * (options_.is_http1 ? 1 : kExpectedStreams);
+  const std::size_t expected = n_connecting * streams_each_;
   const std::size_t limit = options_.is_http1 ? kMaxHttp1Connections : kMaxH2Connections;
   if (connections_.size() < limit && has_more_waiters_than(expected)) {
     open_connection();
@@ -85,6 +88,7 @@ Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
 void Pool::on_connected(UpstreamConnection& connection) {
   Entry& entry = entry_of(connection);
   entry.is_ready = true;
+  streams_each_ = std::max<std::size_t>(connection.free_streams(), 1);
   entry.idle_since = context_.loop.now();
   events_.on_connect_succeeded();
   on_capacity(connection);

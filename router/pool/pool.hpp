@@ -128,6 +128,7 @@ class Pool final : private UpstreamConnectionEvents {
   PoolContext context_;
   ConnectOptions options_;
   PoolEvents& events_;
+  std::size_t streams_each_;  ///< what one connection is expected to carry: as the last one did
   std::vector<Entry> connections_;
   boost::intrusive::list<PoolWaiter, boost::intrusive::constant_time_size<false>> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};

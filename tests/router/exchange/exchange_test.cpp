@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/exchange/exchange.hpp"
+
+#include "tests/router/exchange/scripted_host.hpp"
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace router {
+namespace {
+
+RequestHead request(bool is_grpc, std::string_view authority = "cart.shop") {
+  RequestHead head;
+  head.method = "POST";
+  head.scheme = "http";
+  head.authority = authority;
+  head.path = "/shop.Cart/Add";
+  head.is_grpc = is_grpc;
+  return head;
+}
+
+ReplyHead reply(std::uint16_t status = 200) {
+  ReplyHead head;
+  head.status = status;
+  return head;
+}
+
+HeaderList trailers(std::string_view grpc_status) {
+  HeaderList fields;
+  fields.add_copy("grpc-status", grpc_status);
+  return fields;
+}
+
+std::string pull(Exchange& exchange, BodyState expected) {
+  std::string text(1000, '\0');
+  const Pulled pulled = exchange.pull_reply(std::as_writable_bytes(std::span{text}));
+  CHECK(pulled.state == expected);
+  text.resize(pulled.n_bytes);
+  return text;
+}
+
+constexpr AttemptFailure kRefused{Errc::stream_refused, Sent::no};
+constexpr AttemptFailure kReset{Errc::upstream_reset, Sent::maybe};
+
+}  // namespace
+
+TEST_CASE("Exchange: head, body and trailers pass both ways", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), false);
+  REQUIRE(host.connections.size() == 1);
+  test::ScriptedConnection& endpoint = *host.connections[0];
+  endpoint.connect();
+  REQUIRE(endpoint.stream != nullptr);
+
+  exchange.on_request_data(test::bytes_of("ping"));
+  exchange.on_request_trailers(trailers("0"));
+  CHECK(endpoint.request_path == "/shop.Cart/Add");
+  CHECK(endpoint.pull() == "ping");
+  CHECK(endpoint.request_state == BodyState::trailers);
+  endpoint.stream->on_reply_head(reply(), false);
+  endpoint.stream->on_reply_data(test::bytes_of("pong"));
+  endpoint.stream->on_reply_trailers(trailers("0"));
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 200);
+  CHECK(pull(exchange, BodyState::trailers) == "pong");
+  CHECK(exchange.reply_trailers().find("grpc-status") == "0");
+  std::exchange(endpoint.stream, nullptr)->on_upstream_closed();
+  exchange.on_reply_sent();
+  CHECK(host.is_over);
+  CHECK(host.service_metrics().streams_open.read() == 0);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a byte is credited to its sender when the other side has taken it, not before",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false), false);
+  test::ScriptedConnection& endpoint = *host.connections[0];
+  endpoint.connect();
+
+  exchange.on_request_data(test::bytes_of("0123456789"));
+  CHECK(client.credited == 0);
+  CHECK(endpoint.pull(4) == "0123");
+  CHECK(client.credited == 4);
+
+  endpoint.stream->on_reply_head(reply(), false);
+  endpoint.stream->on_reply_data(test::bytes_of("abc"));
+  CHECK(endpoint.credited == 0);
+  CHECK(pull(exchange, BodyState::open) == "abc");
+  CHECK(endpoint.credited == 3);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a refused stream goes to another endpoint with its whole body, unseen",
+          "[exchange]") {
+  test::ScriptedHost host{2};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), false);
+  exchange.on_request_data(test::bytes_of("body"));
+  exchange.on_request_end();
+  host.connections[0]->connect();
+  REQUIRE(host.connections[0]->pull() == "body");
+
+  host.connections[0]->fail_stream(kRefused);
+
+  REQUIRE(host.connections.size() == 2);
+  CHECK(host.connections[1]->port != host.connections[0]->port);
+  host.connections[1]->connect();
+  CHECK(host.connections[1]->pull() == "body");
+  CHECK(client.credited == 4);  // once, though it was sent twice
+  CHECK_FALSE(client.head.has_value());
+  CHECK(host.service_metrics().repicks.read() == 1);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: what an application may have seen is not sent again", "[exchange]") {
+  test::ScriptedHost host{2};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->connect();
+
+  host.connections[0]->fail_stream(kReset);
+
+  CHECK(host.connections.size() == 1);
+  REQUIRE(client.head.has_value());
+  CHECK(client.is_head_whole);
+  CHECK(client.header("grpc-status") == "14");
+  CHECK(client.header("nodeway-error") == "upstream_reset");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a body beyond what is kept cannot be repeated, not even when it was refused",
+          "[exchange]") {
+  test::ScriptedHost host{2};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false), false);
+  host.connections[0]->connect();
+  const std::string body(Body::kKeptBytes + 1, 'x');
+  exchange.on_request_data(test::bytes_of(body));
+  REQUIRE(host.connections[0]->pull().size() == body.size());
+
+  host.connections[0]->fail_stream(kRefused);
+
+  CHECK(host.connections.size() == 1);
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 503);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: never asks the same endpoint twice, and says why the last one failed",
+          "[exchange]") {
+  test::ScriptedHost host{3};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(host.connections.size() == i + 1);
+    host.connections[i]->fail_to_connect(Errc::connect_failed);
+  }
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "connect_failed");
+  CHECK(host.service_metrics().repicks.read() == 2);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: gives up after five re-picks, and counts that", "[exchange]") {
+  test::ScriptedHost host{10};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+
+  for (std::size_t i = 0; i < host.connections.size(); ++i) {
+    host.connections[i]->fail_to_connect(Errc::connect_failed);
+  }
+
+  CHECK(host.connections.size() == 1 + Exchange::kMaxRepicks);
+  CHECK(host.metrics.hits(telemetry::Limit::repicks) == 1);
+  REQUIRE(client.head.has_value());
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a client that goes away resets the endpoint's stream", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), false);
+  host.connections[0]->connect();
+
+  exchange.on_client_gone(Reset::cancel);
+
+  CHECK(host.connections[0]->was_reset == Reset::cancel);
+  CHECK(host.is_over);
+  CHECK(host.service_metrics().streams_open.read() == 0);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a client that goes away while its request waits leaves no waiter behind",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+  host.connections[0]->connect();
+
+  CHECK(host.connections[0]->stream == nullptr);
+}
+
+TEST_CASE("Exchange: after the head, gRPC gets trailers if no message is half sent", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->connect();
+  host.connections[0]->stream->on_reply_head(reply(), false);
+  host.connections[0]->stream->on_reply_data(test::bytes_of(std::string_view{"\0\0\0\0\2hi", 7}));
+
+  host.connections[0]->fail_stream(kReset);
+
+  CHECK_FALSE(client.was_reset.has_value());
+  CHECK(pull(exchange, BodyState::trailers).size() == 7);
+  CHECK(exchange.reply_trailers().find("grpc-status") == "14");
+  CHECK(exchange.reply_trailers().find("nodeway-error") == "upstream_reset");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: after the head, half a gRPC message or plain HTTP ends in a reset",
+          "[exchange]") {
+  const bool is_grpc = GENERATE(true, false);
+  CAPTURE(is_grpc);
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  host.begin(client, request(is_grpc), true);
+  host.connections[0]->connect();
+  host.connections[0]->stream->on_reply_head(reply(), false);
+  host.connections[0]->stream->on_reply_data(test::bytes_of(std::string_view{"\0\0\0\0\2h", 6}));
+
+  host.connections[0]->fail_stream(kReset);
+
+  CHECK(client.was_reset == Reset::internal_error);
+  CHECK(host.is_over);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: what still comes of a request that was refused is credited and dropped",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false, "nowhere.shop"), false);
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 404);
+
+  exchange.on_request_data(test::bytes_of("unwanted"));
+
+  CHECK(client.credited == 8);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a full queue refuses at once", "[exchange]") {
+  Policy policy;
+  policy.queue_requests = 2;
+  test::ScriptedHost host{1, policy};
+  test::ScriptedClient waiting[2];
+  Exchange& first = host.begin(waiting[0], request(true), true);
+  Exchange& second = host.begin(waiting[1], request(true), true);
+  test::ScriptedClient refused;
+
+  Exchange& third = host.begin(refused, request(true), true);
+
+  REQUIRE(refused.head.has_value());
+  CHECK(refused.header("nodeway-error") == "overloaded");
+  CHECK(host.metrics.hits(telemetry::Limit::queue_requests) == 1);
+  CHECK_FALSE(waiting[0].head.has_value());
+  third.on_reply_sent();
+  first.on_client_gone(Reset::cancel);
+  second.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: the deadline that the endpoint sees is what is left of the caller's",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(true);
+  head.fields.add({"grpc-timeout", "5S"});
+  Exchange& exchange = host.begin(client, std::move(head), true);
+  host.loop().begin_turn();  // some time has passed
+
+  host.connections[0]->connect();
+
+  CHECK(host.connections[0]->request_timeout.back() == 'u');
+  CHECK(std::stoul(host.connections[0]->request_timeout) < 5'000'000);
+  CHECK(std::stoul(host.connections[0]->request_timeout) > 3'000'000);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: informational heads pass, and the final one after them", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false), true);
+  host.connections[0]->connect();
+
+  host.connections[0]->stream->on_informational(reply(103));
+  host.connections[0]->stream->on_reply_head(reply(204), true);
+
+  CHECK(client.informational == std::vector<int>{103});
+  CHECK(client.head->status == 204);
+  CHECK(client.is_head_whole);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+}  // namespace router

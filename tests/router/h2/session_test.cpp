@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/h2/session.hpp"
+
+#include <algorithm>
+#include <list>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace router::h2 {
+namespace {
+
+/// One end of a stream that records what it is told and sends what the test gives it.
+struct RecordingStream final : StreamEvents {
+  void on_field(HeaderField field) override { fields.emplace_back(field.name(), field.value()); }
+  void on_fields_end(bool end_stream) override {
+    ++blocks;
+    ended = ended || end_stream;
+  }
+  void on_data(std::span<const std::byte> bytes) override {
+    data.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  void on_end_stream() override { ended = true; }
+  void on_sent(bool end_stream) override { sent_end = sent_end || end_stream; }
+  void on_stream_closed(std::uint32_t h2_error_code) override { closed = h2_error_code; }
+  Pulled pull(std::span<std::byte> into) override {
+    const std::size_t n_bytes = std::min(into.size(), to_send.size());
+    std::copy_n(reinterpret_cast<const std::byte*>(to_send.data()), n_bytes, into.data());
+    to_send.erase(0, n_bytes);
+    return {n_bytes, to_send.empty() ? end : BodyState::open};
+  }
+  const HeaderList& outgoing_trailers() const override { return trailers; }
+
+  StreamId id = 0;
+  std::vector<std::pair<std::string, std::string>> fields;
+  int blocks = 0;
+  std::string data;
+  bool ended = false;
+  bool sent_end = false;
+  std::optional<std::uint32_t> closed;
+  std::string to_send;
+  BodyState end = BodyState::ended;
+  HeaderList trailers;
+};
+
+struct RecordingPeer final : SessionEvents {
+  StreamEvents* on_new_stream(StreamId id) override {
+    if (refuses) {
+      return nullptr;
+    }
+    streams.emplace_back().id = id;
+    return &streams.back();
+  }
+  void on_settings() override { ++settings; }
+  void on_goaway() override { ++goaways; }
+  void on_ping_ack() override { ++ping_acks; }
+
+  std::list<RecordingStream> streams;
+  bool refuses = false;
+  int settings = 0;
+  int goaways = 0;
+  int ping_acks = 0;
+};
+
+/// A client's and a server's session, joined in memory.
+struct Pair {
+  /// Carries bytes to and fro until neither side has any.
+  void settle() {
+    for (bool moved = true; moved;) {
+      moved = carry(client, server);
+      moved = carry(server, client) || moved;
+    }
+  }
+  static bool carry(Session& from, Session& to) {
+    bool moved = false;
+    for (auto bytes = from.drain(); !bytes.empty(); bytes = from.drain()) {
+      const std::vector<std::byte> copy{bytes.begin(), bytes.end()};
+      REQUIRE(to.feed(copy).has_value());
+      moved = true;
+    }
+    return moved;
+  }
+
+  SessionLimits limits;
+  RecordingPeer server_peer;
+  RecordingPeer client_peer;
+  Session server{Role::server, limits, server_peer};
+  Session client{Role::client, limits, client_peer};
+};
+
+RequestHead request() {
+  RequestHead head;
+  head.method = "POST";
+  head.scheme = "http";
+  head.authority = "cart";
+  head.path = "/";
+  return head;
+}
+
+ReplyHead reply() {
+  ReplyHead head;
+  head.status = 200;
+  return head;
+}
+
+}  // namespace
+
+TEST_CASE("Session: a request with body and a reply with trailers arrive as they were sent",
+          "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream at_client;
+  at_client.to_send = "ping";
+  const StreamId id = pair.client.submit_request(head, false, at_client);
+  pair.settle();
+  REQUIRE(pair.server_peer.streams.size() == 1);
+  RecordingStream& at_server = pair.server_peer.streams.front();
+  CHECK(at_server.fields.front() == std::pair<std::string, std::string>{":method", "POST"});
+  CHECK(at_server.data == "ping");
+  CHECK(at_server.ended);
+
+  at_server.to_send = "pong";
+  at_server.end = BodyState::trailers;
+  at_server.trailers.add({"grpc-status", "0"});
+  const ReplyHead answer = reply();
+  pair.server.submit_reply(id, answer, false);
+  pair.settle();
+
+  CHECK(at_client.data == "pong");
+  CHECK(at_client.blocks == 2);
+  CHECK(at_client.fields.back() == std::pair<std::string, std::string>{"grpc-status", "0"});
+  CHECK(at_client.closed == NGHTTP2_NO_ERROR);
+  CHECK(at_server.sent_end);
+  CHECK(at_server.closed == NGHTTP2_NO_ERROR);
+}
+
+TEST_CASE("Session: a sender stops at the stream's window until bytes are consumed", "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream at_client;
+  at_client.to_send.assign(300'000, 'x');
+  const StreamId id = pair.client.submit_request(head, false, at_client);
+  pair.settle();
+  RecordingStream& at_server = pair.server_peer.streams.front();
+  CHECK(at_server.data.size() == pair.limits.stream_window_bytes);
+
+  pair.server.consume(id, at_server.data.size());
+  pair.settle();
+
+  CHECK(at_server.data.size() == 2 * std::size_t{pair.limits.stream_window_bytes});
+}
+
+TEST_CASE("Session: a stalled stream holds back no other on its connection", "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream stalled;
+  stalled.to_send.assign(300'000, 'x');
+  RecordingStream running;
+  running.to_send.assign(300'000, 'y');
+  (void)pair.client.submit_request(head, false, stalled);
+  const StreamId id = pair.client.submit_request(head, false, running);
+  pair.settle();
+  RecordingStream& at_server = pair.server_peer.streams.back();
+
+  for (std::size_t n_consumed = 0; n_consumed < at_server.data.size();) {
+    pair.server.consume(id, at_server.data.size() - n_consumed);
+    n_consumed = at_server.data.size();
+    pair.settle();
+  }
+
+  CHECK(at_server.data.size() == 300'000);
+  CHECK(at_server.ended);
+  CHECK(pair.server_peer.streams.front().data.size() == pair.limits.stream_window_bytes);
+}
+
+TEST_CASE("Session: a reset reaches the other side with its code", "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream at_client;
+  at_client.end = BodyState::open;
+  const StreamId id = pair.client.submit_request(head, false, at_client);
+  pair.settle();
+
+  pair.client.reset(id, Reset::cancel);
+  pair.settle();
+
+  CHECK(pair.server_peer.streams.front().closed == NGHTTP2_CANCEL);
+}
+
+TEST_CASE("Session: a stream that the server does not want is refused, which is safe to repeat",
+          "[h2]") {
+  Pair pair;
+  pair.server_peer.refuses = true;
+  const RequestHead head = request();
+  RecordingStream at_client;
+
+  (void)pair.client.submit_request(head, true, at_client);
+  pair.settle();
+
+  CHECK(at_client.closed == NGHTTP2_REFUSED_STREAM);
+}
+
+TEST_CASE("Session: a shutdown is announced, waits a round trip, and lets open streams end",
+          "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream open;
+  open.end = BodyState::open;
+  const StreamId id = pair.client.submit_request(head, false, open);
+  pair.settle();
+
+  pair.server.announce_shutdown();
+  pair.settle();
+  CHECK(pair.client_peer.goaways == 1);
+  CHECK(pair.server_peer.ping_acks == 1);
+  pair.server.finish();
+  pair.settle();
+  CHECK(pair.client_peer.goaways == 2);
+  CHECK_FALSE(open.closed.has_value());
+  CHECK_FALSE(pair.server.is_finished());
+
+  const ReplyHead answer = reply();
+  pair.server.submit_reply(id, answer, true);
+  open.end = BodyState::ended;
+  pair.client.resume(id);
+  pair.settle();
+  CHECK(open.closed == NGHTTP2_NO_ERROR);
+  CHECK(pair.server.is_finished());
+}
+
+TEST_CASE("Session: the peer's limit on streams is known once its SETTINGS have come", "[h2]") {
+  Pair pair;
+  pair.settle();
+
+  CHECK(pair.client_peer.settings == 1);
+  CHECK(pair.client.peer_max_streams() == pair.limits.max_concurrent_streams);
+}
+
+TEST_CASE("Session: bytes that are no HTTP/2 are an error at once", "[h2]") {
+  Pair pair;
+  const std::string text = "GET / HTTP/1.1\r\nhost: cart\r\n\r\n";
+
+  CHECK(pair.server.feed(std::as_bytes(std::span{text})).has_error());
+}
+
+}  // namespace router::h2
