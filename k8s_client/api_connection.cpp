@@ -55,7 +55,7 @@ void ApiConnection::close() noexcept {
   wire_.reset();
 }
 
-asio::awaitable<Result<void>> ApiConnection::send(ApiRequest request) {
+asio::awaitable<Result<void>> ApiConnection::send(const ApiRequest& request) {
   const bool is_reused = wire_ && wire_->is_reusable();
   Result<void> sent{};
   if (is_reused) {
@@ -113,8 +113,8 @@ asio::awaitable<Result<void>> ApiConnection::exchange_heads(const ApiRequest& re
     co_return token.error();
   }
   const Failure late{Errc::reply_timeout, "reply: none in time"};
-  co_return co_await within(
-      clock_, kReplyTimeout, late, wire_->exchange_heads(message_of(server_, request, *token)));
+  const Wire::Request message = message_of(server_, request, *token);
+  co_return co_await within(clock_, kReplyTimeout, late, wire_->exchange_heads(message));
 }
 
 asio::awaitable<Failure> ApiConnection::read_refusal() {

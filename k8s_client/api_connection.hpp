@@ -41,7 +41,7 @@ class ApiConnection {
 
   /// Sends the request and reads the head of its reply. What is left of the reply before is dropped
   /// with its connection.
-  [[nodiscard]] boost::asio::awaitable<Result<void>> send(ApiRequest request);
+  [[nodiscard]] boost::asio::awaitable<Result<void>> send(const ApiRequest& request);
 
   /// The next part of the reply's body, as it comes; "" at its end. Waits without limit: safe to
   /// cancel, but then only `close` may follow.

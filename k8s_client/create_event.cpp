@@ -70,9 +70,9 @@ asio::awaitable<Result<void>> create_event(ApiConnection& connection,
                                            Clock::UtcTime now) {
   // The message may quote a broken configuration: bytes that are no UTF-8 must not throw here.
   const auto on_bad_text = nlohmann::json::error_handler_t::replace;
-  ApiRequest request{.path = "/api/v1/namespaces/" + note.about.key.ns + "/events",
-                     .body = event_object(note, now).dump(-1, ' ', false, on_bad_text)};
-  const Result<void> sent = co_await connection.send(std::move(request));
+  const ApiRequest request{.path = "/api/v1/namespaces/" + note.about.key.ns + "/events",
+                           .body = event_object(note, now).dump(-1, ' ', false, on_bad_text)};
+  const Result<void> sent = co_await connection.send(request);
   connection.close();
   co_return sent;
 }

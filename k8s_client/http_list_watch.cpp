@@ -64,7 +64,8 @@ HttpListWatch::HttpListWatch(std::string path, ApiConnection& connection)
 
 asio::awaitable<Result<ListPage>> HttpListWatch::list(const ListRequest& request,
                                                       const ItemSink& on_item) {
-  const Result<void> sent = co_await connection_.send({list_path(path_, request), {}});
+  const ApiRequest get{.path = list_path(path_, request), .body = {}};
+  const Result<void> sent = co_await connection_.send(get);
   if (!sent) {
     co_return sent.error();
   }
@@ -100,7 +101,8 @@ asio::awaitable<Result<ListPage>> HttpListWatch::list(const ListRequest& request
 
 asio::awaitable<Result<void>> HttpListWatch::open_watch(const WatchRequest& request) {
   lines_.emplace();
-  co_return co_await connection_.send({watch_path(path_, request), {}});
+  const ApiRequest get{.path = watch_path(path_, request), .body = {}};
+  co_return co_await connection_.send(get);
 }
 
 asio::awaitable<Result<std::optional<WatchEvent>>> HttpListWatch::next_event() {

@@ -85,10 +85,11 @@ asio::awaitable<Result<void>> Reflector::list() {
   } else {
     request = {.version = {}, .page_limit = kPageLimit, .continue_token = {}};
   }
-  Result<void> listed = co_await list_pages(std::move(request));
+  Result<void> listed = co_await list_pages(request);
   if (!listed && listed.error().code == Errc::version_expired) {
     // Either the version is gone, or the pages took so long that their token has expired.
-    listed = co_await list_pages({});
+    request = {};
+    listed = co_await list_pages(request);
   }
   co_return listed;
 }

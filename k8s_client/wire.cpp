@@ -126,7 +126,7 @@ asio::awaitable<Result<void>> ApiConnection::Wire::handshake(const std::string& 
   co_return failure;
 }
 
-asio::awaitable<Result<void>> ApiConnection::Wire::exchange_heads(Request request) {
+asio::awaitable<Result<void>> ApiConnection::Wire::exchange_heads(const Request& request) {
   parser_.emplace();
   parser_->header_limit(kMaxHeadBytes);
   parser_->body_limit(boost::none);  // a watch has no end; what is kept of it is bounded elsewhere

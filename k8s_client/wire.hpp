@@ -30,8 +30,8 @@ class ApiConnection::Wire {
   /// `name`: what the certificate must bear, a name or an address. "": anything goes.
   [[nodiscard]] boost::asio::awaitable<Result<void>> handshake(const std::string& name);
 
-  /// Sends the request and reads the reply's head. By value: it lives as long as the coroutine.
-  [[nodiscard]] boost::asio::awaitable<Result<void>> exchange_heads(Request request);
+  /// Sends the request and reads the reply's head.
+  [[nodiscard]] boost::asio::awaitable<Result<void>> exchange_heads(const Request& request);
   [[nodiscard]] boost::asio::awaitable<Result<std::string>> read_some();
 
   /// Of the reply whose head was read last.

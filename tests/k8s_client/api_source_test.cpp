@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s_client/api_source.hpp"
+
+#include "tests/k8s_client/certificates.hpp"
+#include "tests/k8s_client/tls_server.hpp"
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+using namespace k8s_client;
+
+namespace {
+
+constexpr const char* kServices = "/api/v1/services";
+constexpr const char* kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
+constexpr const char* kConfigMaps = "/api/v1/namespaces/nodeway-system/configmaps";
+
+test::TlsServer::Reply list_of(const std::string& item) {
+  return test::reply("200 OK", R"({"metadata":{"resourceVersion":"7"},"items":[)" + item + "]}");
+}
+
+/// A watch that is accepted and then stays silent.
+test::TlsServer::Reply silent_watch() {
+  return {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"};
+}
+
+struct Rig {
+  Rig() : source{loop.get_executor(), options(), stores, clock} {
+    listener.replies_by_path = {
+        {kServices,
+         {list_of(R"({"metadata":{"namespace":"shop","name":"cart"}})"), silent_watch()}},
+        {kSlices,
+         {list_of(R"({"metadata":{"namespace":"shop","name":"cart-1"},"addressType":"IPv4"})"),
+          silent_watch()}},
+        {kConfigMaps, {list_of(""), silent_watch()}}};
+  }
+
+  [[nodiscard]] ApiSource::Options options() const {
+    ApiServer server;
+    server.host = "127.0.0.1";
+    server.port = listener.port();
+    server.ca.file = certificates.file("ca.pem");
+    return {.server = server,
+            .config_map = {.ns = "nodeway-system", .name = "nodeway"},
+            .seed = 1,
+            .notices = {}};
+  }
+
+  /// Runs the loop until it is so, for 20 s at most: only a bound for liveness.
+  bool sees(const std::function<bool()>& is_so) {
+    const auto deadline = clock.now() + 20s;
+    while (!is_so() && clock.now() < deadline) {
+      loop.restart();
+      loop.run_one_for(50ms);
+    }
+    return is_so();
+  }
+
+  [[nodiscard]] bool watches_all() const {
+    for (const WatchStatus& status : source.status()) {
+      if (status.watches == 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  boost::asio::io_context loop;
+  SteadyClock clock;
+  test::Certificates certificates;
+  test::TlsServer listener{loop,
+                           {.certificate = certificates.file("server.pem"),
+                            .key = certificates.file("server.key"),
+                            .client_ca = {}}};
+  Stores stores;
+  ApiSource source;
+};
+
+}  // namespace
+
+TEST_CASE("ApiSource: fills the three stores and watches on, one connection each", "[k8s_client]") {
+  Rig rig;
+  rig.source.start();
+
+  REQUIRE(rig.sees([&rig] { return rig.watches_all(); }));
+
+  CHECK(rig.stores.is_synced());
+  CHECK(rig.stores.services.find({"shop", "cart"}) != nullptr);
+  CHECK(rig.stores.endpoint_slices.find({"shop", "cart-1"}) != nullptr);
+  CHECK(rig.stores.config_maps.size() == 0);
+  CHECK(rig.listener.connections == 3);
+  bool asked_by_name = false;
+  for (const test::SeenRequest& request : rig.listener.requests) {
+    asked_by_name =
+        asked_by_name ||
+        request.target.rfind(std::string{kConfigMaps} + "?fieldSelector=metadata.name%3Dnodeway&",
+                             0) == 0;
+  }
+  CHECK(asked_by_name);
+}
+
+TEST_CASE("ApiSource: after `stop` its coroutines end, also without it", "[k8s_client]") {
+  boost::asio::io_context loop;
+  SteadyClock clock;
+  Stores stores;
+  ApiServer server;
+  server.tls = false;
+  server.host = "127.0.0.1";
+  server.port = 1;  // nobody listens there: it is stopped while it pauses
+  {
+    ApiSource source{loop.get_executor(),
+                     {.server = server, .config_map = {"a", "b"}, .seed = 1, .notices = {}},
+                     stores,
+                     clock};
+    source.start();
+    loop.run_for(50ms);
+    REQUIRE_FALSE(loop.stopped());
+    source.stop();
+  }
+
+  loop.restart();
+  loop.run_for(10s);
+
+  CHECK(loop.stopped());
+}
+
+TEST_CASE("ApiSource: may be stopped and destroyed in the midst of its watches", "[k8s_client]") {
+  Rig rig;
+  rig.source.start();
+  REQUIRE(rig.sees([&rig] { return rig.watches_all(); }));
+
+  rig.source.stop();
+
+  rig.loop.restart();
+  rig.loop.run_for(100ms);
+  CHECK(rig.source.status().size() == 3);
+  CHECK(rig.stores.services.size() == 1);
+}

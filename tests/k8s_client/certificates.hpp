@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tests/k8s_client/scratch_folder.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+namespace test {
+
+/// Certificates made by the openssl command: two authorities, `ca` and `other-ca`, and what the
+/// first one signed: `server` (for 127.0.0.1 and kubernetes.test), `elsewhere` (for another name),
+/// and `client` (CN me). Each is NAME.pem with NAME.key.
+class Certificates {
+ public:
+  Certificates() {
+    for (const std::string name : {"ca", "other-ca"}) {
+      openssl("req -x509 -days 2 -subj /CN=" + name + kNewKey + name + ".key -out " + name +
+              ".pem");
+    }
+    sign("server", "127.0.0.1", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.test");
+    sign("elsewhere", "elsewhere", "subjectAltName=IP:127.0.0.9,DNS:elsewhere.test");
+    sign("client", "me", "extendedKeyUsage=clientAuth");
+  }
+
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const {
+    return folder_.path() / name;
+  }
+
+ private:
+  static constexpr const char* kNewKey =
+      " -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout ";
+
+  void sign(const std::string& name, const std::string& subject, const std::string& extension) {
+    openssl("req -new -subj /CN=" + subject + " -addext " + extension + kNewKey + name +
+            ".key -out " + name + ".csr");
+    openssl(
+        "x509 -req -days 2 -copy_extensions copy -CA ca.pem -CAkey ca.key -CAcreateserial -in " +
+        name + ".csr -out " + name + ".pem");
+  }
+
+  void openssl(const std::string& arguments) const {
+    const std::string command =
+        "cd " + folder_.path().string() + " && openssl " + arguments + " 2>openssl.log";
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): these tests have one thread
+    if (std::system(command.c_str()) != 0) {
+      throw std::runtime_error{"failed: " + command};
+    }
+  }
+
+  ScratchFolder folder_;
+};
+
+}  // namespace test

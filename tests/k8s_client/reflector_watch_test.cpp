@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the reflector does with watches; its lists and pauses are in reflector_test.cpp.
+#include "tests/k8s_client/reflector_rig.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+using namespace k8s_client;
+using test::refusal;
+using test::ScriptedListWatch;
+using test::service_json;
+using Rig = test::ReflectorRig;
+
+TEST_CASE("Reflector: applies events, and bookmarks move the version", "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(
+      ScriptedListWatch::page({service_json("cart", "3"), service_json("users", "4")}, "7"));
+  using Type = WatchEvent::Type;
+  rig.server.watches.push_back(
+      {{},
+       {ScriptedListWatch::event(Type::added, service_json("new", "8")),
+        ScriptedListWatch::event(Type::modified, service_json("cart", "9")),
+        ScriptedListWatch::event(Type::deleted, service_json("users", "10")),
+        ScriptedListWatch::bookmark("20", 1min),
+        ScriptedListWatch::ends(1min)}});
+  rig.start();
+  CHECK(rig.reflector.status().resource_version == "10");
+
+  rig.clock.advance(3min);
+
+  CHECK(rig.names() == std::set<std::string>{"cart", "new"});
+  CHECK(rig.store.find({"shop", "cart"})->meta.resource_version == "9");
+  const WatchStatus status = rig.reflector.status();
+  CHECK(status.events == 3);
+  CHECK(status.last_event_at == Clock::TimePoint{});
+  CHECK(status.last_bookmark_at == Clock::TimePoint{} + 1min);
+  REQUIRE(rig.server.watches_asked.size() == 2);
+  CHECK(rig.server.watches_asked[1].request.version == "20");
+}
+
+TEST_CASE("Reflector: a watch that ends in good order is followed by another, without a list",
+          "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("cart", "3")}, "7"));
+  for (int i = 0; i < 3; ++i) {
+    rig.server.watches.push_back({{},
+                                  {ScriptedListWatch::bookmark(std::to_string(10 + i), 2min),
+                                   ScriptedListWatch::ends(2min)}});
+  }
+  rig.start();
+
+  rig.clock.advance(12min + 1s);
+
+  const auto& watches = rig.server.watches_asked;
+  REQUIRE(watches.size() == 4);
+  CHECK(watches[3].request.version == "12");
+  CHECK(watches[3].at == Clock::TimePoint{} + 12min);  // after a long watch without a pause
+  CHECK(rig.server.lists_asked.size() == 1);
+  const WatchStatus status = rig.reflector.status();
+  CHECK(status.lists == 1);
+  CHECK(status.watches == 4);
+  CHECK(status.reconnects == 3);
+  CHECK(status.errors == 0);
+}
+
+TEST_CASE("Reflector: a server that accepts watches and ends them at once is not hammered",
+          "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  for (int i = 0; i < 10000; ++i) {
+    rig.server.watches.push_back({{}, {{{}, std::optional<WatchEvent>{}}}});
+  }
+  rig.start();
+
+  rig.clock.advance(1h);
+
+  CHECK(rig.server.watches_asked.size() > 120);
+  CHECK(rig.server.watches_asked.size() < 1000);
+}
+
+TEST_CASE("Reflector: asks for watches of five to ten minutes, never twice the same",
+          "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  for (int i = 0; i < 200; ++i) {
+    rig.server.watches.push_back({{}, {ScriptedListWatch::ends(2min)}});
+  }
+  rig.start();
+
+  rig.clock.advance(400min);
+
+  std::set<std::chrono::seconds> timeouts;
+  for (const auto& watch : rig.server.watches_asked) {
+    CHECK(watch.request.timeout >= 5min);
+    CHECK(watch.request.timeout < 10min);
+    timeouts.insert(watch.request.timeout);
+  }
+  CHECK(timeouts.size() > 50);
+}
+
+TEST_CASE("Reflector: a watch without event and bookmark for 150 s is given up, not the version",
+          "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("cart", "3")}, "7"));
+  rig.server.watches.push_back({{}, {ScriptedListWatch::bookmark("8", 1min)}});
+  rig.start();
+
+  rig.clock.advance(1min + 149s);
+  REQUIRE(rig.server.watches_asked.size() == 1);
+  rig.clock.advance(2s);
+
+  REQUIRE(rig.server.watches_asked.size() == 2);
+  CHECK(rig.server.watches_asked[1].request.version == "8");
+  CHECK(rig.server.lists_asked.size() == 1);
+  CHECK(rig.server.closed >= 1);
+  CHECK(rig.reflector.status().errors == 1);
+  CHECK(rig.names() == std::set<std::string>{"cart"});
+}
+
+TEST_CASE("Reflector: a watch with a bookmark each minute is never given up", "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  rig.server.watches.push_back({});
+  for (int i = 0; i < 60; ++i) {
+    rig.server.watches.back().steps.push_back(ScriptedListWatch::bookmark(std::to_string(i), 1min));
+  }
+  rig.start();
+
+  rig.clock.advance(1h);
+
+  CHECK(rig.server.watches_asked.size() == 1);
+  CHECK(rig.reflector.status().errors == 0);
+}
+
+TEST_CASE("Reflector: the backoff begins anew after a watch of two minutes", "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  const Failure cut{boost::asio::error::connection_reset};
+  for (int i = 0; i < 10; ++i) {
+    rig.server.watches.push_back({cut, {}});
+  }
+  rig.server.watches.push_back({{}, {ScriptedListWatch::fails(cut, 2min)}});
+  rig.start();
+
+  rig.clock.advance(10min);
+
+  REQUIRE(rig.server.watches_asked.size() >= 12);
+  const auto pause = rig.server.watches_asked[11].at - rig.server.watches_asked[10].at - 2min;
+  CHECK(pause <= Reflector::kMinBackoff);
+  CHECK(rig.server.lists_asked.size() == 1);  // and a cut connection is no reason to list
+}
+
+TEST_CASE("Reflector: a reply that makes no sense leads to a list", "[k8s_client]") {
+  const auto code = GENERATE(Errc::malformed_reply, Errc::unexpected_status, Errc::too_large);
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  rig.server.watches.push_back({{}, {ScriptedListWatch::fails(refusal(code))}});
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "8"));
+  rig.start();
+
+  rig.clock.advance(1s);
+
+  CHECK(rig.reflector.status().lists == 2);
+}
+
+TEST_CASE("Reflector: an object that cannot be understood is reported and keeps its last state",
+          "[k8s_client]") {
+  Rig rig;
+  nlohmann::json broken = service_json("cart", "8");
+  broken["spec"]["ports"][0]["port"] = "eighty";
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("cart", "3")}, "7"));
+  rig.server.watches.push_back(
+      {{}, {ScriptedListWatch::event(WatchEvent::Type::modified, broken)}});
+  rig.server.watches.back().steps.push_back(
+      ScriptedListWatch::fails(refusal(Errc::version_expired), 1s));
+  rig.server.lists.push_back(ScriptedListWatch::page({broken, service_json("users", "9")}, "9"));
+  rig.start();
+
+  rig.clock.advance(3s);
+
+  CHECK(rig.names() == std::set<std::string>{"cart", "users"});
+  CHECK(rig.store.find({"shop", "cart"})->meta.resource_version == "3");
+  CHECK(rig.reflector.status().last_error ==
+        "spec.ports[0].port: must be a port number, 1 to 65535");
+}
+
+TEST_CASE("Reflector: after stop it leaves store and notices alone", "[k8s_client]") {
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  rig.server.watches.push_back(
+      {{}, {ScriptedListWatch::event(WatchEvent::Type::added, service_json("late", "8"), 1min)}});
+  rig.start();
+
+  rig.reflector.stop();
+  rig.clock.advance(1h);
+
+  CHECK(rig.store.size() == 0);
+  CHECK(rig.notices.empty());
+}
