@@ -2,7 +2,7 @@
 #include "router/cli/demo.hpp"
 
 #include "router/cli/demo_phases.hpp"
-#include "router/config.hpp"
+#include "router/control/duration.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -26,7 +26,7 @@ struct DemoFlags {
 
 int demo(DemoFlags& flags) {
   if (!flags.duration.empty()) {
-    const auto duration = parse_duration(flags.duration);
+    const auto duration = control::parse_duration(flags.duration);
     if (!duration || *duration < kShortest) {
       fmt::print(stderr, "nodeway demo: --duration must be 5s or more, such as 20s\n");
       return 2;
