@@ -49,7 +49,6 @@ int run_command_line(int argc, const char* const* argv, const RunContext& contex
   add_stat_command(app, action);
   add_endpoints_command(app, action);
   add_demo_command(app, action);
-  add_demo_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
