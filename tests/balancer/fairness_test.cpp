@@ -120,7 +120,7 @@ Nanoseconds exponential(std::size_t /*endpoint*/, Nanoseconds /*at*/, balancer::
 }
 
 /// Endpoint 0 takes `factor` times as long as the others from `since` on.
-ReplyTime first_is_slower(ReplyTime usual, int factor, Nanoseconds since = 0s) {
+ReplyTime first_is_slower(const ReplyTime& usual, int factor, Nanoseconds since = 0s) {
   return [=](std::size_t endpoint, Nanoseconds at, balancer::Rng& rng) {
     return usual(endpoint, at, rng) * (endpoint == 0 && at >= since ? factor : 1);
   };

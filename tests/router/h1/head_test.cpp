@@ -2,9 +2,9 @@
 #include "router/h1/head.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -58,7 +58,7 @@ struct Framed {
   std::string_view what;
   std::string_view fields;
 };
-constexpr Framed kAmbiguous[] = {
+constexpr auto kAmbiguous = std::to_array<Framed>({
     {"a coding that is not chunked", "Transfer-Encoding: xchunked\r\n"},
     {"a coding behind chunked", "Transfer-Encoding: chunked, identity\r\n"},
     {"a coding before chunked", "Transfer-Encoding: gzip, chunked\r\n"},
@@ -94,7 +94,7 @@ constexpr Framed kAmbiguous[] = {
     {"a carriage return too many", "X-A: b\r\r\n"},
     {"a NUL in a value", std::string_view{"X-A: b\0c\r\n", 10}},
     {"a control character in a value", "X-A: b\x01\r\n"},
-};
+});
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/loop.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <span>
@@ -87,10 +88,10 @@ class Peer {
   /// Everything received so far.
   const std::string& received() {
     for (;;) {
-      char buffer[4096];
+      std::array<char, 4096> buffer;
       boost::system::error_code error;
       const std::size_t n_bytes = socket_.read_some(boost::asio::buffer(buffer), error);
-      received_.append(buffer, n_bytes);
+      received_.append(buffer.data(), n_bytes);
       if (error) {
         is_closed_ = error != boost::asio::error::would_block;
         return received_;

@@ -6,7 +6,6 @@
 
 #include <catch2/catch.hpp>
 
-using router::HeaderField;
 using router::OutputBuffer;
 using router::ReplyHead;
 using router::RequestHead;
