@@ -113,7 +113,8 @@ def faults(root: Path) -> list[str]:
 
 def main() -> int:
     found = faults(Path(sys.argv[1]))
-    print("\n".join(found))
+    for fault in found:
+        print(fault)
     return 1 if found else 0
 
 
