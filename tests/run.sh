@@ -54,7 +54,7 @@ tidy() {
 run_ctest() {
   local preset=$1
   shift
-  ctest --preset "$preset" --output-junit "$PWD/build/$preset/junit.xml" --no-tests=error "$@"
+  ctest --test-dir "build/$preset" --output-on-failure --output-junit "$PWD/build/$preset/junit.xml" --no-tests=error "$@"
   python3 tests/check_skips.py "build/$preset/junit.xml" tests/skips.txt
 }
 
