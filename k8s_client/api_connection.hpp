@@ -30,8 +30,9 @@ class ApiConnection {
  public:
   static constexpr std::chrono::seconds kConnectTimeout{10};  ///< name, TCP and TLS, each
   static constexpr std::chrono::seconds kReplyTimeout{60};  ///< the server's own limit on a request
-  static constexpr std::size_t kMaxHeadBytes = 16 * 1024;
-  static constexpr std::size_t kMaxErrorBodyBytes = 64 * 1024;  ///< the rest of it is not read
+  static constexpr std::size_t kMaxHeadBytes = std::size_t{16} * 1024;
+  static constexpr std::size_t kMaxErrorBodyBytes =
+      std::size_t{64} * 1024;  ///< the rest of it is not read
 
   /// `server` and `clock` must outlive the connection.
   ApiConnection(const ApiServer& server, Clock& clock);

@@ -10,7 +10,7 @@ namespace {
 
 /// Far above any bundle of certificates; keeps a wrong path (a device, a disk image) from filling
 /// the memory.
-constexpr std::size_t kMaxSecretBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMaxSecretBytes = std::size_t{4} * 1024 * 1024;
 
 }  // namespace
 

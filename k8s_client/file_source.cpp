@@ -163,7 +163,7 @@ asio::awaitable<void> FileSource::State::wait_for_quiet() {
   }
 }
 
-FileSource::FileSource(asio::any_io_executor executor,
+FileSource::FileSource(const asio::any_io_executor& executor,
                        Options options,
                        Stores& stores,
                        Clock& clock)

@@ -30,7 +30,10 @@ class FileSource final : public Source {
   };
 
   /// `stores` and `clock` must outlive the source, and `clock` also the executor's context.
-  FileSource(boost::asio::any_io_executor executor, Options options, Stores& stores, Clock& clock);
+  FileSource(const boost::asio::any_io_executor& executor,
+             Options options,
+             Stores& stores,
+             Clock& clock);
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
   ~FileSource() override;

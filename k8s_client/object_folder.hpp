@@ -22,7 +22,7 @@ namespace k8s_client {
 class ObjectFolder {
  public:
   /// Of one file; keeps a wrong link (a log, a disk image) from filling the memory.
-  static constexpr std::size_t kMaxFileBytes = 64 * 1024 * 1024;
+  static constexpr std::size_t kMaxFileBytes = std::size_t{64} * 1024 * 1024;
 
   /// `stores` must outlive the folder.
   ObjectFolder(std::filesystem::path path, Stores& stores);

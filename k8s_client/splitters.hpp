@@ -13,7 +13,7 @@ namespace k8s_client {
 
 /// Longest watch line and longest item of a list that is read. etcd takes at most 1.5 MiB a
 /// request, and the API server at most 3 MiB of JSON, so that a valid object stays below it.
-constexpr std::size_t kMaxObjectBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMaxObjectBytes = std::size_t{4} * 1024 * 1024;
 
 /// Cuts a stream of bytes into its lines, wherever the chunks are split.
 class LineSplitter {

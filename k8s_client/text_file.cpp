@@ -12,7 +12,7 @@ Result<std::string> read_text_file(const std::filesystem::path& file, std::size_
   errno = 0;
   std::ifstream stream{file, std::ios::binary};
   std::string text;
-  std::array<char, 64 * 1024> chunk{};
+  std::array<char, std::size_t{64} * 1024> chunk{};
   while (stream && text.size() <= max_bytes) {
     stream.read(chunk.data(), chunk.size());
     text.append(chunk.data(), static_cast<std::size_t>(stream.gcount()));

@@ -24,7 +24,7 @@ namespace {
 constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 /// One read of the socket; a watch line or list item may take many.
-constexpr std::size_t kChunkBytes = 16 * 1024;
+constexpr std::size_t kChunkBytes = std::size_t{16} * 1024;
 /// What is read ahead of the parser: a whole head, or a chunk with its framing.
 constexpr std::size_t kMaxBufferBytes = kChunkBytes + ApiConnection::kMaxHeadBytes;
 

@@ -53,11 +53,11 @@ struct Config {
 
 /// What the flags' defaults are taken from, apart from themselves.
 struct Environment {
-  std::string node_name;            ///< NODE_NAME
-  std::string pod_namespace;        ///< POD_NAMESPACE
-  bool is_in_pod = false;           ///< KUBERNETES_SERVICE_HOST is set
-  std::uint32_t n_cpus = 1;         ///< that this process may use
-  std::optional<double> cpu_limit;  ///< of the cgroup, in CPUs; nothing if it has none
+  std::string node_name{};            ///< NODE_NAME
+  std::string pod_namespace{};        ///< POD_NAMESPACE
+  bool is_in_pod = false;             ///< KUBERNETES_SERVICE_HOST is set
+  std::uint32_t n_cpus = 1;           ///< that this process may use
+  std::optional<double> cpu_limit{};  ///< of the cgroup, in CPUs; nothing if it has none
 
   /// Of this process. To be called before there are threads.
   [[nodiscard]] static Environment of_this_process();

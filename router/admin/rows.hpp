@@ -14,15 +14,15 @@ namespace router::admin {
 
 /// One Service in a window of time, as this node saw it.
 struct StatRow {
-  std::string service_namespace;  ///< both empty: requests that named no Service
-  std::string name;
+  std::string service_namespace{};  ///< both empty: requests that named no Service
+  std::string name{};
   std::uint32_t endpoints_ready = 0;
   std::uint32_t endpoints_total = 0;
-  std::optional<double> success_ratio;  ///< 0 to 1; nothing if no request ended
-  double rps = 0;                       ///< requests that ended, per second
-  std::optional<double> latency_p50_ms;
-  std::optional<double> latency_p95_ms;
-  std::optional<double> latency_p99_ms;
+  std::optional<double> success_ratio{};  ///< 0 to 1; nothing if no request ended
+  double rps = 0;                         ///< requests that ended, per second
+  std::optional<double> latency_p50_ms{};
+  std::optional<double> latency_p95_ms{};
+  std::optional<double> latency_p99_ms{};
   std::uint64_t tcp_conn = 0;  ///< open to its endpoints now
 
   friend bool operator==(const StatRow&, const StatRow&) = default;
@@ -37,12 +37,12 @@ struct Stat {
 
 /// One endpoint of one Service port, summed over the workers.
 struct EndpointRow {
-  std::string service_namespace;
-  std::string service;
+  std::string service_namespace{};
+  std::string service{};
   std::uint16_t port = 0;
-  std::string address;
-  std::string pod;
-  std::string state;  ///< the best that any worker has: ready, connecting, unreachable, draining
+  std::string address{};
+  std::string pod{};
+  std::string state{};  ///< the best that any worker has: ready, connecting, unreachable, draining
   std::uint64_t requests = 0;  ///< since the endpoint was first seen
   std::uint64_t failures = 0;
   std::uint64_t in_flight = 0;

@@ -35,7 +35,7 @@ struct EndpointCounts {
 /// An endpoint may be in two slices for a moment: it is counted once, with the better of its two
 /// states. Of a dual-stack Service one family is used, so that no pod counts twice: the preferred
 /// one, or the other one if the preferred one has no endpoint at all.
-/// Source: KEP-0752, KEP-1669, KEP-1672; docs/architecture.md.
+/// Source: KEP-0752, KEP-1669, KEP-1672; docs/configuration.md, "Which pods get requests".
 class EndpointTable {
  public:
   using Slice = std::shared_ptr<const k8s_client::EndpointSlice>;

@@ -80,10 +80,12 @@ TEST_CASE("nodeway: a cancel while the request waits for an endpoint ends it",
 }
 
 TEST_CASE("nodeway: an endpoint's reset reaches the client", "[integration][cancel]") {
-  test::OneService path{
-      test::always({.body = "half", .open_end = true, .then_reset = NGHTTP2_CANCEL})};
+  test::OneService path{test::always({.body = "half", .open_end = true})};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+  path.client.wait_body(stream, 4);
 
-  const test::Reply reply = path.client.get("cart.shop", "/");
+  path.upstream.reset_streams(NGHTTP2_CANCEL);
+  const test::Reply reply = path.client.wait(stream);
 
   CHECK(reply.status == 200);
   CHECK_FALSE(reply.ended);

@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+const test::Headers kGrpc{{"content-type", "application/grpc"}, {"te", "trailers"}};
+
 struct Row {
   std::string reason;
   int http_status;
@@ -288,7 +290,7 @@ TEST_CASE("nodeway: an endpoint's nodeway-error is stripped", "[integration][err
 TEST_CASE("nodeway: a reply that breaks after its head ends as its protocol wants",
           "[integration][errors]") {
   test::Upstream upstream{{.answer = [](const test::SeenRequest& request) {
-    test::Answer broken{.open_end = true, .then_reset = NGHTTP2_INTERNAL_ERROR};
+    test::Answer broken{.open_end = true};
     if (request.header("content-type") == "application/grpc") {
       broken.headers = {{"content-type", "application/grpc"}};
     }
@@ -300,9 +302,15 @@ TEST_CASE("nodeway: a reply that breaks after its head ends as its protocol want
   test::RouterProcess router{{.source = cluster.path()}};
   test::H2Client client{router.listen_port()};
 
-  const test::Reply whole = client.grpc("cart.shop", "/s/Whole", "");
-  const test::Reply half = client.grpc("cart.shop", "/s/Half", "");
-  const test::Reply http = client.get("cart.shop", "/");
+  const auto break_off = [&](test::StreamId stream) {
+    client.wait_body(stream, 4);
+    upstream.reset_streams(NGHTTP2_INTERNAL_ERROR);
+    return client.wait(stream);
+  };
+
+  const test::Reply whole = break_off(client.open_get("cart.shop", "/s/Whole", kGrpc));
+  const test::Reply half = break_off(client.open_get("cart.shop", "/s/Half", kGrpc));
+  const test::Reply http = break_off(client.open_get("cart.shop", "/"));
 
   CHECK(whole.grpc_status() == 14);
   CHECK(whole.trailer("nodeway-error") == "upstream_reset");

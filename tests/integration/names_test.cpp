@@ -85,17 +85,14 @@ TEST_CASE("nodeway: without a port the only one is meant, whatever its number",
 TEST_CASE("nodeway: without a port the one that fits the protocol is meant",
           "[integration][names]") {
   test::Upstream rpc{test::always(test::grpc_answer({"from grpc's port"}))};
-  test::Upstream web{test::answer(200, "from http2's port")};
+  test::Upstream web{test::answer(200, "from another port")};
   test::ClusterFolder cluster;
   cluster.add_service("cart.shop",
                       5000,
                       {{.port = rpc.port()}},
                       {.port_name = "grpc",
                        .more_ports = {{.number = 6000, .name = "admin", .target = 1},
-                                      {.number = 7000,
-                                       .name = "x",
-                                       .app_protocol = "kubernetes.io/h2c",
-                                       .target = web.port()}}});
+                                      {.number = 7000, .name = "x", .target = web.port()}}});
   test::RouterProcess router{{.source = cluster.path()}};
   test::H2Client client{router.listen_port()};
 
@@ -103,7 +100,7 @@ TEST_CASE("nodeway: without a port the one that fits the protocol is meant",
 
   CHECK(rpc_reply.grpc_status() == 0);
   CHECK(rpc.requests_seen() == 1);
-  CHECK(client.get("cart.shop:7000", "/").body == "from http2's port");
+  CHECK(client.get("cart.shop:7000", "/").body == "from another port");
 }
 
 TEST_CASE("nodeway: without a port and a fitting one, 80 is meant", "[integration][names]") {

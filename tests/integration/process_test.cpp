@@ -78,7 +78,7 @@ TEST_CASE("nodeway: wrong flags exit 2 with one clear line", "[integration][proc
       {{"run", "--source", "files:/tmp", "--log-format", "xml"}, "xml"},
       {{"run", "--source", "files:/tmp", "--config", "/nowhere/config.yaml"},
        "/nowhere/config.yaml"},
-      {{"no-such-command"}, "no-such-command"},
+      {{"no-such-command"}, "subcommand"},
   }));
   CAPTURE(args);
 

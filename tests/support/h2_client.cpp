@@ -6,6 +6,10 @@
 #include <poll.h>
 
 namespace test {
+namespace {
+// Above what any peer takes: how it refuses is for a test to see.
+constexpr std::size_t kHeaderBlockBytes = 1 << 20;
+}  // namespace
 
 struct H2Client::Callbacks {
   static H2Client& self(void* user) { return *static_cast<H2Client*>(user); }
@@ -94,6 +98,7 @@ H2Client::H2Client(std::uint16_t port, const Options& options)
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);
   nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_max_send_header_block_length(option, kHeaderBlockBytes);
   nghttp2_session* session = nullptr;
   const int made = nghttp2_session_client_new2(&session, callbacks, this, option);
   nghttp2_option_del(option);

@@ -80,6 +80,14 @@ void Upstream::release() {
   wake();
 }
 
+void Upstream::reset_streams(std::uint32_t code) {
+  const std::lock_guard lock{mutex_};
+  for (const auto& connection : connections_) {
+    connection->reset_streams(code);
+  }
+  wake();
+}
+
 void Upstream::go_away_gracefully(Milliseconds later) {
   const std::lock_guard lock{mutex_};
   for (const auto& connection : connections_) {
@@ -102,9 +110,11 @@ void Upstream::close_connections() {
 }
 
 void Upstream::stop_listening() {
-  const std::lock_guard lock{mutex_};
+  std::unique_lock lock{mutex_};
   listener_.close();
   wake();
+  // The port is taken as long as the thread's poll still refers to the socket.
+  changed_.wait_for(lock, kPatience, [this, before = n_turns_] { return n_turns_ > before; });
 }
 
 void Upstream::listen_again() {
@@ -212,6 +222,7 @@ void Upstream::run() {
     accept_all();
     run_due_timers();
     serve_connections();
+    ++n_turns_;
     changed_.notify_all();
   }
   connections_.clear();

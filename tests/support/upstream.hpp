@@ -105,6 +105,8 @@ class Upstream {
   void set_script(Script script);
   /// Lets all held replies go.
   void release();
+  /// Ends all open streams with RST_STREAM.
+  void reset_streams(std::uint32_t code);
   /// GOAWAY with the highest id, and the last processed one `later` when streams are still accepted
   /// in between.
   void go_away_gracefully(Milliseconds later = Milliseconds{100});
@@ -156,6 +158,7 @@ class Upstream {
   Fd wake_;
   std::uint16_t port_ = 0;
   bool stopping_ = false;
+  std::uint64_t n_turns_ = 0;  ///< of the thread's loop
   std::vector<std::unique_ptr<UpstreamConnection>> connections_;
   /// Shared with the connection's stream, which may outlive the record (`clear`) or end before it.
   std::vector<std::shared_ptr<SeenRequest>> requests_;

@@ -169,6 +169,12 @@ void UpstreamConnection::release() {
   }
 }
 
+void UpstreamConnection::reset_streams(std::uint32_t code) {
+  for (const auto& [id, stream] : streams_) {
+    nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, code);
+  }
+}
+
 void UpstreamConnection::announce_shutdown() {
   nghttp2_submit_shutdown_notice(session_.get());
   is_shutting_down_ = true;

@@ -27,6 +27,7 @@ class UpstreamConnection {
   [[nodiscard]] bool is_over() const { return is_over_; }
 
   void release();
+  void reset_streams(std::uint32_t code);
   void announce_shutdown();
   void finish_shutdown();
   void abort() { is_over_ = true; }

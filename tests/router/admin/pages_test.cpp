@@ -57,11 +57,11 @@ TEST_CASE("/ready: 503 again while draining", "[admin]") {
 TEST_CASE("/ready: a wrong configuration leaves it ready and says where it is wrong", "[admin]") {
   World world;
   world.control.ready = true;
-  world.control.config = {.origin = "ConfigMap nodeway-system/nodeway",
-                          .present = true,
-                          .valid = false,
-                          .error = "3:7: decay: wrong",
-                          .error_count = 2};
+  control::ConfigStatus& config = world.control.config;
+  config.origin = "ConfigMap nodeway-system/nodeway";
+  config.present = true;
+  config.error = "3:7: decay: wrong";
+  config.error_count = 2;
 
   const Page page = world.pages.ready({});
 
@@ -140,7 +140,9 @@ TEST_CASE("/api/v1/endpoints, config and watches: are JSON objects", "[admin]") 
   world.control.watches.resize(1);
   world.control.watches[0].resource = "services";
   world.control.watches[0].last_event_at = world.now - 3s;
-  world.control.config = {.origin = "file x", .present = true, .valid = true, .applied = 1};
+  world.control.config.origin = "file x";
+  world.control.config.present = true;
+  world.control.config.valid = true;
 
   const auto endpoints = nlohmann::json::parse(world.pages.endpoints({}).body);
   const auto config = nlohmann::json::parse(world.pages.config().body);

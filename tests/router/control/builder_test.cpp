@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/builder.hpp"
+
+#include "router/control/config_document.hpp"
+#include "tests/router/control/kube_objects.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+using namespace router;
+using namespace router::control;
+using namespace test;
+using namespace std::chrono_literals;
+using k8s_client::AddressType;
+using k8s_client::IpFamily;
+
+namespace {
+
+void put(Builder& builder, k8s_client::Service object) {
+  const auto key = object.meta.key;
+  builder.set_service(key, std::make_shared<const k8s_client::Service>(std::move(object)));
+}
+
+void put(Builder& builder, k8s_client::EndpointSlice object) {
+  const auto key = object.meta.key;
+  builder.set_slice(key, std::make_shared<const k8s_client::EndpointSlice>(std::move(object)));
+}
+
+/// `cart` of namespace `shop` with port 80 and these slices.
+Builder cart(std::vector<k8s_client::EndpointSlice> slices) {
+  Builder builder;
+  put(builder, service("cart", {service_port(80)}));
+  for (k8s_client::EndpointSlice& slice : slices) {
+    put(builder, std::move(slice));
+  }
+  return builder;
+}
+
+/// The only port of `cart`; the snapshot must have it.
+ServicePort port_of(const SnapshotPtr& snapshot) {
+  REQUIRE(snapshot);
+  const auto found = snapshot->services.find("cart.shop");
+  REQUIRE(found != snapshot->services.end());
+  REQUIRE(found->second->ports.size() == 1);
+  return found->second->ports.front();
+}
+
+std::vector<std::string> addresses(const ServicePort& port) {
+  std::vector<std::string> result;
+  for (const Endpoint& endpoint : port.endpoints) {
+    const bool is_v6 = endpoint.address.address().is_v6();
+    const std::string host = endpoint.address.address().to_string();
+    result.push_back((is_v6 ? "[" + host + "]" : host) + ":" +
+                     std::to_string(endpoint.address.port()));
+  }
+  return result;
+}
+
+using Addresses = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("Builder: a Service's slices are merged, by address", "[builder]") {
+  Builder builder = cart({slice("cart-b", "cart", {endpoint("10.0.0.9"), endpoint("10.0.0.10")}),
+                          slice("cart-a", "cart", {endpoint("10.0.0.2")})});
+
+  const ServicePort port = port_of(builder.build());
+
+  CHECK(addresses(port) == Addresses{"10.0.0.2:8080", "10.0.0.9:8080", "10.0.0.10:8080"});
+  CHECK(port.endpoints_known == 3);
+  CHECK(port.number == 80);
+}
+
+TEST_CASE("Builder: an endpoint carries its pod, node and zone", "[builder]") {
+  auto with_all = endpoint("10.0.0.1");
+  with_all.target_name = "cart-0";
+  with_all.node_name = "node-1";
+  with_all.zone = "zone-a";
+  auto without = endpoint("10.0.0.2");
+  without.target_name.clear();
+  Builder builder = cart({slice("cart-a", "cart", {with_all, without})});
+
+  const ServicePort port = port_of(builder.build());
+
+  REQUIRE(port.endpoints.size() == 2);
+  CHECK(port.endpoints[0].pod == "cart-0");
+  CHECK(port.endpoints[0].node == "node-1");
+  CHECK(port.endpoints[0].zone == "zone-a");
+  CHECK(port.endpoints[1].pod == "10.0.0.2");
+}
+
+TEST_CASE("Builder: an endpoint in two slices counts once, with its better state", "[builder]") {
+  Builder builder =
+      cart({slice("cart-a", "cart", {endpoint("10.0.0.1", kEnding), endpoint("10.0.0.2")}),
+            slice("cart-b", "cart", {endpoint("10.0.0.1"), endpoint("10.0.0.2", kStarting)})});
+
+  const ServicePort port = port_of(builder.build());
+
+  CHECK(addresses(port) == Addresses{"10.0.0.1:8080", "10.0.0.2:8080"});
+  CHECK(port.endpoints_known == 2);
+}
+
+TEST_CASE("Builder: conditions that are absent mean what KEP-1672 says", "[builder]") {
+  struct Case {
+    k8s_client::EndpointConditions conditions;
+    std::size_t selected;
+  };
+  const auto c = GENERATE(values<Case>({
+      {{}, 1},                                                      // ready
+      {{.ready = false, .serving = {}, .terminating = {}}, 0},      // serving = ready
+      {{.ready = false, .serving = {}, .terminating = true}, 0},    // likewise
+      {{.ready = false, .serving = true, .terminating = {}}, 0},    // not terminating
+      {{.ready = false, .serving = true, .terminating = true}, 1},  // rule 3
+      {{.ready = {}, .serving = false, .terminating = {}}, 1},      // ready decides
+      {{.ready = true, .serving = true, .terminating = true}, 1},   // publishNotReady
+  }));
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1", c.conditions)})});
+
+  const ServicePort port = port_of(builder.build());
+
+  CHECK(port.endpoints.size() == c.selected);
+  CHECK(port.endpoints_known == 1);
+}
+
+TEST_CASE("Builder: terminating endpoints are used only where none is ready", "[builder]") {
+  const auto all = [](k8s_client::EndpointConditions first) {
+    return slice("cart-a",
+                 "cart",
+                 {endpoint("10.0.0.1", first),
+                  endpoint("10.0.0.2", kEnding),
+                  endpoint("10.0.0.3", kEnded),
+                  endpoint("10.0.0.4", kStarting)});
+  };
+  Builder builder = cart({all(kReady)});
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+  CHECK(builder.endpoint_counts() ==
+        EndpointCounts{.ready = 1, .serving_terminating = 1, .not_ready = 2});
+
+  put(builder, all(kStarting));
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.2:8080"});
+  CHECK(builder.endpoint_counts() ==
+        EndpointCounts{.ready = 0, .serving_terminating = 1, .not_ready = 3});
+}
+
+TEST_CASE("Builder: a Service without an endpoint has an entry, and no endpoints", "[builder]") {
+  Builder builder = cart({});
+
+  const ServicePort port = port_of(builder.build());
+
+  CHECK(port.endpoints.empty());
+  CHECK(port.endpoints_known == 0);
+}
+
+TEST_CASE("Builder: ports are matched by name, and each slice has its own number", "[builder]") {
+  Builder builder;
+  put(builder, service("cart", {service_port(80, "http"), service_port(50051, "grpc")}));
+  put(builder,
+      slice("cart-a",
+            "cart",
+            {endpoint("10.0.0.1")},
+            {slice_port(8080, "http"), slice_port(9090, "grpc")}));
+  put(builder, slice("cart-b", "cart", {endpoint("10.0.0.2")}, {slice_port(8081, "http")}));
+
+  const SnapshotPtr snapshot = builder.build();
+
+  REQUIRE(snapshot);
+  const std::vector<ServicePort>& ports = snapshot->services.at("cart.shop")->ports;
+  REQUIRE(ports.size() == 2);
+  CHECK(ports[0].name == "http");
+  CHECK(addresses(ports[0]) == Addresses{"10.0.0.1:8080", "10.0.0.2:8081"});
+  CHECK(ports[1].number == 50051);
+  CHECK(addresses(ports[1]) == Addresses{"10.0.0.1:9090"});
+}
+
+TEST_CASE("Builder: UDP ports, of Services and of slices, do not count", "[builder]") {
+  auto dns = service_port(53, "dns");
+  dns.protocol = k8s_client::Protocol::udp;
+  auto udp = slice_port(8053);
+  udp.protocol = k8s_client::Protocol::udp;
+  Builder builder;
+  put(builder, service("cart", {dns, service_port(80)}));
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.1")}, {udp}));
+
+  const ServicePort port = port_of(builder.build());
+
+  CHECK(port.number == 80);
+  CHECK(port.endpoints_known == 0);
+}
+
+TEST_CASE("Builder: a slice port without a number contributes nothing", "[builder]") {
+  auto all_ports = slice_port(0);
+  all_ports.port.reset();
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1")}, {all_ports})});
+
+  CHECK(port_of(builder.build()).endpoints_known == 0);
+}
+
+TEST_CASE("Builder: of a dual-stack Service the first family is used, the other if it is empty",
+          "[builder]") {
+  const auto family = GENERATE(IpFamily::ipv4, IpFamily::ipv6);
+  auto dual = service("cart", {service_port(80)});
+  dual.ip_families = {family, family == IpFamily::ipv4 ? IpFamily::ipv6 : IpFamily::ipv4};
+  auto v6 = slice("cart-6", "cart", {endpoint("2001:db8::1")});
+  v6.address_type = AddressType::ipv6;
+  auto v4 = slice("cart-4", "cart", {endpoint("10.0.0.1")});
+  Builder builder;
+  put(builder, dual);
+  put(builder, v4);
+  put(builder, v6);
+
+  const ServicePort both = port_of(builder.build());
+  builder.set_slice(family == IpFamily::ipv4 ? v4.meta.key : v6.meta.key, nullptr);
+  const ServicePort other = port_of(builder.build());
+
+  const Addresses four{"10.0.0.1:8080"};
+  const Addresses six{"[2001:db8::1]:8080"};
+  CHECK(addresses(both) == (family == IpFamily::ipv4 ? four : six));
+  CHECK(both.endpoints_known == 1);  // one pod, not two
+  CHECK(addresses(other) == (family == IpFamily::ipv4 ? six : four));
+}
+
+TEST_CASE("Builder: addresses that cannot be used are left out", "[builder]") {
+  auto fqdn = slice("cart-f", "cart", {endpoint("example.org")});
+  fqdn.address_type = AddressType::fqdn;
+  auto none = endpoint("10.0.0.1");
+  none.addresses.clear();
+  Builder builder =
+      cart({fqdn, slice("cart-a", "cart", {endpoint("::1"), endpoint("nonsense"), none})});
+
+  CHECK(port_of(builder.build()).endpoints_known == 0);
+}
+
+TEST_CASE("Builder: a headless Service is routed over its pods", "[builder]") {
+  auto headless = service("cart", {service_port(80)});
+  headless.headless = true;
+  Builder builder;
+  put(builder, headless);
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.1")}));
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+}
+
+TEST_CASE("Builder: an ExternalName Service has no entry, until it becomes another type",
+          "[builder]") {
+  auto external = service("cart", {service_port(80)});
+  external.type = k8s_client::ServiceType::external_name;
+  Builder builder;
+  put(builder, external);
+
+  const SnapshotPtr before = builder.build();
+  put(builder, service("cart", {service_port(80)}));
+  const SnapshotPtr after = builder.build();
+  put(builder, external);
+  const SnapshotPtr again = builder.build();
+
+  REQUIRE((before && after && again));
+  CHECK(before->services.empty());
+  CHECK(after->services.contains("cart.shop"));
+  CHECK(again->services.empty());
+}
+
+TEST_CASE("Builder: slices may come before their Service and stay after it", "[builder]") {
+  Builder builder;
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.1")}));
+  const SnapshotPtr before = builder.build();
+  put(builder, service("cart", {service_port(80)}));
+  const SnapshotPtr with = builder.build();
+  builder.set_service({"shop", "cart"}, nullptr);
+  const SnapshotPtr after = builder.build();
+
+  REQUIRE((before && after));
+  CHECK(before->services.empty());
+  CHECK(addresses(port_of(with)) == Addresses{"10.0.0.1:8080"});
+  CHECK(after->services.empty());
+  CHECK(builder.endpoint_counts() == EndpointCounts{});
+}
+
+TEST_CASE("Builder: slices of a deleted Service are not those of its successor", "[builder]") {
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1")})});
+  REQUIRE(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+  auto successor = service("cart", {service_port(80)});
+  successor.meta.uid = "another";
+
+  put(builder, successor);
+
+  CHECK(port_of(builder.build()).endpoints_known == 0);
+}
+
+TEST_CASE("Builder: a slice without an owner belongs to the Service of its label", "[builder]") {
+  auto by_hand = slice("cart-a", "cart", {endpoint("10.0.0.1")});
+  by_hand.service_uid.clear();
+  Builder builder = cart({by_hand});
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+}
+
+TEST_CASE("Builder: a slice whose label changes moves to the other Service", "[builder]") {
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1")})});
+  put(builder, service("till", {service_port(80)}));
+  REQUIRE(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+
+  put(builder, slice("cart-a", "till", {endpoint("10.0.0.1")}));
+  const SnapshotPtr snapshot = builder.build();
+
+  CHECK(port_of(snapshot).endpoints_known == 0);
+  CHECK(snapshot->services.at("till.shop")->ports.front().endpoints_known == 1);
+}
+
+TEST_CASE("Builder: slices belong to the Service of their own namespace", "[builder]") {
+  auto elsewhere = slice("cart-a", "cart", {endpoint("10.0.0.1")});
+  elsewhere.meta.key.ns = "other";
+  Builder builder = cart({elsewhere});
+
+  CHECK(port_of(builder.build()).endpoints_known == 0);
+}
+
+TEST_CASE("Builder: protocol is the configuration's, else appProtocol's, else the name's",
+          "[builder]") {
+  const auto protocol_of = [](k8s_client::ServicePort port,
+                              const std::string& slice_says,
+                              const std::string& config = "") {
+    Builder builder;
+    if (!config.empty()) {
+      builder.set_config(
+          parse_config("{version: 1, services: {cart.shop: " + config + "}}").document);
+    }
+    const std::string name = port.name;
+    put(builder, service("cart", {std::move(port)}));
+    put(builder,
+        slice("cart-a", "cart", {endpoint("10.0.0.1")}, {slice_port(8080, name, slice_says)}));
+    return port_of(builder.build()).protocol;
+  };
+
+  CHECK(protocol_of(service_port(80), "") == UpstreamProtocol::as_caller);
+  CHECK(protocol_of(service_port(80, "http"), "") == UpstreamProtocol::http1);
+  CHECK(protocol_of(service_port(80, "http"), "kubernetes.io/h2c") == UpstreamProtocol::h2c);
+  CHECK(protocol_of(service_port(80, "http", "https"), "grpc") == UpstreamProtocol::tls);
+  CHECK(protocol_of(service_port(80, "http", "https"), "grpc", "{upstreamProtocol: h2c}") ==
+        UpstreamProtocol::h2c);
+}
+
+TEST_CASE("Builder: policies come from the configuration, and change with it", "[builder]") {
+  Builder builder = cart({});
+  CHECK(port_of(builder.build()).policy == Policy{});
+
+  builder.set_config(parse_config(R"(version: 1
+defaultNamespace: shop
+clusterDomain: example.org
+defaults: {timeout: {connect: 2s}}
+services:
+  cart.shop: {timeout: {request: 5s}}
+  cart.shop:80: {balancer: {policy: round_robin}}
+)")
+                         .document);
+  const SnapshotPtr snapshot = builder.build();
+
+  const Policy policy = port_of(snapshot).policy;
+  CHECK(policy.connect_timeout == 2s);
+  CHECK(policy.request_timeout == Nanoseconds{5s});
+  CHECK(policy.balancer == BalancerKind::round_robin);
+  CHECK(snapshot->default_namespace == "shop");
+  CHECK(snapshot->cluster_domain == "example.org");
+}
+
+TEST_CASE("Builder: a port keeps its id, also over its own absence; ids are dense", "[builder]") {
+  Builder builder = cart({});
+  const ClusterId first = port_of(builder.build()).id;
+  put(builder, service("till", {service_port(80), service_port(81)}));
+  builder.set_service({"shop", "cart"}, nullptr);
+  const SnapshotPtr without = builder.build();
+  REQUIRE(without);
+  const std::vector<ServicePort> till = without->services.at("till.shop")->ports;
+
+  put(builder, service("cart", {service_port(80)}));
+
+  CHECK(first == 0);
+  CHECK(till[0].id == 1);
+  CHECK(till[1].id == 2);
+  CHECK(port_of(builder.build()).id == 0);
+}
+
+TEST_CASE("Builder: what a change does not concern is shared with the snapshot before",
+          "[builder]") {
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1")})});
+  put(builder, service("till", {service_port(80)}));
+  const SnapshotPtr before = builder.build();
+
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.2")}));
+  const SnapshotPtr after = builder.build();
+
+  REQUIRE((before && after));
+  CHECK(after->generation == before->generation + 1);
+  CHECK(after->services.at("till.shop") == before->services.at("till.shop"));
+  CHECK(after->services.at("cart.shop") != before->services.at("cart.shop"));
+  CHECK(addresses(port_of(before)) == Addresses{"10.0.0.1:8080"});  // nobody's view changes
+}
+
+TEST_CASE("Builder: a change that routing does not see makes no snapshot", "[builder]") {
+  auto same = slice("cart-a", "cart", {endpoint("10.0.0.1")});
+  Builder builder = cart({same});
+  REQUIRE(builder.build());
+
+  same.meta.resource_version = "2";  // an annotation, for instance
+  put(builder, same);
+  const SnapshotPtr annotated = builder.build();
+  put(builder, slice("other", "no-such-service", {endpoint("10.0.0.2")}));
+  const SnapshotPtr foreign = builder.build();
+
+  CHECK_FALSE(annotated);
+  CHECK_FALSE(foreign);
+  CHECK_FALSE(builder.build());
+}
+
+TEST_CASE("Builder: the first snapshot comes also of an empty cluster", "[builder]") {
+  Builder builder;
+
+  const SnapshotPtr snapshot = builder.build();
+
+  REQUIRE(snapshot);
+  CHECK(snapshot->generation == 1);
+  CHECK(snapshot->services.empty());
+}
