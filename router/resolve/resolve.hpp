@@ -1,32 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "router/control/snapshot.hpp"
 #include "router/errc.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace router {
 
 /// Protocol in which a request came in.
 enum class CallerProtocol : std::uint8_t { http1, h2, grpc };
 
-/// The Service port that a request means, or why there is none. The pointers live as long as the snapshot.
+/// The Service port that a request means, or why there is none. The pointers live as long as the
+/// snapshot.
 struct Resolution {
   const Service* service = nullptr;
   const ServicePort* port = nullptr;
-  std::string detail;  ///< with an error: what was looked for, what there is (the ports, the nearest name's form)
+  std::string detail;  ///< with an error: what was looked for, what there is (the ports, the
+                       ///< nearest name's form)
   Errc error{};        ///< meaningful if `port` is null
 };
 
 /// Finds the Service port that a name means.
 ///
-/// `name` is the value of `:authority`, `Host` or the override header: `svc`, `svc.ns`, `svc.ns.svc`,
-/// `svc.ns.svc.<cluster domain>`, with or without a trailing dot, in any case, with or without `:port`. A short name is
-/// looked up in `default_namespace`. Without a port: the only one; else the one whose appProtocol or name fits `caller`;
-/// else 80; else `unknown_port` with the list in `detail`. Errors: bad_authority, unknown_service, unknown_port. Allocates only for an error.
-/// Source: DNS-1035 labels, at most 63 bytes; docs/configuration.md "Which service is meant".
-[[nodiscard]] Resolution resolve(const Snapshot& snapshot, std::string_view name, CallerProtocol caller);
+/// `name` is the value of `:authority`, `Host` or the override header: `svc`, `svc.ns`,
+/// `svc.ns.svc`, `svc.ns.svc.<cluster domain>`, with or without a trailing dot, in any case, with
+/// or without `:port`. A short name is looked up in `default_namespace`. Without a port: the only
+/// one; else the one whose appProtocol or name fits `caller`; else 80; else `unknown_port` with the
+/// list in `detail`. Errors: bad_authority, unknown_service, unknown_port. Allocates only for an
+/// error. Source: DNS-1035 labels, at most 63 bytes; docs/configuration.md "Which service is
+/// meant".
+[[nodiscard]] Resolution resolve(const Snapshot& snapshot,
+                                 std::string_view name,
+                                 CallerProtocol caller);
 
 }  // namespace router

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,19 +21,18 @@ _WATCHED = ("services", "endpointslices", "configmaps")
 _TOKEN_READ_AGAIN_S = 60  # k8s_client/credentials.hpp
 
 
+@pytest.fixture(autouse=True)
+def watches(routers: Routers) -> Iterator[None]:
+    """Open before a test, and again after it: their back-off of up to 30 s belongs to no other test."""
+    routers.wait_for_watches()
+    yield
+    routers.wait_for_watches()
+
+
 def _server_counts(bed: TestBed, verb: str) -> dict[str, float]:
     """Requests that the API server has served, by resource, in its own count."""
     text = bed.api.text("GET", "/metrics")
     return {name: total_of(text, "apiserver_request_total", verb=verb, resource=name) for name in _WATCHED}
-
-
-def _wait_for_synced(routers: Routers, reconnects: float) -> None:
-    """Until each router has begun each of its watches again."""
-    wait_until(
-        lambda: routers.total("nodeway_watch_watches_total") >= reconnects,
-        60,
-        "all watches of all routers to be open again",
-    )
 
 
 def test_an_outage_of_the_api_server_fails_no_call(bed: TestBed, routers: Routers, namespace: str) -> None:
@@ -44,7 +44,7 @@ def test_an_outage_of_the_api_server_fails_no_call(bed: TestBed, routers: Router
     bed.control_plane.kill_api_server()
     time.sleep(_OUTAGE_S)
     during = load.latest()["calls"] - calls
-    bed.control_plane.start_api_server()
+    bed.control_plane.bring_back()
     bed.kubectl("-n", namespace, "scale", "deployment/add", "--replicas=4")
     new = {pod["metadata"]["name"] for pod in wait_for_pods(bed, namespace, 4)}
     new -= {pod["metadata"]["name"] for pod in before}
@@ -81,7 +81,11 @@ def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Router
     for _ in range(3):
         watches = routers.total("nodeway_watch_watches_total")
         assert bed.gate.cut() >= open_watches
-        _wait_for_synced(routers, watches + open_watches)
+        wait_until(
+            lambda goal=watches + open_watches: routers.total("nodeway_watch_watches_total") >= goal,
+            60,
+            "all watches of all routers to be accepted again",
+        )
 
     assert _server_counts(bed, "LIST") == lists
     # The server counts a watch when it has ended.

@@ -123,12 +123,12 @@ class TestBed:
     def wait_for_pods(self, namespace: str, selector: str, count: int, timeout_s: float = 60) -> list[Object]:
         """Until exactly `count` pods are there and all are Ready."""
 
-        def all_ready() -> list[Object] | None:
+        def all_ready() -> tuple[list[Object]] | None:
             pods = self.pods(namespace, selector)
-            return pods if len(pods) == count and all(is_ready(pod) for pod in pods) else None
+            return (pods,) if len(pods) == count and all(is_ready(pod) for pod in pods) else None
 
         try:
-            return wait_until(all_ready, timeout_s, f"{count} ready pods {selector} in {namespace}")
+            return wait_until(all_ready, timeout_s, f"{count} ready pods {selector} in {namespace}")[0]
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.describe(namespace, selector)}") from None
 
@@ -163,7 +163,7 @@ class TestBed:
         """The API server is killed, stays away, and comes back."""
         self.control_plane.kill_api_server()
         time.sleep(seconds)
-        self.control_plane.start_api_server()
+        self.control_plane.bring_back()
 
 
 def is_ready(pod: Object) -> bool:

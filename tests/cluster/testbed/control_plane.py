@@ -67,7 +67,7 @@ class ControlPlane:
     def start(self) -> None:
         """Returns when the API server answers and the controllers run."""
         self._start_etcd()
-        self.start_api_server()
+        self._start_api_server()
         self._start_controllers()
 
     def _spawn(self, name: str, *flags: str) -> None:
@@ -90,8 +90,7 @@ class ControlPlane:
             f"--initial-cluster=default={peers}",
         )
 
-    def start_api_server(self) -> None:
-        """Also after `kill_api_server`: same address, same state."""
+    def _start_api_server(self) -> None:
         certificate, key = self._server
         self._spawn(
             "kube-apiserver",
@@ -139,6 +138,15 @@ class ControlPlane:
     def kill_api_server(self) -> None:
         """SIGKILL: no watch gets an orderly end."""
         self._kill("kube-apiserver")
+
+    def bring_back(self) -> None:
+        """After `kill_api_server`: same address, same state. The controllers begin anew too.
+
+        They would do so in any cluster where they elect a leader, since its lease cannot be kept meanwhile.
+        """
+        self._start_api_server()
+        self._kill("kube-controller-manager")
+        self._start_controllers()
 
     def _kill(self, name: str) -> None:
         process = self._processes.pop(name)

@@ -17,14 +17,17 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.StreamWriter] = set()
         self._passes = True
-        self.accepted = 0
-        """Connections taken so far."""
 
     def start(self) -> None:
         """Listens when it returns."""
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         listening = asyncio.start_server(self._serve, *self._listen)
         asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
+
+    @property
+    def connections(self) -> int:
+        """How many are joined now."""
+        return len(self._open) // 2  # two sockets each
 
     def cut(self) -> int:
         """Ends all connections with a reset; new ones are welcome. Returns how many there were."""
@@ -43,10 +46,9 @@ class Gate:
         cut = list(self._open)
         for writer in cut:
             writer.transport.abort()
-        return len(cut) // 2  # two sockets per connection
+        return len(cut) // 2
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
         try:
             if self._passes:
                 await self._join(reader, writer)
