@@ -68,17 +68,17 @@ def deploy(
 def wait_for_pods(bed: TestBed, namespace: str, count: int, timeout_s: float = 90) -> list[Object]:
     """Until there are `count`, all Ready and in the Service's slices."""
     pods = bed.wait_for_pods(namespace, "app=add", count, timeout_s)
-    addresses = {pod["status"]["podIP"] for pod in pods}
-    wait_until(lambda: ready_addresses(bed, namespace) == addresses, timeout_s, "the pods in the slices")
+    expected = {pod["status"]["podIP"] for pod in pods}
+    wait_until(lambda: addresses(bed, namespace, ready_only=True) == expected, timeout_s, "the pods in the slices")
     return pods
 
 
-def ready_addresses(bed: TestBed, namespace: str) -> set[str]:
+def addresses(bed: TestBed, namespace: str, *, ready_only: bool = False) -> set[str]:
     """Of the Service `add`, as its EndpointSlices have them."""
     selector = "kubernetes.io/service-name=add"
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector={selector}"
     endpoints = [endpoint for s in bed.api.get(path)["items"] for endpoint in s["endpoints"] or []]
-    return {endpoint["addresses"][0] for endpoint in endpoints if endpoint["conditions"]["ready"]}
+    return {e["addresses"][0] for e in endpoints if e["conditions"]["ready"] or not ready_only}
 
 
 def in_flight_at_shutdown(bed: TestBed, pod: Object) -> int:

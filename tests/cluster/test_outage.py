@@ -35,6 +35,30 @@ def _server_counts(bed: TestBed, verb: str) -> dict[str, float]:
     return {name: total_of(text, "apiserver_request_total", verb=verb, resource=name) for name in _WATCHED}
 
 
+def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Routers, namespace: str) -> None:
+    before = {pod["metadata"]["name"] for pod in deploy(bed, namespace, replicas=2)}
+    lists, ended = _server_counts(bed, "LIST"), _server_counts(bed, "WATCH")
+    open_watches = len(_WATCHED) * len(bed.nodes)
+
+    for _ in range(3):
+        watches = routers.total("nodeway_watch_watches_total")
+        assert bed.gate.cut() >= open_watches
+        wait_until(
+            lambda goal=watches + open_watches: routers.total("nodeway_watch_watches_total") >= goal,
+            60,
+            "all watches of all routers to be accepted again",
+        )
+
+    assert _server_counts(bed, "LIST") == lists
+    # The server counts a watch when it has ended.
+    assert all(count >= ended[name] + 3 * len(bed.nodes) for name, count in _server_counts(bed, "WATCH").items())
+    bed.kubectl("-n", namespace, "scale", "deployment/add", "--replicas=3")
+    new = {pod["metadata"]["name"] for pod in wait_for_pods(bed, namespace, 3)} - before
+    load = Load(bed, namespace, "--every", "5ms")
+    load.wait_for(lambda line: new <= set(line.get("pods", {}).get("add", {})), 10, f"calls on {new}")
+    assert_none_failed(load.stop())
+
+
 def test_an_outage_of_the_api_server_fails_no_call(bed: TestBed, routers: Routers, namespace: str) -> None:
     before = deploy(bed, namespace, replicas=3)
     load = Load(bed, namespace, "--every", "5ms")
@@ -71,30 +95,6 @@ def test_changes_made_while_the_api_server_is_out_of_reach_arrive_later(
     load.wait_for(lambda line: new <= set(line.get("pods", {}).get("add", {})), 60, f"calls on {new}")
     assert_none_failed(load.stop())
     assert early == set()  # otherwise the routers were not cut off at all
-
-
-def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Routers, namespace: str) -> None:
-    before = {pod["metadata"]["name"] for pod in deploy(bed, namespace, replicas=2)}
-    lists, ended = _server_counts(bed, "LIST"), _server_counts(bed, "WATCH")
-    open_watches = len(_WATCHED) * len(bed.nodes)
-
-    for _ in range(3):
-        watches = routers.total("nodeway_watch_watches_total")
-        assert bed.gate.cut() >= open_watches
-        wait_until(
-            lambda goal=watches + open_watches: routers.total("nodeway_watch_watches_total") >= goal,
-            60,
-            "all watches of all routers to be accepted again",
-        )
-
-    assert _server_counts(bed, "LIST") == lists
-    # The server counts a watch when it has ended.
-    assert all(count >= ended[name] + 3 * len(bed.nodes) for name, count in _server_counts(bed, "WATCH").items())
-    bed.kubectl("-n", namespace, "scale", "deployment/add", "--replicas=3")
-    new = {pod["metadata"]["name"] for pod in wait_for_pods(bed, namespace, 3)} - before
-    load = Load(bed, namespace, "--every", "5ms")
-    load.wait_for(lambda line: new <= set(line.get("pods", {}).get("add", {})), 10, f"calls on {new}")
-    assert_none_failed(load.stop())
 
 
 @pytest.mark.long
