@@ -67,8 +67,8 @@ class ControlPlane {
   struct Options {
     std::string config_namespace = "nodeway-system";  ///< of ConfigMap `nodeway` (`POD_NAMESPACE`)
     bool config_in_any_namespace = false;  ///< with files: another namespace does if that has none
-    std::optional<std::filesystem::path> config_file;  ///< `--config`: instead of the ConfigMap
-    std::string reporter;  ///< who makes Events about a wrong configuration: node or pod
+    std::optional<std::filesystem::path> config_file{};  ///< `--config`: instead of the ConfigMap
+    std::string reporter{};  ///< who makes Events about a wrong configuration: node or pod
   };
 
   /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.
