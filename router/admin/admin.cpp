@@ -4,10 +4,12 @@
 #include "router/admin/http_server.hpp"
 #include "router/admin/pages.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -21,6 +23,24 @@ void send(httplib::Response& response, Page page) {
   response.status = page.status;
   response.set_content(std::move(page.body), page.content_type.c_str());
 }
+
+Page unavailable(std::string_view why) {
+  return {
+      .status = 503, .content_type = "text/plain", .body = fmt::format("unavailable: {}\n", why)};
+}
+
+constexpr std::uint32_t kMaxMetricsWaiting = 16;  // several Prometheus servers, and a person
+
+/// Counts one in while it lives.
+struct Waiting {
+  explicit Waiting(std::atomic<std::uint32_t>& all) : total{all}, count{++all} {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() { --total; }
+
+  std::atomic<std::uint32_t>& total;
+  const std::uint32_t count;
+};
 
 Query query_of(const httplib::Request& request) {
   Query query;
@@ -83,7 +103,7 @@ class AdminServer::State {
       response.set_content("live\n", "text/plain");
     });
     add("/ready", [this](const Query& query) { return pages_.ready(query); });
-    add("/metrics", [this](const Query& /*query*/) { return pages_.metrics(); });
+    add("/metrics", [this](const Query& /*query*/) { return metrics(); });
     add_private("/api/v1/stat", [this](const Query& query) { return pages_.stat(query); });
     add_private("/api/v1/endpoints",
                 [this](const Query& query) { return pages_.endpoints(query); });
@@ -115,10 +135,22 @@ class AdminServer::State {
         });
   }
 
+  /// One at a time: many would take the CPUs from the probes, and each is megabytes. Few may wait,
+  /// so that most threads are left for the probes.
+  Page metrics() {
+    const Waiting waiting{metrics_waiting_};
+    if (waiting.count > kMaxMetricsWaiting) {
+      return unavailable("too many ask for metrics at once");
+    }
+    const std::lock_guard lock{metrics_mutex_};
+    // What waits for its turn at the end must not hold the end up.
+    return is_stopping_ ? unavailable("stopping") : pages_.metrics();
+  }
+
   void sample_until_stopped() {
     std::unique_lock lock{mutex_};
     while (!stopping_.wait_for(
-        lock, telemetry::TrafficWindow::kStep, [this] { return is_stopping_; })) {
+        lock, telemetry::TrafficWindow::kStep, [this] { return is_stopping_.load(); })) {
       lock.unlock();
       pages_.sample();
       lock.lock();
@@ -127,9 +159,11 @@ class AdminServer::State {
 
   Pages pages_;
   HttpServer server_;
+  std::mutex metrics_mutex_;
+  std::atomic<std::uint32_t> metrics_waiting_{0};
   std::mutex mutex_;
   std::condition_variable stopping_;
-  bool is_stopping_ = false;
+  std::atomic<bool> is_stopping_{false};  ///< written under `mutex_`
   std::thread server_thread_;
   std::thread sampler_;
 };
