@@ -237,10 +237,6 @@ void ClientConnection::drain() {
   }
 }
 
-void ClientConnection::on_closed(error_code /*error*/) {
-  end(Errc::upstream_reset);
-}
-
 void ClientConnection::end(Errc reason) {
   if (std::exchange(state_, State::over) == State::over) {
     return;

@@ -53,9 +53,9 @@ class ClientConnection final : public UpstreamConnection,
   void on_connect_failed(Errc reason) override { end(reason); }
 
   void on_bytes(std::span<const std::byte> bytes) override;
-  void on_eof() override { end(Errc::upstream_reset); }
+  void on_eof() override { end_by_peer(); }
   void on_room(OutputBuffer& out) override;
-  void on_closed(error_code error) override;
+  void on_closed(error_code /*error*/) override { end_by_peer(); }
 
   [[nodiscard]] StreamEvents* on_new_stream(StreamId id) override;
   void on_settings() override;
@@ -64,6 +64,9 @@ class ClientConnection final : public UpstreamConnection,
 
   void on_greeting_late() { end(Errc::connect_timeout); }
   void on_stream_over(std::list<Stream>::iterator stream);
+  void end_by_peer() {
+    end(session_.has_peer_failed() ? Errc::upstream_protocol_error : Errc::upstream_reset);
+  }
   void end(Errc reason);
 
   Loop& loop_;

@@ -111,7 +111,10 @@ struct Session::Callbacks {
 
   static int on_frame_sent(nghttp2_session* session,
                            const nghttp2_frame* frame,
-                           void* /*self*/) noexcept {
+                           void* self) noexcept {
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+      static_cast<Session*>(self)->has_peer_failed_ = true;
+    }
     const bool is_fields = frame->hd.type == NGHTTP2_HEADERS;
     if (!is_fields && frame->hd.type != NGHTTP2_DATA) {
       return 0;

@@ -95,6 +95,8 @@ class Session {
   [[nodiscard]] std::span<const std::byte> drain();
   /// Whether nothing is left to read or write, so that the connection is to be closed.
   [[nodiscard]] bool is_finished() const noexcept;
+  /// Whether the peer broke the protocol, so that the connection ends with a GOAWAY that says so.
+  [[nodiscard]] bool has_peer_failed() const noexcept { return has_peer_failed_; }
 
   /// Server: sends a reply's head. `head` must live until `on_stream_closed`; with `end` it is all,
   /// else the body is pulled.
@@ -137,6 +139,7 @@ class Session {
 
   SessionEvents& events_;
   std::unique_ptr<nghttp2_session, Deleter> session_;
+  bool has_peer_failed_ = false;
   std::vector<nghttp2_nv> scratch_;  ///< the field list of the frame being submitted
 };
 
