@@ -2,8 +2,6 @@
 // Cancels and resets pass through both ways, and leave nothing behind.
 #include "tests/integration/one_service.hpp"
 
-#include <cstdlib>
-
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
 
@@ -11,16 +9,29 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The product promises 100 ms; what a busy build machine is held to is that it does not hang.
+// What a busy machine is held to is that it does not hang.
 constexpr test::Milliseconds kSoon{2000};
-
-int cancels_to_make() {
-  return std::getenv("NODEWAY_TEST_LONG") != nullptr ? 100'000
-                                                     : 10'000;  // NOLINT(concurrency-mt-unsafe)
-}
+// What the product promises; a sanitized build may take longer for the same work.
+constexpr test::Milliseconds kAtOnce{100};
 
 bool is_closed(const test::SeenRequest& request) {
   return request.closed;
+}
+
+/// Opens a hundred streams and resets all of them, as far as the connection lives.
+void cancel_together(test::H2Client& client) {
+  constexpr int kTogether = 100;
+  std::vector<test::StreamId> streams;
+  for (int i = 0; i < kTogether && !client.is_closed(); ++i) {
+    streams.push_back(client.open_get("cart.shop", "/"));
+  }
+  client.pump_for(1ms);
+  for (const test::StreamId stream : streams) {
+    if (!client.is_closed()) {
+      client.reset(stream, NGHTTP2_CANCEL);
+      client.forget(stream);
+    }
+  }
 }
 
 }  // namespace
@@ -35,7 +46,7 @@ TEST_CASE("nodeway: an endpoint sees a client's cancel at once", "[integration][
   const test::SeenRequest seen = path.upstream.wait_for(1, "the cancel", is_closed, kSoon);
 
   CHECK(seen.reset_code == NGHTTP2_CANCEL);
-  WARN("cancel seen after " << test::in_ms(*seen.reset_at - cancelled_at) << " ms");
+  CHECK((test::is_sanitized() || *seen.reset_at - cancelled_at < kAtOnce));
   path.router.wait_metric("nodeway_streams_open", 0);
   CHECK(path.router.metric("nodeway_responses_total", {{"reason", "client_cancelled"}}) == 1);
 }
@@ -93,37 +104,26 @@ TEST_CASE("nodeway: an endpoint's reset reaches the client", "[integration][canc
   CHECK(path.client.ping() < kSoon);  // it ended the stream only
 }
 
-TEST_CASE("nodeway: thousands of cancels leave nothing open", "[integration][cancel]") {
-  constexpr int kAtOnce = 100;
+TEST_CASE("nodeway: a hundred thousand cancels leave nothing open", "[integration][cancel]") {
+  constexpr double kCancels = 100'000;
+  constexpr int kRounds = 100;  // between two looks at the metrics
   test::OneService path{test::always({.held = true})};
   std::optional<test::H2Client> client{std::in_place, path.router.listen_port()};
-  int connections = 1;
 
-  for (int done = 0; done < cancels_to_make(); done += kAtOnce) {
-    if (client->is_closed() || client->go_away_last_stream()) {
-      client.emplace(path.router.listen_port());  // so many resets look like an attack
-      ++connections;
-    }
-    std::vector<test::StreamId> streams;
-    for (int i = 0; i < kAtOnce && !client->is_closed(); ++i) {
-      streams.push_back(client->open_get("cart.shop", "/"));
-    }
-    client->pump_for(1ms);
-    for (const test::StreamId stream : streams) {
-      if (!client->is_closed()) {
-        client->reset(stream, NGHTTP2_CANCEL);
-        client->forget(stream);
+  while (path.router.metric("nodeway_requests_total") < kCancels) {
+    for (int round = 0; round < kRounds; ++round) {
+      if (client->is_closed() || client->go_away_last_stream()) {
+        client.emplace(path.router.listen_port());  // so many resets look like an attack
       }
+      cancel_together(*client);
+      path.upstream.clear();
     }
-    path.upstream.clear();
   }
+  client.reset();
 
   path.router.wait_metric("nodeway_streams_open", 0, {}, 30s);
   path.upstream.wait_until_open(0);
-  CHECK(path.router.metric("nodeway_requests_total") >= cancels_to_make() * 0.9);
-  CHECK(path.upstream.requests_seen() > 0);
-  WARN(path.upstream.requests_seen()
-       << " of " << cancels_to_make() << " reached the endpoint, over " << connections
-       << " connections");
-  CHECK(path.router.stop() == 0);
+  CHECK(path.router.metric("nodeway_responses_total", {{"reason", "client_cancelled"}}) ==
+        path.router.metric("nodeway_requests_total"));
+  CHECK(path.upstream.requests_seen() > kCancels / 10);  // the others were cancelled on their way
 }

@@ -4,6 +4,7 @@
 #include "tests/support/http1_upstream.hpp"
 #include "tests/support/metrics_text.hpp"
 #include "tests/support/raw_h2.hpp"
+#include "tests/support/router_process.hpp"
 #include "tests/support/upstream.hpp"
 
 #include <fstream>
@@ -108,4 +109,8 @@ TEST_CASE("ClusterFolder: writes one slice per endpoint, and no leftovers", "[su
   CHECK_THAT(text.str(), Catch::Contains("    terminating: true"));
   cluster.remove_service("cart.shop");
   CHECK_FALSE(std::filesystem::exists(cluster.path() / "cart.shop.yaml"));
+}
+
+TEST_CASE("RouterProcess: runs to its end", "[.report]") {
+  const test::RouterProcess router{{}};
 }

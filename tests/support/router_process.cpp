@@ -3,11 +3,15 @@
 
 #include "tests/support/http1_client.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 
+#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 namespace test {
@@ -15,12 +19,22 @@ namespace {
 
 // The first start of a sanitizer build on a busy machine takes seconds.
 constexpr Milliseconds kStartPatience{30'000};
-// Codes with which sanitizers end a process: LeakSanitizer's, and the other ones'.
-constexpr int kLeakExit = 23;
-constexpr int kThreadSanitizerExit = 66;
+// What a router without clients needs to drain, and a sanitizer to look for leaks, with a wide
+// margin.
+constexpr Milliseconds kEndPatience{20'000};
+
+std::string binary() {
+  const char* other = std::getenv("NODEWAY_BINARY");  // NOLINT(concurrency-mt-unsafe): only read
+  return other != nullptr ? other : NODEWAY_BINARY;
+}
+
+bool is_report(const std::string& line) {
+  return line.find("Sanitizer: ") != std::string::npos ||
+         line.find("runtime error: ") != std::string::npos;
+}
 
 std::vector<std::string> command_of(const RouterProcess::Options& options) {
-  std::vector<std::string> command{NODEWAY_BINARY, "run", "--admin", "127.0.0.1:0"};
+  std::vector<std::string> command{binary(), "run", "--admin", "127.0.0.1:0"};
   for (std::size_t i = 0; i < options.n_listeners; ++i) {
     command.insert(command.end(), {"--listen", "127.0.0.1:0"});
   }
@@ -56,14 +70,28 @@ RouterProcess::RouterProcess(const Options& options)
 
 RouterProcess::~RouterProcess() {
   const bool is_failing = std::uncaught_exceptions() > uncaught_at_start_;
-  bool has_crashed = false;
-  if (child_.has_exited()) {
-    const int code = child_.wait_exit();
-    has_crashed = code > 128 || code == kLeakExit || code == kThreadSanitizerExit;
-  }
-  if (is_failing || has_crashed) {
+  const std::string fault = end();
+  if (is_failing || !fault.empty()) {
     std::cerr << "--- nodeway's stderr:\n" << child_.stderr_text() << "---\n";
   }
+  if (!fault.empty()) {
+    FAIL_CHECK("nodeway " << fault);
+  }
+}
+
+std::string RouterProcess::end() {
+  int code = 0;
+  try {
+    code = child_.has_exited() ? child_.wait_exit() : stop(kEndPatience);
+  } catch (const Failure& failure) {
+    return std::string{"does not end: "} + failure.what();
+  }
+  const auto lines = child_.stderr_lines();
+  if (const auto report = std::find_if(lines.begin(), lines.end(), is_report);
+      report != lines.end()) {
+    return "has a sanitizer's report: " + *report;
+  }
+  return code > 128 ? "was ended by signal " + std::to_string(code - 128) : std::string{};
 }
 
 void RouterProcess::wait_ready() {
@@ -125,8 +153,18 @@ std::size_t RouterProcess::rss_bytes() const {
   throw Failure{"no VmRSS: the router has ended"};
 }
 
+bool is_sanitized() {
+  static const bool found = [] {
+    std::ifstream file{binary(), std::ios::binary};
+    const std::string bytes{std::istreambuf_iterator<char>{file}, {}};
+    return bytes.find("__asan_init") != std::string::npos ||
+           bytes.find("__tsan_init") != std::string::npos;
+  }();
+  return found;
+}
+
 CommandResult run_nodeway(const std::vector<std::string>& args, const Headers& environment) {
-  std::vector<std::string> command{NODEWAY_BINARY};
+  std::vector<std::string> command{binary()};
   command.insert(command.end(), args.begin(), args.end());
   ChildProcess child{command, environment};
   CommandResult result{.exit_code = child.wait_exit(kStartPatience)};

@@ -65,6 +65,9 @@ class ChildProcess {
 };
 
 /// The product's binary as a child process: `nodeway run` on ports that the kernel chooses.
+///
+/// Which binary: that of the build, or of environment variable NODEWAY_BINARY, so that the same
+/// tests can hold the release build to figures that a sanitized one cannot keep.
 class RouterProcess {
  public:
   struct Options {
@@ -78,8 +81,9 @@ class RouterProcess {
   explicit RouterProcess(const Options& options);
   RouterProcess(const RouterProcess&) = delete;
   RouterProcess& operator=(const RouterProcess&) = delete;
-  /// Prints the router's log if a test is failing, or if the router ended by a signal or a
-  /// sanitizer's report.
+  /// Ends the router by SIGTERM, if the test has not. The test fails if that takes too long, if the
+  /// router was ended by a signal, or if a sanitizer has something to report; then, or if it is
+  /// failing anyway, the router's log is printed.
   ~RouterProcess();
 
   [[nodiscard]] std::uint16_t listen_port(std::size_t n = 0) const { return listen_ports_.at(n); }
@@ -108,6 +112,9 @@ class RouterProcess {
   [[nodiscard]] ChildProcess& child() { return child_; }
 
  private:
+  /// What was wrong with the router's end; empty if nothing was.
+  [[nodiscard]] std::string end();
+
   ChildProcess child_;
   std::vector<std::uint16_t> listen_ports_;
   std::uint16_t admin_port_ = 0;
@@ -126,12 +133,6 @@ struct CommandResult {
 
 /// Whether the binary under test has a sanitizer, which makes figures of memory and speed
 /// meaningless.
-[[nodiscard]] constexpr bool is_sanitized() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#else
-  return false;
-#endif
-}
+[[nodiscard]] bool is_sanitized();
 
 }  // namespace test
