@@ -193,7 +193,10 @@ PhaseReport DemoCast::end(const DemoLoad& load) {
       stage_.read_all();
     }
     stage_.read_all();
-    LoadReport report = parse_load_report(process.line("done"));
+    const std::string_view done = process.line("done");
+    // What was interrupted before it began has none.
+    LoadReport report =
+        done.empty() && stage_.is_interrupted() ? LoadReport{} : parse_load_report(done);
     stage_.forget(process);
     return report;
   };

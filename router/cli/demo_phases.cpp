@@ -127,7 +127,7 @@ void DemoPhases::run_straight() {
   say("\n1 STRAIGHT: one connection to each service, which a connection balancer gives to one "
       "pod\n");
   const DemoLoad load = cast_.start_straight_load();
-  watch(load, 0.15);
+  watch(load, 0.18);
   straight_ = cast_.end(load);
   expect(straight_.failed() == 0,
          fmt::format(
@@ -139,15 +139,16 @@ void DemoPhases::run_through() {
   say("\n2 THROUGH NODEWAY: the same load, one connection to {}, a pod chosen for each request\n",
       cast_.listen());
   cast_.start_pods("percentage", pod_names("percentage", options_.pods));
-  const unsigned in_slices = options_.broken == "share" ? 1 : options_.pods;
   for (const std::string_view service : kDemoServices) {
-    for (const std::string& pod : pod_names(std::string{service}, in_slices)) {
+    for (const std::string& pod : pod_names(std::string{service}, pods_in_slices())) {
       stage_.folder().add_ready(cast_.pod(pod).endpoint);
     }
   }
-  await_endpoints(in_slices);
+  for (const std::string_view service : kDemoServices) {
+    await_endpoints(service, pods_in_slices());
+  }
   const DemoLoad load = cast_.start_load();
-  watch(load, 0.3);
+  watch(load, 0.35);
   through_ = cast_.end(load);
   expect(through_.failed() == 0,
          fmt::format(
@@ -157,17 +158,22 @@ void DemoPhases::run_through() {
   }
 }
 
-void DemoPhases::await_endpoints(unsigned count) {
-  const auto knows_all = [&] {
+unsigned DemoPhases::pods_in_slices() const {
+  return options_.broken == "share" ? 1 : options_.pods;
+}
+
+void DemoPhases::await_endpoints(std::string_view service, unsigned count) {
+  const auto is_known = [&] {
     const std::vector<admin::StatRow> rows = stat_of(cast_.admin_url());
-    return std::count_if(rows.begin(), rows.end(), [&](const admin::StatRow& row) {
-             return row.endpoints_total >= count;
-           }) == std::ssize(kDemoServices);
+    return std::any_of(rows.begin(), rows.end(), [&](const admin::StatRow& row) {
+      return row.name == service && row.endpoints_total == count;
+    });
   };
   const Clock::time_point until = Clock::now() + kNews;
-  while (!knows_all() && !stage_.is_interrupted()) {
+  while (!is_known() && !stage_.is_interrupted()) {
     if (Clock::now() > until) {
-      throw std::runtime_error{"nodeway does not see the pods that were written into its folder"};
+      throw std::runtime_error{
+          fmt::format("nodeway does not see the {} pods of {} in its folder", count, service)};
     }
     stage_.wait(kLook, [] { return false; });
   }
@@ -185,7 +191,7 @@ void DemoPhases::add_pod() {
   const DemoPod& pod = cast_.pod(name);
   const Clock::time_point added_at = Clock::now();
   stage_.folder().add_ready(pod.endpoint);
-  watch(load_, 0.1);
+  watch(load_, 0.12);
   const auto first_call = first_call_of(pod);
   expect(first_call.has_value(), name + " was added and got no request");
   if (first_call) {
@@ -206,18 +212,21 @@ void DemoPhases::stop_pod() {
     stage_.folder().mark_terminating(pod.endpoint);
     pod.process->child.signal(SIGTERM);
   }
-  watch(load_, 0.2);
+  watch(load_, 0.22);
   stage_.wait(kPodEnd, [&] { return pod.process->child.stdout_fd() < 0; });
   const int code = pod.process->child.wait_for(1s).value_or(-1);
   stage_.folder().remove(name);
+  await_endpoints(kShrinking, pods_in_slices() - 1);
   const std::string_view stopped = pod.process->line("stopped");
   if (!stopped.empty()) {
     const nlohmann::json line = nlohmann::json::parse(stopped);
-    say("  {} had answered {} calls, had {} in flight when it was told to stop, finished them and "
-        "left\n",
+    say("  {} had answered {} calls, {} more were in flight when it was told to stop; it left with "
+        "{}\n",
         name,
-        line.at("calls").get<std::uint64_t>(),
-        line.at("in_flight_at_shutdown").get<std::uint64_t>());
+        line.at("calls").get<std::uint64_t>() -
+            line.at("in_flight_at_shutdown").get<std::uint64_t>(),
+        line.at("in_flight_at_shutdown").get<std::uint64_t>(),
+        code);
   }
   expect(code == 0, fmt::format("{} ended with {}, not 0", name, code));
 }
@@ -269,11 +278,12 @@ void DemoPhases::watch(const DemoLoad& load, double share_of_time) {
   stage_.wait(part(share_of_time), [&] {
     const Progress grpc = progress_of(*load.grpc);
     const Progress http = progress_of(*load.http);
-    if (grpc.elapsed_s > shown_at) {
-      shown_at = grpc.elapsed_s;
+    const double elapsed_s = std::min(grpc.elapsed_s, http.elapsed_s);
+    if (elapsed_s > shown_at) {
+      shown_at = elapsed_s;
       say("{}  {:4.0f} s  gRPC {:6} calls  HTTP {:6} calls  failed {}{}",
           is_terminal_ ? "\r" : "",
-          grpc.elapsed_s,
+          elapsed_s,
           grpc.calls,
           http.calls,
           grpc.failed + http.failed,

@@ -28,8 +28,10 @@ class DemoPhases {
   void set_up();
   void run_straight();
   void run_through();
-  /// Until the router knows so many endpoints of each service.
-  void await_endpoints(unsigned count);
+  /// Of each service, before one more is added: all, unless the demo is broken on purpose.
+  [[nodiscard]] unsigned pods_in_slices() const;
+  /// Until the router knows just so many endpoints of `service`.
+  void await_endpoints(std::string_view service, unsigned count);
   void add_pod();
   void stop_pod();
   void hang_and_kill(DemoPod& pod);

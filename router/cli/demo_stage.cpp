@@ -45,6 +45,7 @@ DemoStage::DemoStage() {
 
 DemoStage::~DemoStage() {
   processes_.clear();  // before the folder that they write to
+  take_signals();      // an impatient second Ctrl-C; unblocked it would change our exit code
   close(signal_fd_);
   pthread_sigmask(SIG_SETMASK, &old_signals_, nullptr);
 }
@@ -102,11 +103,20 @@ void DemoStage::poll_once(std::chrono::milliseconds limit) {
   if (poll(watched.data(), watched.size(), static_cast<int>(limit.count())) <= 0) {
     return;
   }
-  is_interrupted_ = is_interrupted_ || watched[0].revents != 0;
+  if (watched[0].revents != 0) {
+    take_signals();
+  }
   for (std::size_t i = 1; i < watched.size(); ++i) {
     if (watched[i].revents != 0) {
       read_news(*processes_[i - 1]);
     }
+  }
+}
+
+void DemoStage::take_signals() {
+  signalfd_siginfo info{};
+  while (read(signal_fd_, &info, sizeof info) == sizeof info) {
+    is_interrupted_ = true;
   }
 }
 

@@ -61,6 +61,8 @@ class DemoStage {
 
  private:
   void poll_once(std::chrono::milliseconds limit);
+  /// Those that have come, so that they are not delivered when they are unblocked.
+  void take_signals();
   void read_news(DemoProcess& process);
   [[nodiscard]] std::string end_of_log(const std::string& name) const;
 

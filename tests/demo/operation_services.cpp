@@ -45,20 +45,24 @@ class OperationCall final : public UnaryCall {
 template <class Base>
 class OperationService final : public Base::CallbackService {
  public:
-  OperationService(Operation operation, std::chrono::microseconds delay, Counters& counters)
-      : operation_{operation}, delay_{delay}, counters_{counters} {}
+  OperationService(Operation operation,
+                   std::chrono::microseconds delay,
+                   DelayQueue& delays,
+                   Counters& counters)
+      : operation_{operation}, delay_{delay}, delays_{delays}, counters_{counters} {}
 
   grpc::ServerUnaryReactor* Calculate(grpc::CallbackServerContext* context,
                                       const calculator::Operands* operands,
                                       calculator::Result* result) override {
     auto* call = new OperationCall{*context, counters_, operation_, *operands, *result};
-    call->start(delay_);
+    call->start(delays_, delay_);
     return call;
   }
 
  private:
   Operation operation_;
   std::chrono::microseconds delay_;
+  DelayQueue& delays_;
   Counters& counters_;
 };
 
@@ -138,43 +142,51 @@ class PercentageService final : public calculator::Percentage::CallbackService {
  public:
   PercentageService(const PercentageUpstreams& upstreams,
                     std::chrono::microseconds delay,
+                    DelayQueue& delays,
                     Counters& counters)
-      : stubs_{upstreams}, delay_{delay}, counters_{counters} {}
+      : stubs_{upstreams}, delay_{delay}, delays_{delays}, counters_{counters} {}
 
   grpc::ServerUnaryReactor* Calculate(grpc::CallbackServerContext* context,
                                       const calculator::Operands* operands,
                                       calculator::Result* result) override {
     auto* call = new PercentageCall{*context, counters_, stubs_, *operands, *result};
-    call->start(delay_);
+    call->start(delays_, delay_);
     return call;
   }
 
  private:
   Stubs stubs_;
   std::chrono::microseconds delay_;
+  DelayQueue& delays_;
   Counters& counters_;
 };
 
 std::unique_ptr<grpc::Service> make_service(Operation operation,
                                             const PercentageUpstreams& upstreams,
                                             std::chrono::microseconds delay,
+                                            DelayQueue& delays,
                                             Counters& counters) {
   switch (operation) {
     case Operation::add:
-      return std::make_unique<OperationService<calculator::Add>>(operation, delay, counters);
+      return std::make_unique<OperationService<calculator::Add>>(
+          operation, delay, delays, counters);
     case Operation::sub:
-      return std::make_unique<OperationService<calculator::Sub>>(operation, delay, counters);
+      return std::make_unique<OperationService<calculator::Sub>>(
+          operation, delay, delays, counters);
     case Operation::mult:
-      return std::make_unique<OperationService<calculator::Mult>>(operation, delay, counters);
+      return std::make_unique<OperationService<calculator::Mult>>(
+          operation, delay, delays, counters);
     case Operation::div:
-      return std::make_unique<OperationService<calculator::Div>>(operation, delay, counters);
+      return std::make_unique<OperationService<calculator::Div>>(
+          operation, delay, delays, counters);
     case Operation::percentage:
       break;
   }
   if (upstreams.mult.grpc.empty() || upstreams.div.grpc.empty()) {
-    return std::make_unique<OperationService<calculator::Percentage>>(operation, delay, counters);
+    return std::make_unique<OperationService<calculator::Percentage>>(
+        operation, delay, delays, counters);
   }
-  return std::make_unique<PercentageService>(upstreams, delay, counters);
+  return std::make_unique<PercentageService>(upstreams, delay, delays, counters);
 }
 
 }  // namespace
@@ -183,11 +195,12 @@ std::vector<std::unique_ptr<grpc::Service>> make_operation_services(
     const std::vector<Operation>& operations,
     const PercentageUpstreams& upstreams,
     std::chrono::microseconds delay,
+    DelayQueue& delays,
     Counters& counters) {
   std::vector<std::unique_ptr<grpc::Service>> services;
   services.reserve(operations.size());
   for (const Operation operation : operations) {
-    services.push_back(make_service(operation, upstreams, delay, counters));
+    services.push_back(make_service(operation, upstreams, delay, delays, counters));
   }
   return services;
 }

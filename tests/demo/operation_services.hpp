@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tests/demo/counters.hpp"
+#include "tests/demo/delay_queue.hpp"
 #include "tests/demo/operation.hpp"
 #include "tests/demo/percentage_upstreams.hpp"
 
@@ -18,6 +19,7 @@ namespace demo {
     const std::vector<Operation>& operations,
     const PercentageUpstreams& upstreams,
     std::chrono::microseconds delay,
+    DelayQueue& delays,
     Counters& counters);
 
 }  // namespace demo

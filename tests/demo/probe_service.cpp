@@ -175,13 +175,13 @@ void fill(calculator::StatsReply& reply, const Counters& counters) {
 
 class ProbeService final : public calculator::Probe::CallbackService {
  public:
-  explicit ProbeService(Counters& counters) : counters_{counters} {}
+  ProbeService(DelayQueue& delays, Counters& counters) : delays_{delays}, counters_{counters} {}
 
   grpc::ServerUnaryReactor* Echo(grpc::CallbackServerContext* context,
                                  const calculator::EchoRequest* request,
                                  calculator::EchoReply* reply) override {
     auto* call = new EchoCall{*context, counters_, *request, *reply};
-    call->start(std::chrono::milliseconds{request->delay_ms()});
+    call->start(delays_, std::chrono::milliseconds{request->delay_ms()});
     return call;
   }
 
@@ -210,13 +210,14 @@ class ProbeService final : public calculator::Probe::CallbackService {
   }
 
  private:
+  DelayQueue& delays_;
   Counters& counters_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_probe_service(Counters& counters) {
-  return std::make_unique<ProbeService>(counters);
+std::unique_ptr<grpc::Service> make_probe_service(DelayQueue& delays, Counters& counters) {
+  return std::make_unique<ProbeService>(delays, counters);
 }
 
 }  // namespace demo

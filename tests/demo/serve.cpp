@@ -2,6 +2,7 @@
 #include "tests/demo/serve.hpp"
 
 #include "tests/demo/counters.hpp"
+#include "tests/demo/delay_queue.hpp"
 #include "tests/demo/http_operations.hpp"
 #include "tests/demo/http_twin.hpp"
 #include "tests/demo/json_line.hpp"
@@ -32,10 +33,10 @@ constexpr std::chrono::milliseconds kHttpQuiet{500};
 
 class GrpcServer {
  public:
-  explicit GrpcServer(const ServeOptions& options, Counters& counters)
+  GrpcServer(const ServeOptions& options, DelayQueue& delays, Counters& counters)
       : services_{make_operation_services(
-            options.operations, options.upstreams, options.delay, counters)} {
-    services_.push_back(make_probe_service(counters));
+            options.operations, options.upstreams, options.delay, delays, counters)} {
+    services_.push_back(make_probe_service(delays, counters));
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -72,7 +73,8 @@ void run(const ServeOptions& options) {
   const Signals signals;
   Counters counters{options.pod};
   HttpOperations operations{options.operations, options.upstreams, options.delay, counters};
-  GrpcServer grpc_server{options, counters};
+  DelayQueue delays;
+  GrpcServer grpc_server{options, delays, counters};
   std::optional<HttpTwin> http;
   nlohmann::json listening{
       {"event", "listening"}, {"pod", options.pod}, {"grpc", grpc_server.address()}};

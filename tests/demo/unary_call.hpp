@@ -2,9 +2,9 @@
 #pragma once
 
 #include "tests/demo/counters.hpp"
+#include "tests/demo/delay_queue.hpp"
 
 #include <chrono>
-#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 #include <string>
 #include <string_view>
@@ -23,18 +23,16 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   UnaryCall& operator=(const UnaryCall&) = delete;
 
   /// Calls `resume` after `delay`. Once, as the last thing before the reactor is handed to grpc.
-  void start(std::chrono::microseconds delay) {
+  /// `delays` outlives the call.
+  void start(DelayQueue& delays, std::chrono::microseconds delay) {
     if (delay == std::chrono::microseconds::zero()) {
       resume();
       return;
     }
-    alarm_.Set(std::chrono::system_clock::now() + delay, [this](bool elapsed) {
-      if (elapsed) {
-        resume();
-      } else {
-        finish({grpc::StatusCode::CANCELLED, "cancelled by the caller"});
-      }
-    });
+    delays_ = &delays;
+    // Neither OnCancel nor OnDone comes before grpc has the reactor, so nobody reads this half
+    // written.
+    waiting_ = delays.run_after(delay, [this] { resume(); });
   }
 
  protected:
@@ -63,14 +61,17 @@ class UnaryCall : public grpc::ServerUnaryReactor {
  private:
   void OnCancel() override {
     counters_.cancelled(id_);
-    alarm_.Cancel();
+    if (delays_ != nullptr && delays_->cancel(waiting_)) {
+      finish({grpc::StatusCode::CANCELLED, "cancelled by the caller"});
+    }
   }
   void OnDone() override { delete this; }
 
   Counters& counters_;
   std::string_view method_;
   std::string id_;
-  grpc::Alarm alarm_;
+  DelayQueue* delays_ = nullptr;  // null if the call does not wait
+  DelayQueue::Id waiting_;
 };
 
 }  // namespace demo
