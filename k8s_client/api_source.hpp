@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -36,6 +38,10 @@ class ApiSource final : public Source {
   void start() override;
   void stop() override;
   [[nodiscard]] std::vector<WatchStatus> status() const override;
+  [[nodiscard]] std::optional<std::string> doubt_about_config_map(
+      const ConfigMap* /*known*/) const override {
+    return std::nullopt;
+  }
   [[nodiscard]] boost::asio::awaitable<Result<void>> create_event(EventNote note) override;
 
  private:

@@ -200,6 +200,11 @@ std::vector<WatchStatus> FileSource::status() const {
   return {std::move(status)};
 }
 
+std::optional<std::string> FileSource::doubt_about_config_map(const ConfigMap* known) const {
+  const FileProblem* const problem = state_->folder.doubt_about_config_map(known);
+  return problem == nullptr ? std::nullopt : std::optional{problem->message()};
+}
+
 asio::awaitable<Result<void>> FileSource::create_event(EventNote /*note*/) {
   co_return Result<void>{};
 }

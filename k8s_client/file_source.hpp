@@ -8,6 +8,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -43,6 +45,8 @@ class FileSource final : public Source {
   void start() override;
   void stop() override;
   [[nodiscard]] std::vector<WatchStatus> status() const override;
+  [[nodiscard]] std::optional<std::string> doubt_about_config_map(
+      const ConfigMap* known) const override;
   [[nodiscard]] boost::asio::awaitable<Result<void>> create_event(EventNote note) override;
 
   /// What is wrong in the folder at this moment, by file name.

@@ -2,6 +2,7 @@
 #include "k8s_client/object_file.hpp"
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 #include <yaml-cpp/yaml.h>
 
@@ -51,13 +52,13 @@ class FileReader {
   ObjectFile read(const std::string& text) {
     const auto documents = load_yaml(text);
     if (!documents) {
-      report(documents.error().place, documents.error().reason);
-      return {};
+      report_unknown(documents.error().place, documents.error().reason);
+      return std::move(file_);
     }
     for (const YAML::Node& document : *documents) {
       auto value = yaml_to_json(document, text.size() * kMaxNodesPerByte + 1);
       if (!value) {
-        report(value.error().place, value.error().reason);
+        report_unknown(value.error().place, value.error().reason);
       } else if (!value->is_null()) {
         take_object(*value, document);
       }
@@ -66,6 +67,12 @@ class FileReader {
   }
 
  private:
+  /// Of a part that may be an object of any kind.
+  void report_unknown(TextPlace place, std::string reason) {
+    file_.may_hold_config_maps = true;
+    report(place, std::move(reason));
+  }
+
   void report(TextPlace place, std::string reason) {
     if (problems_.size() < kMaxProblems) {
       problems_.push_back(
@@ -90,14 +97,14 @@ class FileReader {
   void take_list(json& list, const YAML::Node& node) {
     const auto items = list.find("items");
     if (items == list.end() || !items->is_array()) {
-      report(place_of(node, "items"), "items: must be a list");
+      report_unknown(place_of(node, "items"), "items: must be a list");
       return;
     }
     const YAML::Node nodes = node["items"];
     for (std::size_t i = 0; i < items->size(); ++i) {
       const json& item = (*items)[i];
       if (item.is_object() && item.value("kind", json{}) == "List") {
-        report(place_of(nodes[i], ""), "a List within a List");
+        report_unknown(place_of(nodes[i], ""), "a List within a List");
       } else {
         take_object((*items)[i], nodes[i]);
       }
@@ -112,6 +119,7 @@ class FileReader {
     if (kind != Object::kKind || api_version != Object::kApiVersion) {
       return false;
     }
+    file_.may_hold_config_maps |= std::is_same_v<Object, ConfigMap>;
     complete(object);
     Result<Object> parsed = Object::from_json(object);
     if (parsed) {
@@ -131,8 +139,8 @@ class FileReader {
         return found->get<std::string>();
       }
     }
-    report(place_of(node, field),
-           std::string{field} + ": is required, as this is no object of Kubernetes");
+    report_unknown(place_of(node, field),
+                   std::string{field} + ": is required, as this is no object of Kubernetes");
     return {};
   }
 

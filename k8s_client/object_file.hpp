@@ -26,6 +26,8 @@ struct ObjectFile {
              std::vector<Placed<EndpointSlice>>,
              std::vector<Placed<ConfigMap>>>
       objects;
+  /// Whether there are ConfigMaps among them, or a part that cannot be read may be one.
+  bool may_hold_config_maps = false;
 
   template <class Object>
   [[nodiscard]] const std::vector<Placed<Object>>& of() const {

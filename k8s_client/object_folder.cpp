@@ -81,12 +81,30 @@ void ObjectFolder::read_file(const std::string& name, const Stamp& stamp) {
   if (!text || text->empty()) {
     // An empty file is one that somebody is about to write: editors and shells truncate first.
     file.problems.push_back({.file = name, .reason = text ? "is empty" : text.error().message()});
+    file.may_hold_config_maps = true;
     return;
   }
   ObjectFile content = parse_object_file(name, *text, file.problems);
+  file.may_hold_config_maps = content.may_hold_config_maps;
   if (file.problems.empty()) {
     file.good = std::move(content);
   }
+}
+
+const FileProblem* ObjectFolder::doubt_about_config_map(const ConfigMap* known) const {
+  const auto is_known_one = [known](const Placed<ConfigMap>& placed) {
+    return placed.object.meta.key == known->meta.key;
+  };
+  for (const auto& [name, file] : files_) {
+    if (known != nullptr && file.good &&
+        std::ranges::any_of(file.good->of<ConfigMap>(), is_known_one)) {
+      return file.problems.empty() ? nullptr : &file.problems.front();
+    }
+    if (known == nullptr && !file.good && file.may_hold_config_maps) {
+      return &file.problems.front();
+    }
+  }
+  return nullptr;
 }
 
 void ObjectFolder::update_stores() {
@@ -107,7 +125,10 @@ void ObjectFolder::update_store(Store<Object>& store) {
   std::map<ObjectKey, std::string> owners;  // the file that an object was taken from
   std::vector<Object> objects;
   for (const auto& [name, file] : files_) {
-    for (const auto& [object, place] : file.good.template of<Object>()) {
+    if (!file.good) {
+      continue;
+    }
+    for (const auto& [object, place] : file.good->template of<Object>()) {
       const ObjectKey& key = object.meta.key;
       const auto [owner, is_first] = owners.emplace(key, name);
       if (is_first) {

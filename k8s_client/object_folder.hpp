@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,11 @@ class ObjectFolder {
   /// What is wrong at this moment, by file name.
   [[nodiscard]] const std::vector<FileProblem>& problems() const noexcept { return problems_; }
 
+  /// What keeps a ConfigMap from being known: the first problem of the file that `known` was taken
+  /// from; with null, of a file that has never been good and may hold the one that is looked for.
+  /// Null if there is no such thing.
+  [[nodiscard]] const FileProblem* doubt_about_config_map(const ConfigMap* known) const;
+
  private:
   /// What `stat` tells of a file; a write or a rename over it changes something of it.
   struct Stamp {
@@ -49,8 +55,9 @@ class ObjectFolder {
 
   struct File {
     Stamp stamp;
-    ObjectFile good;                    ///< the last content without a problem
+    std::optional<ObjectFile> good;     ///< the last content without a problem
     std::vector<FileProblem> problems;  ///< of the content that is there
+    bool may_hold_config_maps = false;  ///< the content that is there
   };
 
   [[nodiscard]] Result<std::map<std::string, Stamp>> scan() const;

@@ -3,6 +3,7 @@
 
 #include "k8s_client/clock.hpp"
 #include "k8s_client/errc.hpp"
+#include "k8s_client/objects/config_map.hpp"
 #include "k8s_client/objects/object_meta.hpp"
 
 #include <cstdint>
@@ -72,6 +73,13 @@ class Source {
   virtual void stop() = 0;
 
   [[nodiscard]] virtual std::vector<WatchStatus> status() const = 0;
+
+  /// Why the stores may not tell what there is of a ConfigMap although they are synced: what is
+  /// wrong with the file that `known` was taken from, or, with null, with one that may hold the
+  /// ConfigMap that is looked for. One line with file, line and column; nothing if the stores can
+  /// be trusted, as those of the API always can. May change without a change of the stores.
+  [[nodiscard]] virtual std::optional<std::string> doubt_about_config_map(
+      const ConfigMap* known) const = 0;
 
   /// Makes an Event in the cluster, once, without a retry. A folder has nobody to tell: success,
   /// and nothing happens.

@@ -90,6 +90,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   void stop();
   void read_config_map();
   void read_config_file();
+  void look_again();
   void on_config(ConfigState::Outcome outcome);
   void post_event(const std::string& message);
   static asio::awaitable<void> make_event(std::shared_ptr<State> state, k8s_client::EventNote note);
@@ -160,6 +161,11 @@ k8s_client::Store<k8s_client::ConfigMap>::Pointer ControlPlane::State::find_conf
 
 void ControlPlane::State::read_config_map() {
   const auto config_map = find_config_map();
+  const auto doubt = source ? source->doubt_about_config_map(config_map.get()) : std::nullopt;
+  if (doubt) {
+    on_config(config.see_unreadable(*doubt));
+    return;
+  }
   if (!config_map) {
     on_config(config.see_absent());
     return;
@@ -174,6 +180,14 @@ void ControlPlane::State::read_config_file() {
   const auto text = k8s_client::read_text_file(*options.config_file, kMaxConfigBytes);
   on_config(text ? config.see(*text, clock.utc_now())
                  : config.see_unreadable(text.error().message()));
+}
+
+// A file that breaks, or is mended to what it was, changes no store.
+void ControlPlane::State::look_again() {
+  if (!options.config_file && stores.config_maps.is_synced()) {
+    read_config_map();
+  }
+  copy_status();
 }
 
 void ControlPlane::State::on_config(ConfigState::Outcome outcome) {
@@ -347,7 +361,7 @@ void ControlPlane::start(std::unique_ptr<k8s_client::Source> source) {
     spawn(state_->cancel_file, state_->repeat(kConfigFileInterval, &State::read_config_file));
   }
   state_->source->start();
-  spawn(state_->cancel_status, state_->repeat(kStatusInterval, &State::copy_status));
+  spawn(state_->cancel_status, state_->repeat(kStatusInterval, &State::look_again));
 }
 
 void ControlPlane::stop() {

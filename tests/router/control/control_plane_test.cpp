@@ -48,6 +48,11 @@ class ScriptedSource final : public k8s_client::Source {
     return {services};
   }
 
+  [[nodiscard]] std::optional<std::string> doubt_about_config_map(
+      const k8s_client::ConfigMap* /*known*/) const override {
+    return std::nullopt;
+  }
+
   [[nodiscard]] boost::asio::awaitable<k8s_client::Result<void>> create_event(
       k8s_client::EventNote note) override {
     script_.events.push_back(std::move(note));
