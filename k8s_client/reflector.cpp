@@ -23,6 +23,12 @@ bool makes_history_useless(const error_code& why) {
          why == Errc::malformed_reply || why == Errc::too_large;
 }
 
+/// The server was reached and will not. Not 429, which asks for patience and nothing else.
+bool is_refusal(const error_code& why) {
+  return why == Errc::unauthorized || why == Errc::forbidden || why == Errc::not_found ||
+         why == Errc::server_error;
+}
+
 }  // namespace
 
 Reflector::Reflector(std::string resource,
@@ -38,19 +44,22 @@ Reflector::Reflector(std::string resource,
 asio::awaitable<void> Reflector::run() {
   while (!is_stopped_) {
     watched_for_ = {};
+    has_told_ = false;
     const Failure ended = co_await list_then_watch();
     source_.close_watch();
     if (is_stopped_) {
       co_return;
     }
     learn_from(ended);
-    const bool was_healthy = watched_for_ >= kHealthyWatch;
-    if (was_healthy) {
+    const bool was_long = watched_for_ >= kHealthyWatch;
+    // Lists are dear, so that a watch that leads to one must have been long.
+    if (was_long || (has_told_ && need_ == Need::nothing)) {
       backoff_ = kMinBackoff;
+      refusals_ = 0;
     }
     // A short watch is followed by a pause even if it ended in good order: a proxy that accepts and
     // closes must not make this loop spin.
-    if (ended.code || !was_healthy) {
+    if (ended.code || !was_long) {
       co_await clock_.sleep_for(next_pause(ended));
     }
   }
@@ -122,6 +131,7 @@ asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
     co_return Failure{asio::error::operation_aborted};
   }
   need_ = Need::nothing;
+  refusals_ = 0;
   ++status_.lists;
   sink_.commit_staged();
   report_recovery();
@@ -166,6 +176,7 @@ asio::awaitable<Failure> Reflector::follow_events() {
       co_return Failure{};
     }
     alive_at_ = clock_.now();
+    has_told_ = true;
     apply(**event);
   }
 }
@@ -202,8 +213,11 @@ void Reflector::learn_from(const Failure& ended) {
     // A server that is behind may catch up during the pause. If it never does, its history is
     // another one (etcd came back from a backup), and the newest state it has is the truth.
     need_ = Need::newest_list;
-  } else if (came_from_watch && makes_history_useless(ended.code)) {
-    need_ = Need::list;
+  } else if (came_from_watch) {
+    refusals_ += is_refusal(ended.code) ? 1 : 0;
+    if (makes_history_useless(ended.code) || refusals_ >= kMaxRefusals) {
+      need_ = Need::list;
+    }
   }
 }
 

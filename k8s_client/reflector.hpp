@@ -27,15 +27,22 @@ struct WatchEvent;
 ///   goes on
 ///            ^  |                       ^                 |
 ///            +--+ failed: pause         +---- ended, cut, stalled, refused: pause
+///            ^                                            |
+///            +-------- refused five times in a row -------+
 ///
 /// The store keeps its last state through all of it. Control thread.
-/// Source: client-go `tools/cache/reflector.go`, whose figures these are.
+/// Source: client-go `tools/cache/reflector.go`, whose figures these are, but for `kHealthyWatch`
+/// (1 s there) and `kMaxRefusals` (no list there).
 class Reflector {
  public:
   static constexpr std::chrono::milliseconds kMinBackoff{800};
   static constexpr std::chrono::seconds kMaxBackoff{30};
-  /// A watch that lived this long was no failure: the backoff begins anew.
-  static constexpr std::chrono::minutes kHealthyWatch{2};
+  /// A watch that lived this long, or told something, was no failure: the backoff begins anew. Well
+  /// below the minute after which many load balancers cut a silent connection.
+  static constexpr std::chrono::seconds kHealthyWatch{10};
+  /// So many refusals by HTTP status, with no such watch between them, and the objects are listed:
+  /// whoever may not watch may still list, and one that fails costs the server little.
+  static constexpr std::uint32_t kMaxRefusals = 5;
   /// Bookmarks come each minute, so that more than two were missed: a connection that died without
   /// a word.
   static constexpr std::chrono::seconds kStalledWatch{150};
@@ -87,6 +94,8 @@ class Reflector {
   Need need_ = Need::first_list;
   Clock::Duration backoff_ = kMinBackoff;
   Clock::Duration watched_for_{};  // in the last round
+  bool has_told_ = false;          // an event or bookmark, in the last round
+  std::uint32_t refusals_ = 0;     // of watches, since the last list or healthy watch
   Clock::TimePoint alive_at_;
   bool is_stopped_ = false;
 };

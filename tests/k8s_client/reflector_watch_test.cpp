@@ -132,22 +132,116 @@ TEST_CASE("Reflector: a watch with a bookmark each minute is never given up", "[
   CHECK(rig.reflector.status().errors == 0);
 }
 
-TEST_CASE("Reflector: the backoff begins anew after a watch of two minutes", "[k8s_client]") {
+TEST_CASE(
+    "Reflector: the backoff begins anew after a watch of ten seconds, or one that told something",
+    "[k8s_client]") {
+  const bool tells = GENERATE(false, true);
+  CAPTURE(tells);
+  const auto length = tells ? 1s : 10s;
   Rig rig;
   rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
   const Failure cut{boost::asio::error::connection_reset};
   for (int i = 0; i < 10; ++i) {
     rig.server.watches.push_back({cut, {}});
   }
-  rig.server.watches.push_back({{}, {ScriptedListWatch::fails(cut, 2min)}});
+  rig.server.watches.push_back({{}, {}});
+  if (tells) {
+    rig.server.watches.back().steps.push_back(ScriptedListWatch::bookmark("8"));
+  }
+  rig.server.watches.back().steps.push_back(ScriptedListWatch::fails(cut, length));
   rig.start();
 
   rig.clock.advance(10min);
 
   REQUIRE(rig.server.watches_asked.size() >= 12);
-  const auto pause = rig.server.watches_asked[11].at - rig.server.watches_asked[10].at - 2min;
+  const auto pause = rig.server.watches_asked[11].at - rig.server.watches_asked[10].at - length;
   CHECK(pause <= Reflector::kMinBackoff);
   CHECK(rig.server.lists_asked.size() == 1);  // and a cut connection is no reason to list
+}
+
+TEST_CASE("Reflector: watches that are cut while nothing happens are opened again within 800 ms",
+          "[k8s_client]") {
+  const auto seed = GENERATE(range(1U, 20U));
+  CAPTURE(seed);
+  Rig rig{seed};
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  for (int i = 0; i < 10; ++i) {
+    rig.server.watches.push_back(
+        {{}, {ScriptedListWatch::fails(Failure{boost::asio::error::connection_reset}, 35s)}});
+  }
+  rig.start();
+
+  rig.clock.advance(10min);
+
+  const auto& watches = rig.server.watches_asked;
+  REQUIRE(watches.size() > 10);
+  for (std::size_t i = 1; i <= 10; ++i) {
+    CHECK(watches[i].at - watches[i - 1].at > 35s);
+    CHECK(watches[i].at - watches[i - 1].at <= 35s + Reflector::kMinBackoff);
+  }
+  CHECK(rig.server.lists_asked.size() == 1);
+}
+
+TEST_CASE("Reflector: watches that tell something and then lead to a list are no reason to hurry",
+          "[k8s_client]") {
+  Rig rig;
+  for (int i = 0; i < 10000; ++i) {
+    rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+    rig.server.watches.push_back({{},
+                                  {ScriptedListWatch::bookmark("8"),
+                                   ScriptedListWatch::fails(refusal(Errc::malformed_reply))}});
+  }
+  rig.start();
+
+  rig.clock.advance(1h);
+
+  CHECK(rig.server.lists_asked.size() < 1000);
+}
+
+TEST_CASE("Reflector: watches refused five times in a row lead to a list, and go on being tried",
+          "[k8s_client]") {
+  const auto code = GENERATE(Errc::forbidden, Errc::server_error);
+  const bool is_accepted_first = GENERATE(false, true);
+  CAPTURE(is_accepted_first);
+  Rig rig;
+  rig.server.lists.push_back(
+      ScriptedListWatch::page({service_json("cart", "3"), service_json("users", "4")}, "7"));
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("cart", "3")}, "90"));
+  for (int i = 0; i < 7; ++i) {
+    // A network that fails in between is neither here nor there.
+    const Failure why = i == 2 ? Failure{boost::asio::error::connection_reset} : refusal(code);
+    rig.server.watches.push_back(is_accepted_first
+                                     ? ScriptedListWatch::Watch{{}, {ScriptedListWatch::fails(why)}}
+                                     : ScriptedListWatch::Watch{why, {}});
+  }
+  rig.start();
+
+  rig.clock.advance(3min);
+
+  CHECK(rig.names() == std::set<std::string>{"cart"});
+  REQUIRE(rig.server.lists_asked.size() == 2);
+  CHECK(rig.server.lists_asked[1].request.version == "7");
+  REQUIRE(rig.server.watches_asked.size() == 8);
+  CHECK(rig.server.lists_asked[1].at > rig.server.watches_asked[5].at);
+  CHECK(rig.server.watches_asked[6].at == rig.server.lists_asked[1].at);
+}
+
+TEST_CASE("Reflector: however often a watch is cut or asked for patience, nothing is listed",
+          "[k8s_client]") {
+  const bool is_cut = GENERATE(true, false);
+  Rig rig;
+  rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+  for (int i = 0; i < 20; ++i) {
+    rig.server.watches.push_back(
+        {is_cut ? Failure{boost::asio::error::connection_reset} : refusal(Errc::too_many_requests),
+         {}});
+  }
+  rig.start();
+
+  rig.clock.advance(1h);
+
+  CHECK(rig.server.watches_asked.size() > 20);
+  CHECK(rig.server.lists_asked.size() == 1);
 }
 
 TEST_CASE("Reflector: a reply that makes no sense leads to a list", "[k8s_client]") {
