@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <string_view>
 #include <sys/stat.h>
 #include <system_error>
 #include <utility>
@@ -15,10 +17,10 @@ namespace {
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
 bool is_wanted(const std::filesystem::path& file) {
-  static const std::array<std::filesystem::path, 3> kExtensions{".yaml", ".yml", ".json"};
+  constexpr std::array<std::string_view, 3> kExtensions{".yaml", ".yml", ".json"};
   const bool is_hidden = file.filename().native().starts_with('.');
   return !is_hidden &&
-         std::find(kExtensions.begin(), kExtensions.end(), file.extension()) != kExtensions.end();
+         std::ranges::find(kExtensions, file.extension().native()) != kExtensions.end();
 }
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -31,41 +33,52 @@ ObjectFolder::ObjectFolder(std::filesystem::path path, Stores& stores)
     : path_{std::move(path)}, stores_{stores} {}
 
 Result<std::size_t> ObjectFolder::read_changes() {
-  const Result<std::map<std::string, Stamp>> found = scan();
+  const Result<std::map<std::string, Seen>> found = scan();
   if (!found) {
     return found.error();
   }
   std::size_t changes =
       std::erase_if(files_, [&found](const auto& file) { return !found->contains(file.first); });
-  for (const auto& [name, stamp] : *found) {
+  bool is_any_unread = false;
+  for (const auto& [name, seen] : *found) {
     const auto known = files_.find(name);
-    if (known == files_.end() || known->second.stamp != stamp) {
-      read_file(name, stamp);
-      ++changes;
+    if (known == files_.end() || known->second.stamp != seen.stamp || !seen.error.empty()) {
+      const bool is_read = read_file(name, seen);
+      changes += is_read ? 1 : 0;
+      is_any_unread = is_any_unread || !is_read;
     }
   }
-  if (changes > 0 || !stores_.is_synced()) {
+  if (changes > 0 || is_any_unread || !stores_.is_synced()) {
     update_stores();
   }
   return changes;
 }
 
-Result<std::map<std::string, ObjectFolder::Stamp>> ObjectFolder::scan() const {
+Result<std::map<std::string, ObjectFolder::Seen>> ObjectFolder::scan() const {
   std::error_code problem;
-  std::map<std::string, Stamp> found;
+  std::map<std::string, Seen> found;
   for (auto entry = std::filesystem::directory_iterator{path_, problem};
        !problem && entry != std::filesystem::directory_iterator{};
        entry.increment(problem)) {
     struct stat status {};
     const std::filesystem::path& file = entry->path();
-    if (!is_wanted(file) || ::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
-      continue;  // a file that vanished meanwhile is one that is not there
+    if (!is_wanted(file)) {
+      continue;
     }
-    found[file.filename().string()] = {.device = status.st_dev,
-                                       .inode = status.st_ino,
-                                       .size_bytes = status.st_size,
-                                       .modified_ns = nanoseconds(status.st_mtim),
-                                       .changed_ns = nanoseconds(status.st_ctim)};
+    const int why = ::stat(file.c_str(), &status) == 0 ? 0 : errno;
+    if (why == ENOENT || why == ENOTDIR || (why == 0 && !S_ISREG(status.st_mode))) {
+      continue;  // a file that vanished meanwhile, or a link to one, is one that is not there
+    }
+    Seen& seen = found[file.filename().string()];
+    if (why != 0) {
+      seen.error = std::generic_category().message(why);
+      continue;
+    }
+    seen.stamp = {.device = status.st_dev,
+                  .inode = status.st_ino,
+                  .size_bytes = status.st_size,
+                  .modified_ns = nanoseconds(status.st_mtim),
+                  .changed_ns = nanoseconds(status.st_ctim)};
   }
   if (problem) {
     return Failure{Errc::bad_file, path_.string() + ": " + problem.message()};
@@ -73,22 +86,30 @@ Result<std::map<std::string, ObjectFolder::Stamp>> ObjectFolder::scan() const {
   return found;
 }
 
-void ObjectFolder::read_file(const std::string& name, const Stamp& stamp) {
+bool ObjectFolder::read_file(const std::string& name, const Seen& seen) {
   File& file = files_[name];
-  file.stamp = stamp;
+  file.stamp = {};
   file.problems.clear();
-  const Result<std::string> text = read_text_file(path_ / name, kMaxFileBytes);
+  file.may_hold_config_maps = true;
+  const Result<std::string> text = seen.error.empty() ? read_text_file(path_ / name, kMaxFileBytes)
+                                                      : Failure{Errc::bad_file, seen.error};
   if (!text || text->empty()) {
     // An empty file is one that somebody is about to write: editors and shells truncate first.
     file.problems.push_back({.file = name, .reason = text ? "is empty" : text.error().message()});
-    file.may_hold_config_maps = true;
-    return;
+  }
+  if (!text && text.error().code == Errc::bad_file) {
+    return false;
+  }
+  file.stamp = seen.stamp;
+  if (!text || text->empty()) {
+    return true;
   }
   ObjectFile content = parse_object_file(name, *text, file.problems);
   file.may_hold_config_maps = content.may_hold_config_maps;
   if (file.problems.empty()) {
     file.good = std::move(content);
   }
+  return true;
 }
 
 const FileProblem* ObjectFolder::doubt_about_config_map(const ConfigMap* known) const {

@@ -29,7 +29,8 @@ class ObjectFolder {
   ObjectFolder(std::filesystem::path path, Stores& stores);
 
   /// Reads the files that have changed since the last time, and brings the stores up to date. The
-  /// number of files that were new, changed or gone. `bad_file`: the folder itself cannot be read;
+  /// number of files that were read or are gone; one that cannot be read is reported, keeps its
+  /// last good content, and is tried again each time. `bad_file`: the folder itself cannot be read;
   /// the stores keep what they have.
   [[nodiscard]] Result<std::size_t> read_changes();
 
@@ -53,15 +54,22 @@ class ObjectFolder {
     bool operator==(const Stamp&) const = default;
   };
 
-  struct File {
+  /// What a look at the folder tells of a file.
+  struct Seen {
     Stamp stamp;
-    std::optional<ObjectFile> good;     ///< the last content without a problem
+    std::string error;  ///< why there is no stamp
+  };
+
+  struct File {
+    Stamp stamp;                     ///< of the content that is known; none if it could not be read
+    std::optional<ObjectFile> good;  ///< the last content without a problem
     std::vector<FileProblem> problems;  ///< of the content that is there
     bool may_hold_config_maps = false;  ///< the content that is there
   };
 
-  [[nodiscard]] Result<std::map<std::string, Stamp>> scan() const;
-  void read_file(const std::string& name, const Stamp& stamp);
+  [[nodiscard]] Result<std::map<std::string, Seen>> scan() const;
+  /// Whether it could be read, whatever is in it.
+  bool read_file(const std::string& name, const Seen& seen);
   void update_stores();
   template <class Object>
   void update_store(Store<Object>& store);

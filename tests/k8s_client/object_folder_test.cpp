@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <unistd.h>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -40,6 +42,33 @@ struct Rig {
 };
 
 using Names = std::set<std::string>;
+
+/// While it lives a file cannot be read by this process, although nothing about the file changes if
+/// the process has root's rights to lay down.
+class Unreadable {
+ public:
+  explicit Unreadable(std::filesystem::path file) : file_{std::move(file)} {
+    constexpr ::uid_t kNobody = 65534;
+    if (is_root_) {
+      REQUIRE(::seteuid(kNobody) == 0);
+    } else {
+      std::filesystem::permissions(file_, std::filesystem::perms::none);
+    }
+  }
+  Unreadable(const Unreadable&) = delete;
+  Unreadable& operator=(const Unreadable&) = delete;
+  ~Unreadable() {
+    if (is_root_) {
+      static_cast<void>(!::seteuid(0));
+    } else {
+      std::filesystem::permissions(file_, std::filesystem::perms{0600});
+    }
+  }
+
+ private:
+  std::filesystem::path file_;
+  bool is_root_ = ::geteuid() == 0;
+};
 
 }  // namespace
 
@@ -203,6 +232,47 @@ TEST_CASE("ObjectFolder: of an object in two files the first file by name counts
   rig.files.remove("a.yaml");
   rig.read();
   CHECK(rig.stores.services.find({"shop", "cart"})->ports[0].port == 2);
+  CHECK(rig.folder.problems().empty());
+}
+
+TEST_CASE("ObjectFolder: a file that could not be read is tried again though it has not changed",
+          "[k8s_client]") {
+  Rig rig;
+  rig.files.write("a.yaml", service_yaml("cart"));
+  const std::filesystem::path file = rig.files.path() / "a.yaml";
+  std::filesystem::permissions(rig.files.path(), std::filesystem::perms{0755});
+  std::filesystem::permissions(file, std::filesystem::perms{0600});
+  {
+    const Unreadable unreadable{file};
+
+    CHECK(rig.read() == 0);
+    CHECK(rig.read() == 0);
+    REQUIRE(rig.folder.problems().size() == 1);
+    CHECK(rig.folder.problems()[0].message() == "a.yaml: Permission denied");
+  }
+
+  CHECK(rig.read() == 1);
+  CHECK(rig.services() == Names{"cart"});
+  CHECK(rig.folder.problems().empty());
+  CHECK(rig.read() == 0);
+}
+
+TEST_CASE("ObjectFolder: a file of which nothing can be told is not gone", "[k8s_client]") {
+  Rig rig;
+  rig.files.write("a.yaml", service_yaml("cart"));
+  rig.read();
+
+  rig.files.remove("a.yaml");
+  std::filesystem::create_symlink("a.yaml", rig.files.path() / "a.yaml");  // to itself
+  CHECK(rig.read() == 0);
+  CHECK(rig.services() == Names{"cart"});
+  REQUIRE(rig.folder.problems().size() == 1);
+  CHECK(rig.folder.problems()[0].message() == "a.yaml: Too many levels of symbolic links");
+
+  rig.files.remove("a.yaml");
+  std::filesystem::create_symlink("nowhere.txt", rig.files.path() / "a.yaml");
+  CHECK(rig.read() == 1);
+  CHECK(rig.services().empty());
   CHECK(rig.folder.problems().empty());
 }
 
