@@ -94,6 +94,13 @@ void PeakEwma::observe_failure(Nanoseconds rtt, TimePoint now) noexcept {
   }
 }
 
+void PeakEwma::observe_silence(Nanoseconds waited, TimePoint now) noexcept {
+  const Nanoseconds at_least = std::min(waited, kFailureCharge);
+  if (const auto known = estimate(now); !known || at_least > *known) {
+    observe(at_least, now);
+  }
+}
+
 void PeakEwma::absorb(double rtt_ns, TimePoint now) noexcept {
   if (!updated_at_) {
     value_ns_ = rtt_ns;

@@ -45,6 +45,11 @@ class PeakEwma {
   /// `kFailureCharge` at least. It does not widen the spread: a failure is never noise.
   void observe_failure(Nanoseconds rtt, TimePoint now) noexcept;
 
+  /// Records that a reply had not come after `waited`, when its caller gave up. An endpoint that
+  /// hangs must not look the better, the less its callers wait. Counts as a reply after
+  /// `waited`, `kFailureCharge` at most, where that is worse than the estimate.
+  void observe_silence(Nanoseconds waited, TimePoint now) noexcept;
+
   /// The estimate as of `now`; `nullopt` until the first sample. Does not change the state, so
   /// reading it for a pick that is then abandoned has no effect on later picks.
   [[nodiscard]] std::optional<Nanoseconds> estimate(TimePoint now) const noexcept;

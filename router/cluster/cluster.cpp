@@ -141,7 +141,7 @@ void Cluster::forget_unused() {
   std::erase_if(retired_, [](const auto& endpoint) { return endpoint->is_unused(); });
 }
 
-ClusterEndpoint* Cluster::acquire(std::span<ClusterEndpoint* const> tried) {
+ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
   std::optional<std::size_t> chosen = choose(tried, false);
   if (!chosen) {
     chosen = choose(tried, true);
@@ -155,15 +155,14 @@ ClusterEndpoint* Cluster::acquire(std::span<ClusterEndpoint* const> tried) {
   return &endpoint;
 }
 
-std::optional<std::size_t> Cluster::choose(std::span<ClusterEndpoint* const> tried,
-                                           bool avoided_too) {
+std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried, bool avoided_too) {
   candidates_.clear();
   candidate_ids_.clear();
   candidate_indexes_.clear();
   bool all_measured = true;
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const ClusterEndpoint& endpoint = *endpoints_[i];
-    const bool was_tried = std::find(tried.begin(), tried.end(), &endpoint) != tried.end();
+    const bool was_tried = std::find(tried.begin(), tried.end(), endpoint.id_) != tried.end();
     if (was_tried || (endpoint.is_avoided() && !avoided_too)) {
       continue;
     }
@@ -184,14 +183,25 @@ std::optional<std::size_t> Cluster::choose(std::span<ClusterEndpoint* const> tri
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
+  const TimePoint now = context_.loop.now();
   --endpoint.in_flight_;
-  if (outcome.is_failure) {
-    ++endpoint.failures_;
-  }
-  if (outcome.latency && outcome.is_failure) {
-    endpoint.latency_.observe_failure(*outcome.latency, context_.loop.now());
-  } else if (outcome.latency) {
-    endpoint.latency_.observe(*outcome.latency, context_.loop.now());
+  switch (outcome.kind) {
+    case AttemptOutcome::Kind::unsent:
+      break;
+    case AttemptOutcome::Kind::reply:
+      endpoint.latency_.observe(outcome.took, now);
+      break;
+    case AttemptOutcome::Kind::failure:
+      ++endpoint.failures_;
+      endpoint.latency_.observe_failure(outcome.took, now);
+      break;
+    case AttemptOutcome::Kind::refusal:
+      endpoint.avoided_until_ =
+          std::max(endpoint.avoided_until_, now + ClusterEndpoint::kMinAvoidance);
+      break;
+    case AttemptOutcome::Kind::silence:
+      endpoint.latency_.observe_silence(outcome.took, now);
+      break;
   }
 }
 

@@ -25,7 +25,7 @@ namespace router {
 class ClusterEndpoint final : private PoolEvents {
  public:
   /// After a failed connect nothing is sent there for so long, doubling up to the second, if
-  /// another endpoint is left.
+  /// another endpoint is left. After a refused stream for the first.
   static constexpr std::chrono::milliseconds kMinAvoidance{100};
   static constexpr std::chrono::seconds kMaxAvoidance{5};
 
@@ -38,6 +38,8 @@ class ClusterEndpoint final : private PoolEvents {
   [[nodiscard]] Pool& pool(bool is_http1);
   [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > context_.loop.now(); }
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
+  /// Given once: an endpoint that leaves and comes back has another.
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
  private:
   friend class Cluster;
@@ -65,10 +67,15 @@ class ClusterEndpoint final : private PoolEvents {
 
 /// How an attempt ended, for the balancer.
 struct AttemptOutcome {
-  /// From the attempt's start to the reply's head, or to the failure. Nothing if it tells nothing
-  /// of the endpoint: the client went away first.
-  std::optional<std::chrono::nanoseconds> latency;
-  bool is_failure = false;  ///< product.md's second classifier, "endpoint failure"
+  enum class Kind : std::uint8_t {
+    unsent,   ///< tells nothing of the endpoint: nothing was sent there
+    reply,    ///< `took`: from the attempt's start to the reply's head
+    failure,  ///< product.md's second classifier, "endpoint failure"; `took` to the failure
+    refusal,  ///< it takes no stream now
+    silence,  ///< no reply for `took`, then the caller gave up
+  };
+  Kind kind = Kind::unsent;
+  std::chrono::nanoseconds took{};
 };
 
 /// A Service port's endpoints on one core, and the choice between them. Feeds the balancer with
@@ -83,10 +90,10 @@ class Cluster {
   /// Takes over the endpoints and the policy of a newer snapshot; null if the Service port is gone.
   void adopt(const ServicePort* port);
 
-  /// Chooses an endpoint for one attempt, none of `tried`; counts it in flight until `release`.
-  /// Null if none is left. Endpoints that could not be connected lately are chosen only if there is
-  /// no other.
-  [[nodiscard]] ClusterEndpoint* acquire(std::span<ClusterEndpoint* const> tried);
+  /// Chooses an endpoint for one attempt, none of those whose ids are `tried`; counts it in flight
+  /// until `release`. Null if none is left. Endpoints that could not be connected lately, or took
+  /// no stream, are chosen only if there is no other.
+  [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
@@ -100,7 +107,7 @@ class Cluster {
   void describe(std::vector<EndpointView>& views) const;
 
  private:
-  [[nodiscard]] std::optional<std::size_t> choose(std::span<ClusterEndpoint* const> tried,
+  [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
                                                   bool avoided_too);
   void retire_missing(const std::vector<Endpoint>& wanted);
   void add_new(const std::vector<Endpoint>& wanted);

@@ -24,8 +24,6 @@ class RequestAcceptor {
   virtual void on_unreadable_request(Errc reason) = 0;
   /// The connection is over and wants to be destroyed, at the end of this turn.
   virtual void on_connection_closed(Disposable& connection) = 0;
-  /// Counts a hit of a limit.
-  virtual void on_limit_hit(telemetry::Limit limit) = 0;
 
  protected:
   ~RequestAcceptor() = default;

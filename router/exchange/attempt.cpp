@@ -21,12 +21,15 @@ void Exchange::on_connection(UpstreamConnection& connection) {
 
 void Exchange::on_no_connection(Errc reason) {
   stop_waiting();
-  end_attempt(reason != Errc::stream_refused, reason != Errc::stream_refused);
+  // Refused: the endpoint has left the snapshot.
+  end_attempt(reason == Errc::stream_refused ? AttemptOutcome::Kind::unsent
+                                             : AttemptOutcome::Kind::failure);
   repick_or_fail({reason, Sent::no});
 }
 
 void Exchange::stop_waiting() {
   --cluster_->waiting;
+  queued_for_ += host_.loop().now() - attempt_at_;
   queue_timer_.cancel();
   PoolWaiter::unlink();
 }
@@ -52,6 +55,7 @@ void Exchange::on_reply_head(ReplyHead head, bool end) {
   grpc_status_ = grpc_status_of(head.fields);
   edit_reply(head.fields);
   if (end) {
+    deadline_timer_.cancel();  // nothing is left to wait for but the client
     reply_body_.finish(BodyState::ended);
   }
   client_->send_head(std::move(head), end);
@@ -85,15 +89,16 @@ void Exchange::end_reply(BodyState how) {
 
 void Exchange::on_upstream_closed() {
   upstream_ = nullptr;
-  end_attempt(is_endpoint_failure(reply_status_, grpc_status_), true);
+  end_attempt(is_endpoint_failure(reply_status_, grpc_status_) ? AttemptOutcome::Kind::failure
+                                                               : AttemptOutcome::Kind::reply);
   stop_taking_request();
 }
 
 void Exchange::on_attempt_failed(AttemptFailure failure) {
   upstream_ = nullptr;
   // A refusal says that the endpoint is full or going away, not that it is ill.
-  const bool is_failure = failure.reason != Errc::stream_refused;
-  end_attempt(is_failure, is_failure);
+  end_attempt(failure.reason == Errc::stream_refused ? AttemptOutcome::Kind::refusal
+                                                     : AttemptOutcome::Kind::failure);
   repick_or_fail(failure);
 }
 
@@ -121,13 +126,9 @@ Pulled Exchange::pull_request(std::span<std::byte> into) {
   return pulled;
 }
 
-void Exchange::end_attempt(bool is_failure, bool is_measured) {
-  AttemptOutcome outcome;
-  outcome.is_failure = is_failure;
-  if (is_measured) {
-    outcome.latency = head_at_.value_or(host_.loop().now()) - attempt_at_;
-  }
+void Exchange::end_attempt(AttemptOutcome::Kind how) {
   attempt_ = AttemptState::done;
+  const AttemptOutcome outcome{how, head_at_.value_or(host_.loop().now()) - attempt_at_};
   cluster_->release(*std::exchange(endpoint_, nullptr), outcome);
 }
 
@@ -135,19 +136,20 @@ void Exchange::give_up_attempt() {
   if (endpoint_ == nullptr) {
     return;
   }
+  AttemptOutcome::Kind how = AttemptOutcome::Kind::reply;
   if (attempt_ == AttemptState::queued) {
     stop_waiting();
+    how = AttemptOutcome::Kind::unsent;
+  } else if (attempt_ == AttemptState::sent) {
+    how = reason_ == Errc::deadline_exceeded ? AttemptOutcome::Kind::failure
+                                             : AttemptOutcome::Kind::silence;
+  } else if (!reason_ && is_endpoint_failure(reply_status_, grpc_status_)) {
+    how = AttemptOutcome::Kind::failure;
   }
   if (upstream_ != nullptr) {
     std::exchange(upstream_, nullptr)->reset(Reset::cancel);
   }
-  // Of an endpoint that was given up before it replied we know only that it had not by the
-  // deadline.
-  const bool was_late = reason_ == Errc::deadline_exceeded && attempt_ == AttemptState::sent;
-  const bool has_replied = attempt_ == AttemptState::committed;
-  end_attempt(
-      was_late || (has_replied && !reason_ && is_endpoint_failure(reply_status_, grpc_status_)),
-      was_late || has_replied);
+  end_attempt(how);
 }
 
 }  // namespace router

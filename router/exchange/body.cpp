@@ -36,8 +36,8 @@ void Body::drop_taken() {
   } else {
     return;
   }
+  furthest_ -= cursor_;  // beyond the cursor if it was set back
   cursor_ = 0;
-  furthest_ = 0;
 }
 
 void Body::stop_keeping() noexcept {

@@ -11,6 +11,16 @@
 
 namespace router {
 
+namespace {
+
+/// Anything else would be an absolute target in HTTP/1.1, whose authority goes before the one that
+/// was routed by (RFC 9112 section 3.2.2).
+bool has_sound_path(const RequestHead& request) {
+  return request.path.starts_with('/') || (request.path == "*" && request.method == "OPTIONS");
+}
+
+}  // namespace
+
 Exchange::Exchange(
     ExchangeHost& host, ClientStream& client, RequestHead head, bool end, CallerProtocol protocol)
     : host_{host},
@@ -45,6 +55,8 @@ bool Exchange::refuse_at_once() {
     fail(Errc::headers_too_large, {});
   } else if (request_.method == "CONNECT") {
     fail(Errc::method_not_allowed, {});
+  } else if (!has_sound_path(request_)) {
+    fail(Errc::bad_request, "the path must begin with /");
   } else if (has_looped(request_.fields, host_.via_entry().substr(kViaProtocol.size()))) {
     fail(Errc::loop, request_.authority);
   } else if (!snapshot_) {
@@ -94,7 +106,7 @@ void Exchange::try_endpoint(Errc if_none) {
   if (!tried_.empty()) {
     metrics_->repicks.add();
   }
-  tried_.push_back(endpoint_);
+  tried_.push_back(endpoint_->id());
   attempt_ = AttemptState::queued;
   attempt_at_ = host_.loop().now();
   const bool is_http1 =
@@ -109,8 +121,16 @@ void Exchange::try_endpoint(Errc if_none) {
     host_.core_metrics().hit(telemetry::Limit::queue_requests);
     fail(Errc::overloaded, {});
   } else {
-    // Counted from the beginning: the wait is bounded over all endpoints tried.
-    host_.loop().arm(queue_timer_, began_at_ + port_->policy.queue_timeout);
+    // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
+    host_.loop().arm(queue_timer_, attempt_at_ + port_->policy.queue_timeout - queued_for_);
+  }
+}
+
+void Exchange::on_deadline() {
+  if (reason_) {
+    cut_reply();  // its trailers wait behind what the client does not read
+  } else {
+    fail(Errc::deadline_exceeded, {});
   }
 }
 
@@ -140,10 +160,10 @@ void Exchange::on_request_end() {
   }
 }
 
-void Exchange::on_client_gone(Reset /*how*/) {
+void Exchange::on_client_gone(Reset how) {
   client_ = nullptr;
   if (!reason_) {
-    reason_ = Errc::client_cancelled;
+    reason_ = how == Reset::protocol_error ? Errc::bad_request : Errc::client_cancelled;
   }
   finish();
 }
@@ -187,12 +207,18 @@ void Exchange::reply_locally(Errc reason, std::string_view detail) {
 }
 
 void Exchange::break_reply(Errc reason, std::string_view detail) {
-  if (request_.is_grpc && reply_framing_.is_between_messages() && !reply_body_.is_finished()) {
+  if (request_.is_grpc && client_->takes_trailers() && reply_framing_.is_between_messages() &&
+      !reply_body_.is_finished()) {
     reply_trailers_ = make_error_trailers(reason, detail);
     reply_body_.finish(BodyState::trailers);
     client_->resume();
+    host_.loop().arm(deadline_timer_, host_.loop().now() + kTrailersGrace);
     return;
   }
+  cut_reply();
+}
+
+void Exchange::cut_reply() {
   std::exchange(client_, nullptr)->reset(Reset::internal_error);
   finish();
 }

@@ -70,6 +70,9 @@ class Exchange final : public Disposable,
  public:
   /// product.md, "Re-picks": attempts at further endpoints, after the first.
   static constexpr std::size_t kMaxRepicks = 5;
+  /// For error trailers to be taken by a client that still has body bytes before it; then it gets
+  /// a reset.
+  static constexpr std::chrono::seconds kTrailersGrace{1};
 
   Exchange(ExchangeHost& host,
            ClientStream& client,
@@ -98,7 +101,7 @@ class Exchange final : public Disposable,
   void arm_deadline();
   /// Begins an attempt; ends the request with `if_none` if there is no endpoint left to try.
   void try_endpoint(Errc if_none);
-  void on_deadline() { fail(Errc::deadline_exceeded, {}); }
+  void on_deadline();
   void on_queue_timeout() { fail(Errc::queue_timeout, {}); }
 
   // The attempt (attempt.cpp).
@@ -117,13 +120,14 @@ class Exchange final : public Disposable,
   void lower_grpc_timeout();
   void stop_waiting();
   void repick_or_fail(AttemptFailure failure);
-  void end_attempt(bool is_failure, bool is_measured);
+  void end_attempt(AttemptOutcome::Kind how);
   void give_up_attempt();
 
   // The end (exchange.cpp).
   void fail(Errc reason, std::string_view detail);
   void reply_locally(Errc reason, std::string_view detail);
   void break_reply(Errc reason, std::string_view detail);
+  void cut_reply();
   void stop_taking_request();
   void finish();
 
@@ -154,7 +158,8 @@ class Exchange final : public Disposable,
   ClusterEndpoint* endpoint_ = nullptr;  ///< of the current attempt
   UpstreamStream* upstream_ = nullptr;
   TimePoint attempt_at_;
-  boost::container::static_vector<ClusterEndpoint*, kMaxRepicks + 1> tried_;
+  Nanoseconds queued_for_{0};                                              ///< by earlier attempts
+  boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried_;  ///< ids of endpoints
 
   std::optional<TimePoint> deadline_;
   Timer deadline_timer_{on_timer<&Exchange::on_deadline>, this};

@@ -71,6 +71,8 @@ class ClientStream {
   virtual void send_informational(const ReplyHead& head) = 0;  ///< 1xx; `head` is read at once
   /// Sends the final head. With `end`, it is the whole reply; otherwise the body is pulled.
   virtual void send_head(ReplyHead head, bool end) = 0;
+  /// Whether trailers reach the client. If not, they are left out.
+  [[nodiscard]] virtual bool takes_trailers() const noexcept = 0;
   /// There is more to pull: bytes, the end, or trailers.
   virtual void resume() = 0;
   /// Gives `n_bytes` of the request's body back to the client's window.

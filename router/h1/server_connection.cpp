@@ -119,7 +119,7 @@ void ServerConnection::refuse(const Flaw& flaw) {
     acceptor_.on_unreadable_request(flaw.code);
   }
   if (flaw.code == Errc::headers_too_large) {
-    acceptor_.on_limit_hit(telemetry::Limit::header_list_bytes);
+    loop_.metrics().hit(telemetry::Limit::header_list_bytes);
   }
   if (reply_state_ != ReplyState::body) {
     const LocalReply reply = make_local_reply(flaw.code, flaw.what, false);
@@ -127,7 +127,7 @@ void ServerConnection::refuse(const Flaw& flaw) {
     queued_ += write_reply_head(reply.head, framing, {.closes = true});
     queued_ += reply.body;
   }
-  close_when_flushed();
+  close_when_read();
 }
 
 void ServerConnection::update_reading() {
@@ -149,7 +149,9 @@ void ServerConnection::consumed(std::size_t n_bytes) {
 }
 
 void ServerConnection::send_informational(const ReplyHead& head) {
-  if (!reply_context_.to_http10 && queued_.size() < kMaxQueuedBytes) {
+  if (queued_.size() >= kMaxQueuedBytes) {
+    loop_.metrics().hit(telemetry::Limit::informational_heads);
+  } else if (!reply_context_.to_http10) {
     queued_ += write_informational(head);
     transport_.want_write();
   }
@@ -227,7 +229,7 @@ void ServerConnection::end_reply() {
 
 void ServerConnection::begin_next() {
   if (!keeps_alive_) {
-    close_when_flushed();
+    close_when_read();
     return;
   }
   request_state_ = RequestState::head;
@@ -248,7 +250,7 @@ void ServerConnection::drain() {
   }
   keeps_alive_ = false;
   if (exchange_ == nullptr && request_state_ == RequestState::head && head_lines_.empty()) {
-    close_when_flushed();
+    close_when_read();
   }
 }
 
@@ -256,7 +258,7 @@ void ServerConnection::on_timeout() {
   if (request_state_ == RequestState::head && !head_lines_.empty()) {
     refuse({Errc::header_timeout, ""});
   } else {
-    close_when_flushed();
+    close_when_read();
   }
 }
 
@@ -264,7 +266,7 @@ void ServerConnection::on_eof() {
   if (exchange_ != nullptr) {
     end();
   } else if (!is_closing_) {
-    close_when_flushed();
+    close_when_read();
   }
 }
 
@@ -272,21 +274,14 @@ void ServerConnection::reset(Reset /*how*/) {
   // What is in the output already goes out; then the connection closes without an end of the body.
   exchange_ = nullptr;
   reply_state_ = ReplyState::none;
-  close_when_flushed();
+  close_when_read();
 }
 
-void ServerConnection::close_when_flushed() {
+void ServerConnection::close_when_read() {
   is_closing_ = true;
   timer_.cancel();
   transport_.pause_reading();
-  transport_.close_when_flushed();
-}
-
-void ServerConnection::on_closed(error_code error) {
-  if (error == boost::asio::error::timed_out) {
-    acceptor_.on_limit_hit(telemetry::Limit::write_stall);
-  }
-  end();
+  transport_.close_when_read();
 }
 
 void ServerConnection::end() {

@@ -67,10 +67,11 @@ class ServerConnection final : public router::ClientConnection,
   void on_bytes(std::span<const std::byte> bytes) override;
   void on_eof() override;
   void on_room(OutputBuffer& out) override;
-  void on_closed(error_code error) override;
+  void on_closed(error_code /*error*/) override { end(); }
 
   void send_informational(const ReplyHead& head) override;
   void send_head(ReplyHead head, bool end) override;
+  [[nodiscard]] bool takes_trailers() const noexcept override { return takes_trailers_; }
   void resume() override { transport_.want_write(); }
   void consumed(std::size_t n_bytes) override;
   void reset(Reset how) override;
@@ -89,7 +90,7 @@ class ServerConnection final : public router::ClientConnection,
   void update_reading();
 
   void on_timeout();
-  void close_when_flushed();
+  void close_when_read();
   void end();
 
   Loop& loop_;

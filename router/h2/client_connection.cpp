@@ -45,7 +45,9 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
 
   /// The connection is gone.
   void abandon(Errc reason) {
-    if (exchange_ != nullptr) {
+    if (exchange_ != nullptr && reply_ended_) {
+      std::exchange(exchange_, nullptr)->on_upstream_closed();
+    } else if (exchange_ != nullptr) {
       fail({reason, was_sent_ ? Sent::maybe : Sent::no});
     }
   }
@@ -92,6 +94,9 @@ void ClientConnection::Stream::on_fields_end(bool end_stream) {
   if (has_head_) {
     reply_ended_ = true;  // nghttp2 has checked that trailers end the stream
     exchange_->on_reply_trailers(std::move(trailers_));
+  } else if (head_.status < 100) {
+    connection_.session_.reset(id, Reset::protocol_error);
+    fail({Errc::upstream_protocol_error, Sent::maybe});
   } else if (head_.status < 200) {
     exchange_->on_informational(std::exchange(head_, {}));
   } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h2/server_connection.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -27,6 +28,11 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   }
 
   void send_informational(const ReplyHead& head) override {
+    if (informational_unsent_ == kMaxInformational) {
+      connection_.loop_.metrics().hit(telemetry::Limit::informational_heads);
+      return;
+    }
+    ++informational_unsent_;
     connection_.session_.submit_informational(id_, head);
     connection_.transport_.want_write();
   }
@@ -35,6 +41,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     connection_.session_.submit_reply(id_, reply_head_, end);
     connection_.transport_.want_write();
   }
+  [[nodiscard]] bool takes_trailers() const noexcept override { return true; }
   void resume() override {
     connection_.session_.resume(id_);
     connection_.transport_.want_write();
@@ -66,6 +73,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   HeaderList trailers_;
   ReplyHead reply_head_;  ///< kept for nghttp2, which refers to its text
   std::size_t field_bytes_ = 0;
+  std::size_t informational_unsent_ = 0;
   ClientEvents* exchange_ = nullptr;
   bool has_begun_ = false;
   bool request_ended_ = false;
@@ -116,7 +124,7 @@ void ServerConnection::Stream::on_fields_end(bool end_stream) {
 void ServerConnection::Stream::begin(bool end_stream) {
   field_bytes_ = 0;  // trailers have a limit of their own
   if (head_.is_too_large) {
-    connection_.acceptor_.on_limit_hit(telemetry::Limit::header_list_bytes);
+    connection_.loop_.metrics().hit(telemetry::Limit::header_list_bytes);
   }
   head_.is_grpc = head_.fields.find("content-type").value_or("").starts_with("application/grpc");
   exchange_ = &connection_.acceptor_.begin(*this, std::move(head_), end_stream, CallerProtocol::h2);
@@ -138,6 +146,7 @@ void ServerConnection::Stream::on_end_stream() {
 }
 
 void ServerConnection::Stream::on_sent(bool end_stream) {
+  informational_unsent_ -= std::min<std::size_t>(informational_unsent_, 1);
   if (!end_stream || exchange_ == nullptr) {
     return;
   }
@@ -190,7 +199,13 @@ void ServerConnection::on_room(OutputBuffer& out) {
     out.append(bytes);
   }
   if (session_.is_finished()) {
-    transport_.close_when_flushed();
+    transport_.close_when_read();
+  }
+}
+
+void ServerConnection::on_invalid_frame() {
+  if (streams_.size() >= limits_.max_concurrent_streams) {
+    loop_.metrics().hit(telemetry::Limit::client_streams);
   }
 }
 
@@ -221,13 +236,6 @@ void ServerConnection::on_ping_ack() {
 void ServerConnection::on_notice_over() {
   session_.finish();
   transport_.want_write();
-}
-
-void ServerConnection::on_closed(error_code error) {
-  if (error == boost::asio::error::timed_out) {
-    acceptor_.on_limit_hit(telemetry::Limit::write_stall);
-  }
-  end();
 }
 
 void ServerConnection::end() {

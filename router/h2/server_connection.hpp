@@ -22,6 +22,9 @@ class ServerConnection final : public router::ClientConnection,
   /// Longest wait for the PING that follows the first GOAWAY of a drain; a client that ignores
   /// PINGs gets the second then.
   static constexpr std::chrono::seconds kShutdownNotice{1};
+  /// Informational heads of one stream that wait to be written; they are under no flow control.
+  /// Those beyond it are dropped, as RFC 9110 section 15.2 allows.
+  static constexpr std::size_t kMaxInformational = 16;
 
   ServerConnection(Loop& loop,
                    boost::asio::ip::tcp::socket socket,
@@ -39,12 +42,13 @@ class ServerConnection final : public router::ClientConnection,
   void on_bytes(std::span<const std::byte> bytes) override;
   void on_eof() override { end(); }
   void on_room(OutputBuffer& out) override;
-  void on_closed(error_code error) override;
+  void on_closed(error_code /*error*/) override { end(); }
 
   [[nodiscard]] StreamEvents* on_new_stream(StreamId id) override;
   void on_settings() override {}
   void on_goaway() override {}
   void on_ping_ack() override;
+  void on_invalid_frame() override;
 
   void on_notice_over();
   void end();

@@ -43,8 +43,9 @@ struct Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
       return 0;
     }
+    auto& owner = *static_cast<Session*>(self);
     StreamEvents* const events =
-        static_cast<Session*>(self)->events_.on_new_stream(frame->hd.stream_id);
+        owner.is_finishing_ ? nullptr : owner.events_.on_new_stream(frame->hd.stream_id);
     if (events == nullptr) {
       nghttp2_submit_rst_stream(
           session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -112,8 +113,9 @@ struct Session::Callbacks {
   static int on_frame_sent(nghttp2_session* session,
                            const nghttp2_frame* frame,
                            void* self) noexcept {
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
-      static_cast<Session*>(self)->has_peer_failed_ = true;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+      static_cast<Session*>(self)->on_goaway_sent(frame->goaway);
+      return 0;
     }
     const bool is_fields = frame->hd.type == NGHTTP2_HEADERS;
     if (!is_fields && frame->hd.type != NGHTTP2_DATA) {
@@ -124,6 +126,14 @@ struct Session::Callbacks {
     if (events != nullptr && (is_fields || end_stream)) {
       events->on_sent(end_stream);
     }
+    return 0;
+  }
+
+  static int on_invalid_frame(nghttp2_session* /*session*/,
+                              const nghttp2_frame* /*frame*/,
+                              int /*why*/,
+                              void* self) noexcept {
+    static_cast<Session*>(self)->events_.on_invalid_frame();
     return 0;
   }
 
@@ -170,6 +180,7 @@ struct Session::Callbacks {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &on_frame_sent);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, &on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &on_stream_close);
     return callbacks;
   }
@@ -321,10 +332,20 @@ void Session::reset(StreamId id, Reset how) {
 
 void Session::announce_shutdown() {
   nghttp2_submit_shutdown_notice(session_.get());
-  nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+}
+
+void Session::on_goaway_sent(const nghttp2_goaway& goaway) {
+  constexpr StreamId kNotice = (1U << 31U) - 1;
+  if (goaway.error_code != NGHTTP2_NO_ERROR) {
+    has_peer_failed_ = true;
+  } else if (goaway.last_stream_id == kNotice) {
+    // Not before: nghttp2 sends PINGs first, and the answer would say nothing of the notice.
+    nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
+  }
 }
 
 void Session::finish() {
+  is_finishing_ = true;
   const StreamId last = nghttp2_session_get_last_proc_stream_id(session_.get());
   nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0);
 }

@@ -65,6 +65,7 @@ class SessionEvents {
   virtual void on_settings() = 0;  ///< the peer's SETTINGS have come and are in force
   virtual void on_goaway() = 0;    ///< the peer takes no new streams
   virtual void on_ping_ack() = 0;
+  virtual void on_invalid_frame() = 0;  ///< the peer sent what it must not, or too much of it
 
  protected:
   ~SessionEvents() = default;
@@ -117,7 +118,8 @@ class Session {
   /// taken, and a PING; at its `on_ping_ack` a round trip has passed and `finish` may follow.
   /// Source: RFC 9113 section 6.8.
   void announce_shutdown();
-  /// GOAWAY with the last stream id that was taken: open streams end, no new one begins.
+  /// GOAWAY with the last stream id that was taken: open streams end, no new one begins. Streams
+  /// that come before it is on its way are refused: it tells the peer that they were not processed.
   void finish();
 
   /// Client: how many streams the peer allows at once.
@@ -133,6 +135,7 @@ class Session {
   struct Callbacks;  // C entry points; all noexcept, since no exception may cross nghttp2
 
   void submit_settings(Role role, const SessionLimits& limits);
+  void on_goaway_sent(const nghttp2_goaway& goaway);
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
   /// text or must copy it.
   void add_fields(const HeaderList& fields, std::uint8_t flags);
@@ -140,6 +143,7 @@ class Session {
   SessionEvents& events_;
   std::unique_ptr<nghttp2_session, Deleter> session_;
   bool has_peer_failed_ = false;
+  bool is_finishing_ = false;
   std::vector<nghttp2_nv> scratch_;  ///< the field list of the frame being submitted
 };
 

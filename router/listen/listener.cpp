@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/listen/listener.hpp"
 
+#include "router/worker/keep_alive.hpp"
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -161,6 +163,7 @@ bool Listener::accept_one() {
 void Listener::greet(tcp::socket socket) {
   error_code ignored;
   socket.non_blocking(true, ignored);
+  keep_alive(socket);
   auto greeting = std::make_unique<Greeting>(*this, std::move(socket));
   Greeting* const key = greeting.get();
   greetings_.emplace(key, std::move(greeting));

@@ -61,8 +61,8 @@ class Listener {
   void resume();
   /// Takes what the kernel has accepted already, then listens no more.
   void close();
-  /// Whether connections are left whose protocol is not known yet.
-  [[nodiscard]] bool is_greeting() const noexcept { return !greetings_.empty(); }
+  /// How many connections there are whose protocol is not known yet.
+  [[nodiscard]] std::size_t n_greetings() const noexcept { return greetings_.size(); }
 
  private:
   class Greeting;

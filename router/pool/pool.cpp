@@ -23,8 +23,9 @@ Pool::~Pool() {
 }
 
 bool Pool::is_connected() const noexcept {
-  return std::any_of(
-      connections_.begin(), connections_.end(), [](const Entry& entry) { return entry.is_ready; });
+  return std::any_of(connections_.begin(), connections_.end(), [](const Entry& entry) {
+    return entry.is_ready && !entry.is_draining;
+  });
 }
 
 void Pool::acquire(PoolWaiter& waiter) {
@@ -58,7 +59,11 @@ void Pool::open_if_short() {
       }));
   const std::size_t expected = n_connecting * streams_each_;
   const std::size_t limit = options_.is_http1 ? kMaxHttp1Connections : kMaxH2Connections;
-  if (connections_.size() < limit && has_more_waiters_than(expected)) {
+  const auto n_draining = static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
+        return entry.is_draining;
+      }));
+  if (connections_.size() - n_draining < limit && has_more_waiters_than(expected)) {
     open_connection();
   }
 }
@@ -76,7 +81,7 @@ void Pool::open_connection() {
   context_.core_metrics.figure(CoreFigure::upstream_connects).add();
   context_.core_metrics.figure(CoreFigure::upstream_connections_open).add();
   context_.service_metrics.upstream_connections.add();
-  connections_.push_back({context_.connections.connect(options_, *this), false, TimePoint::max()});
+  connections_.push_back({.connection = context_.connections.connect(options_, *this)});
 }
 
 Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
@@ -104,7 +109,8 @@ void Pool::on_capacity(UpstreamConnection& connection) {
   }
 }
 
-void Pool::on_draining(UpstreamConnection& /*connection*/) {
+void Pool::on_draining(UpstreamConnection& connection) {
+  entry_of(connection).is_draining = true;
   serve_waiters();
 }
 

@@ -69,9 +69,9 @@ struct PoolContext {
 
 /// The connections of one core to one endpoint in one protocol.
 ///
-/// Opens one when the streams of those that it has run short, up to `kMaxConnections`; closes what
-/// was idle for `kIdleTimeout`. Requests wait in the order they came while connections are being
-/// opened or full.
+/// Opens one when the streams of those that it has run short, up to `kMaxH2Connections` or
+/// `kMaxHttp1Connections` beside those that drain; closes what was idle for `kIdleTimeout`.
+/// Requests wait in the order they came while connections are being opened or full.
 class Pool final : private UpstreamConnectionEvents {
  public:
   static constexpr std::chrono::seconds kIdleTimeout{60};  ///< product.md, HTTP/2 to pods
@@ -101,13 +101,14 @@ class Pool final : private UpstreamConnectionEvents {
 
   [[nodiscard]] bool is_empty() const noexcept { return connections_.empty() && waiters_.empty(); }
   [[nodiscard]] std::size_t n_connections() const noexcept { return connections_.size(); }
-  /// Whether a connection is ready for streams, or has been.
+  /// Whether a connection is there that takes streams, now or when one of its own has ended.
   [[nodiscard]] bool is_connected() const noexcept;
 
  private:
   struct Entry {
     std::unique_ptr<UpstreamConnection> connection;
     bool is_ready = false;
+    bool is_draining = false;                 ///< open streams go on, no new ones
     TimePoint idle_since = TimePoint::max();  ///< max while streams are open
   };
 

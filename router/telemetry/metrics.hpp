@@ -85,16 +85,18 @@ inline constexpr std::array kCoreFigures{
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
 enum class Limit : std::uint8_t {
-  client_connections,  ///< connections of all clients: accepting pauses
-  client_streams,      ///< streams of one client connection (RFC 9113, 5.1.2)
-  header_list_bytes,   ///< header fields of one request
-  queue_requests,      ///< requests of one Service that wait for an endpoint
-  repicks,             ///< endpoints tried for one request
-  write_stall,         ///< a peer took nothing for 30 s
+  client_connections,   ///< connections of all clients: accepting pauses
+  client_streams,       ///< streams of one client connection (RFC 9113, 5.1.2)
+  header_list_bytes,    ///< header fields of one request
+  informational_heads,  ///< 1xx heads that wait for a slow client: dropped
+  queue_requests,       ///< requests of one Service that wait for an endpoint
+  repicks,              ///< endpoints tried for one request
+  write_stall,          ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 6> kLimitNames{"client_connections",
+inline constexpr std::array<std::string_view, 7> kLimitNames{"client_connections",
                                                              "client_streams",
                                                              "header_list_bytes",
+                                                             "informational_heads",
                                                              "queue_requests",
                                                              "repicks",
                                                              "write_stall"};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/connector.hpp"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+#include "router/worker/keep_alive.hpp"
+
 #include <utility>
 
 #include <boost/smart_ptr/make_local_shared.hpp>
@@ -10,25 +10,6 @@
 namespace router {
 
 using boost::asio::ip::tcp;
-
-namespace {
-
-void set_tcp_option(tcp::socket& socket, int option, int value) {
-  // Failure is ignored: a kernel without the option still serves, and only notices a dead peer
-  // later.
-  ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
-}
-
-void set_liveness_options(tcp::socket& socket) {
-  error_code ignored;
-  socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
-  set_tcp_option(socket, TCP_KEEPIDLE, Connector::kKeepAliveIdleSeconds);
-  set_tcp_option(socket, TCP_KEEPINTVL, Connector::kKeepAliveIntervalSeconds);
-  set_tcp_option(socket, TCP_KEEPCNT, Connector::kKeepAliveProbes);
-  set_tcp_option(socket, TCP_USER_TIMEOUT, static_cast<int>(Connector::kUserTimeout.count()));
-}
-
-}  // namespace
 
 Connector::Connector(Loop& loop,
                      const tcp::endpoint& endpoint,
@@ -58,7 +39,7 @@ void Connector::on_connected(error_code error) {
     events_.on_connect_failed(Errc::connect_failed);
     return;
   }
-  set_liveness_options(socket_);
+  keep_alive_and_time_out(socket_);
   events_.on_connect(std::move(socket_));
 }
 

@@ -23,16 +23,9 @@ class ConnectorEvents {
 
 /// Opens one TCP connection to an endpoint. Destroying it before its event gives the attempt up.
 ///
-/// The socket gets TCP keep-alive and TCP_USER_TIMEOUT, which find a dead peer without HTTP/2
-/// PINGs: grpc servers punish those (`too_many_pings`, gRFC A8).
+/// The socket gets what finds a dead peer: see `keep_alive_and_time_out`.
 class Connector {
  public:
-  static constexpr int kKeepAliveIdleSeconds = 10;
-  static constexpr int kKeepAliveIntervalSeconds = 3;
-  static constexpr int kKeepAliveProbes = 3;
-  /// Bytes unacknowledged for as long as keep-alive takes to give up: 10 s + 3 x 3 s.
-  static constexpr std::chrono::milliseconds kUserTimeout{19'000};
-
   /// `events` must outlive the connector. No event comes from inside the constructor.
   Connector(Loop& loop,
             const boost::asio::ip::tcp::endpoint& endpoint,

@@ -55,7 +55,7 @@ class Core::State final : public ListenerEvents,
                    WireProtocol protocol,
                    std::span<const std::byte> already_read) override;
   [[nodiscard]] bool has_room() override;
-  void on_greeting_over() override { stop_if_drained(); }
+  void on_greeting_over() override { on_fewer_connections(); }
 
   [[nodiscard]] ClientEvents& begin(ClientStream& stream,
                                     RequestHead head,
@@ -63,7 +63,6 @@ class Core::State final : public ListenerEvents,
                                     CallerProtocol protocol) override;
   void on_unreadable_request(Errc reason) override;
   void on_connection_closed(Disposable& connection) override;
-  void on_limit_hit(telemetry::Limit limit) override { metrics.hit(limit); }
 
   [[nodiscard]] Loop& loop() override { return loop_; }
   [[nodiscard]] LocalSnapshotPtr snapshot() override { return snapshot_; }
@@ -77,6 +76,7 @@ class Core::State final : public ListenerEvents,
       const ConnectOptions& options, UpstreamConnectionEvents& events) override;
 
   void adopt_into(ClusterSlot& slot);
+  void on_fewer_connections();
   void stop_if_drained();
 
   using ExchangeList =
@@ -105,7 +105,7 @@ Core::State::State(Options options)
       via_entry_{std::string{kViaProtocol} + options_.via},
       work_{io.get_executor()},
       unresolved_{metrics.add_service({}, {}, {})},
-      loop_{io, metrics.figure(CoreFigure::loop_turns_slow)} {}
+      loop_{io, metrics} {}
 
 Core::State::~State() {
   // Exchanges refer to connections, pools and clusters, so they go first.
@@ -131,7 +131,11 @@ void Core::State::run() {
 }
 
 bool Core::State::has_room() {
-  const bool has_room = connections_.size() < options_.max_client_connections;
+  std::size_t n_connections = connections_.size();
+  for (const auto& listener : listeners_) {
+    n_connections += listener->n_greetings();
+  }
+  const bool has_room = n_connections < options_.max_client_connections;
   if (!has_room) {
     metrics.hit(telemetry::Limit::client_connections);
   }
@@ -189,6 +193,10 @@ void Core::State::on_connection_closed(Disposable& connection) {
   metrics.figure(CoreFigure::client_connections_open).subtract();
   loop_.destroy_later(std::move(found->second));
   connections_.erase(found);
+  on_fewer_connections();
+}
+
+void Core::State::on_fewer_connections() {
   stop_if_drained();
   for (const auto& listener : listeners_) {
     listener->resume();
@@ -272,8 +280,9 @@ void Core::State::drain() {
 }
 
 void Core::State::stop_if_drained() {
-  const bool is_greeting = std::any_of(
-      listeners_.begin(), listeners_.end(), [](const auto& each) { return each->is_greeting(); });
+  const bool is_greeting = std::any_of(listeners_.begin(), listeners_.end(), [](const auto& each) {
+    return each->n_greetings() > 0;
+  });
   if (is_draining_ && connections_.empty() && !is_greeting) {
     work_.reset();
     io.stop();

@@ -8,9 +8,9 @@
 
 namespace router {
 
-Loop::Loop(boost::asio::io_context& io, telemetry::Cell& slow_turns)
+Loop::Loop(boost::asio::io_context& io, telemetry::CoreMetrics& metrics)
     : io_{io},
-      slow_turns_{slow_turns},
+      metrics_{metrics},
       now_{std::chrono::steady_clock::now()},
       turn_began_at_{now_},
       timers_{now_},
@@ -72,7 +72,7 @@ void Loop::end_turn() {
     const auto dead = std::exchange(to_destroy_, {});
   }
   if (std::chrono::steady_clock::now() - turn_began_at_ > kSlowTurn) {
-    slow_turns_.add();
+    metrics_.figure(telemetry::CoreFigure::loop_turns_slow).add();
   }
 }
 

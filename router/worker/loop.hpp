@@ -55,12 +55,15 @@ class Loop {
   /// A turn that takes longer holds up every other connection of the core.
   static constexpr std::chrono::milliseconds kSlowTurn{1};
 
-  /// `slow_turns` counts the turns that took over `kSlowTurn`. Both must outlive the loop.
-  Loop(boost::asio::io_context& io, telemetry::Cell& slow_turns);
+  /// `metrics` counts, among others, the turns that took over `kSlowTurn`. Both must outlive the
+  /// loop.
+  Loop(boost::asio::io_context& io, telemetry::CoreMetrics& metrics);
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
+  /// The core's figures.
+  [[nodiscard]] telemetry::CoreMetrics& metrics() noexcept { return metrics_; }
   /// The time at which this turn began.
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
   /// Reads the clock; called first by every handler that the io_context calls.
@@ -82,7 +85,7 @@ class Loop {
   void schedule_wake();
 
   boost::asio::io_context& io_;
-  telemetry::Cell& slow_turns_;
+  telemetry::CoreMetrics& metrics_;
   TimePoint now_;
   TimePoint turn_began_at_;
   TimerWheel timers_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/transport.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -57,11 +59,15 @@ void Transport::wait_readable() {
 
 void Transport::on_readable(error_code error) {
   read_waiting_ = false;
-  if (is_closed_ || !is_reading_) {
+  if (is_closed_ || !(is_reading_ || is_lingering_)) {
     return;
   }
   if (error) {
     fail(error);
+    return;
+  }
+  if (is_lingering_) {
+    discard_input();
     return;
   }
   const auto buffer = loop_.read_buffer();
@@ -69,6 +75,7 @@ void Transport::on_readable(error_code error) {
       socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
   if (error == boost::asio::error::eof) {
     is_reading_ = false;
+    has_peer_ended_ = true;
     events_.on_eof();
     return;
   }
@@ -86,7 +93,7 @@ void Transport::on_readable(error_code error) {
 }
 
 void Transport::flush() {
-  if (is_closed_ || write_waiting_) {
+  if (is_closed_ || write_waiting_ || is_lingering_) {
     return;
   }
   for (;;) {
@@ -104,7 +111,50 @@ void Transport::flush() {
     }
   }
   stall_timer_.cancel();
-  if (closing_) {
+  if (closing_ == Closing::when_flushed || (closing_ == Closing::when_read && has_peer_ended_)) {
+    fail({});
+  } else if (closing_ == Closing::when_read) {
+    linger();
+  }
+}
+
+void Transport::linger() {
+  error_code error;
+  socket_.shutdown(tcp::socket::shutdown_send, error);
+  if (error) {
+    fail({});
+    return;
+  }
+  is_lingering_ = true;
+  n_unread_bytes_ = n_unread_bytes();
+  loop_.arm(linger_timer_, loop_.now() + kLinger);
+  if (!read_waiting_) {
+    wait_readable();
+  }
+}
+
+void Transport::discard_input() {
+  const auto buffer = loop_.read_buffer();
+  error_code error;
+  socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
+  if (error && error != boost::asio::error::would_block) {
+    fail({});
+  } else {
+    wait_readable();
+  }
+}
+
+/// Bytes that the peer's kernel has not acknowledged.
+int Transport::n_unread_bytes() {
+  int n_bytes = 0;
+  return ::ioctl(socket_.native_handle(), SIOCOUTQ, &n_bytes) == 0 ? n_bytes : 0;
+}
+
+void Transport::on_linger_over() {
+  const int before = std::exchange(n_unread_bytes_, n_unread_bytes());
+  if (n_unread_bytes_ > 0 && n_unread_bytes_ < before) {
+    loop_.arm(linger_timer_, loop_.now() + kLinger);
+  } else {
     fail({});
   }
 }
@@ -153,7 +203,12 @@ void Transport::on_writable(error_code error) {
 }
 
 void Transport::close_when_flushed() {
-  closing_ = true;
+  closing_ = Closing::when_flushed;
+  want_write();
+}
+
+void Transport::close_when_read() {
+  closing_ = Closing::when_read;
   want_write();
 }
 
@@ -161,9 +216,15 @@ void Transport::close() noexcept {
   if (!is_closed_) {
     is_closed_ = true;
     stall_timer_.cancel();
+    linger_timer_.cancel();
     error_code ignored;
     socket_.close(ignored);
   }
+}
+
+void Transport::on_write_stalled() {
+  loop_.metrics().hit(telemetry::Limit::write_stall);
+  fail(boost::asio::error::timed_out);
 }
 
 void Transport::fail(error_code error) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -66,6 +67,11 @@ class Transport final : private Flushable {
   /// clients).
   static constexpr std::chrono::seconds kWriteStall{30};
 
+  /// After the last byte, how long a peer may take to read it and to close its side; begins anew
+  /// while it reads. A close at once would make the kernel answer what the peer still sends with a
+  /// reset, which takes back what it has not read yet.
+  static constexpr std::chrono::seconds kLinger{2};
+
   /// `events` must outlive the transport. The socket is made non-blocking, TCP_NODELAY.
   Transport(Loop& loop, boost::asio::ip::tcp::socket socket, TransportEvents& events);
   Transport(const Transport&) = delete;
@@ -82,6 +88,8 @@ class Transport final : private Flushable {
   void want_write() { loop_.flush_later(*this); }
   /// Closes once all output is written; `on_closed` follows.
   void close_when_flushed();
+  /// The same, but leaves the peer time to read it: until it closes its side too, or `kLinger`.
+  void close_when_read();
   /// Closes now; no event follows.
   void close() noexcept;
 
@@ -95,7 +103,11 @@ class Transport final : private Flushable {
   void wait_writable();
   void on_writable(error_code error);
   bool write_pending();
-  void on_write_stalled() { fail(boost::asio::error::timed_out); }
+  void on_write_stalled();
+  void linger();
+  void discard_input();
+  void on_linger_over();
+  [[nodiscard]] int n_unread_bytes();
   void fail(error_code error);
 
   Loop& loop_;
@@ -107,7 +119,12 @@ class Transport final : private Flushable {
   bool is_reading_ = false;
   bool read_waiting_ = false;
   bool write_waiting_ = false;
-  bool closing_ = false;
+  enum class Closing : std::uint8_t { no, when_flushed, when_read };
+  Closing closing_ = Closing::no;
+  bool has_peer_ended_ = false;
+  bool is_lingering_ = false;  ///< all is written, and our side is shut
+  int n_unread_bytes_ = 0;     ///< when the linger timer was armed
+  Timer linger_timer_{on_timer<&Transport::on_linger_over>, this};
   bool is_closed_ = false;
   /// Shared with the waits in flight, which may complete after the transport is gone: then it holds
   /// null.

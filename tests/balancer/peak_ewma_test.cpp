@@ -136,6 +136,21 @@ TEST_CASE("PeakEwma: a reply time of zero is survived", "[balancer]") {
   CHECK(latency.estimate(kStart + 1s) == 1ms);
 }
 
+TEST_CASE("PeakEwma: a caller that gives up counts as a reply after its wait, if that is worse",
+          "[balancer]") {
+  PeakEwma unknown{10s};
+  unknown.observe_silence(50ms, kStart);
+  CHECK(unknown.estimate(kStart) == 50ms);
+
+  PeakEwma slow{10s};
+  slow.observe(100ms, kStart);
+  slow.observe_silence(20ms, kStart);
+  CHECK(slow.estimate(kStart) == 100ms);  // it might have replied after 21 ms, or after 200
+
+  slow.observe_silence(1h, kStart + 10s);  // nobody knows whether it was ill for an hour
+  CHECK(slow.estimate(kStart + 10s) == PeakEwma::kFailureCharge);
+}
+
 TEST_CASE("pick: there is no choice among no candidates", "[balancer]") {
   balancer::Rng rng{1};
 

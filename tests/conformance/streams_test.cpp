@@ -197,4 +197,6 @@ TEST_CASE("RFC 9113, 5.1.2: streams beyond the limit are refused, not the connec
   }
   REQUIRE(answer);
   CHECK((answer->error_code() == test::kProtocolError || answer->error_code() == 7));
+  CHECK(listener.path.router.metric("nodeway_limit_hits_total", {{"limit", "client_streams"}}) >=
+        1);
 }

@@ -6,6 +6,7 @@
 #include <map>
 
 #include <catch2/catch.hpp>
+#include <nghttp2/nghttp2.h>
 
 using namespace std::chrono_literals;
 
@@ -101,6 +102,39 @@ TEST_CASE("nodeway: peak_ewma avoids an endpoint that is slow", "[integration][b
   CHECK(result.failures.empty());
   CHECK(slow.requests_seen() > 0);
   CHECK(slow.requests_seen() * 5 < fast.requests_seen());
+}
+
+TEST_CASE("nodeway: peak_ewma avoids an endpoint that hangs, though its callers give up first",
+          "[integration][balance]") {
+  test::Upstream hung{test::answer(200, "ok")};
+  test::Upstream well{test::answer(200, "ok")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {hung.endpoint(), well.endpoint()});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "1"}}};
+  test::H2Client client{router.listen_port()};
+  for (int i = 0; i < 50; ++i) {
+    REQUIRE(client.get("cart.shop", "/").status == 200);  // both are known to be fast
+  }
+  hung.set_script(test::always({.held = true}));
+  constexpr int kCalls = 100;
+  const auto calls_given_up = [&] {
+    int n_given_up = 0;
+    for (int i = 0; i < kCalls; ++i) {
+      const test::StreamId stream = client.open_get("cart.shop", "/");
+      client.pump_for(20ms);
+      if (!client.peek(stream).ended) {
+        client.reset(stream, NGHTTP2_CANCEL);
+        ++n_given_up;
+      }
+    }
+    return n_given_up;
+  };
+
+  const int at_first = calls_given_up();  // in 2 s; strays of up to a second move no traffic
+  const int later = calls_given_up();
+
+  CHECK(at_first > 0);
+  CHECK(later < kCalls / 10);
 }
 
 TEST_CASE("nodeway: an endpoint added under load is used, with no failure",

@@ -103,3 +103,20 @@ TEST_CASE("nodeway: a configured timeout holds for HTTP too, the narrower of two
   CHECK(http.status == 504);
   CHECK(grpc.grpc_status() == 4);
 }
+
+TEST_CASE("nodeway: grpc-timeout holds for a client that does not read its reply",
+          "[integration][deadline]") {
+  test::Answer endless = test::grpc_answer({std::string(100'000, 'x')});
+  endless.open_end = true;
+  test::OneService path{test::always(endless)};
+  const test::StreamId stream =
+      path.client.open_grpc("cart.shop", "/s/M", {{"grpc-timeout", "300m"}});
+  path.client.end(stream);
+  path.client.set_reading(stream, false);
+
+  const test::Reply reply = path.client.wait(stream);
+
+  CHECK(reply.reset_code);  // trailers could not have passed the bytes before them
+  path.router.wait_metric("nodeway_streams_open", 0);
+  CHECK(path.router.metric("nodeway_responses_total", {{"reason", "deadline_exceeded"}}) == 1);
+}

@@ -140,6 +140,15 @@ TEST_CASE("nodeway: upstream_protocol_error, when the endpoint speaks something 
   check_both_forms(router, "cart.shop", {"upstream_protocol_error", 502, 13});
 }
 
+TEST_CASE("nodeway: upstream_protocol_error, when a status is none", "[integration][errors]") {
+  test::Upstream upstream{test::always({.status = 50, .body = "x"})};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+
+  check_both_forms(router, "cart.shop", {"upstream_protocol_error", 502, 13});
+}
+
 TEST_CASE("nodeway: queue_timeout, when no endpoint becomes usable in time",
           "[integration][errors]") {
   test::Script script = test::answer(200, "never");

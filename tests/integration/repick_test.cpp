@@ -23,9 +23,28 @@ TEST_CASE("nodeway: REFUSED_STREAM is re-picked on another endpoint, unseen by t
     REQUIRE(reply.body == "pong");
   }
 
-  CHECK(refusing.requests_seen() > 0);  // otherwise this test showed nothing
+  CHECK(refusing.requests_seen() > 0);   // otherwise this test showed nothing
+  CHECK(refusing.requests_seen() < 25);  // it is left alone for a while each time
   CHECK(router.metric("nodeway_repicks_total") >= 1);
   CHECK(router.stop() == 0);
+}
+
+TEST_CASE("nodeway: the time at an endpoint that refuses late is no wait for an endpoint",
+          "[integration][repick]") {
+  test::Upstream refusing{test::always({.delay = 600ms, .reset = NGHTTP2_REFUSED_STREAM})};
+  test::Upstream healthy{test::answer(200, "pong")};
+  test::ClusterFolder cluster;
+  cluster.set_config(
+      "version: 1\ndefaults: {balancer: {policy: round_robin}, limits: {queue: {timeout: "
+      "300ms}}}\n");
+  cluster.add_service("cart.shop", 80, {refusing.endpoint(), healthy.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("cart.shop", "/").status == 200);
+  CHECK(client.get("cart.shop", "/").status == 200);
+
+  CHECK(refusing.requests_seen() == 1);
 }
 
 TEST_CASE("nodeway: a refused POST takes its body along to the next endpoint",

@@ -144,6 +144,41 @@ TEST_CASE("nodeway: NO_ERROR after a whole reply stops the request, not the repl
   path.router.wait_metric("nodeway_streams_open", 0);
 }
 
+TEST_CASE("nodeway: a whole reply is passed on though its endpoint's connection has gone",
+          "[integration][streaming]") {
+  constexpr std::uint64_t kBody = 60'000;
+  test::OneService path{test::always({.filler_bytes = kBody, .at_head = true})};
+  path.client.set_stream_window(1000);
+  path.client.ping();
+  const test::StreamId stream = path.client.open_post("cart.shop", "/");
+  path.client.set_reading(stream, false);
+  path.client.wait_body(stream, 1000);
+  path.upstream.wait_for(1, "all of the reply to be sent", [](const test::SeenRequest& seen) {
+    return seen.reply_bytes == kBody;
+  });
+
+  path.upstream.close_connections();
+  path.router.wait_metric("nodeway_upstream_connections_open", 0);
+  path.client.set_reading(stream, true);
+  path.client.set_stream_window(65'535);
+
+  CHECK(path.client.wait(stream).body_bytes == kBody);
+}
+
+TEST_CASE("nodeway: informational heads without end cost a client that does not read no memory",
+          "[integration][streaming]") {
+  const test::Headers hint{{":status", "103"}, {"link", std::string(1000, 'x')}};
+  test::OneService path{test::always({.informational = std::vector<test::Headers>(20'000, hint)})};
+  const test::StreamId stream = path.client.open_get("cart.shop", "/");
+
+  // The client reads nothing meanwhile.
+  test::eventually("some to be dropped", [&] {
+    return path.router.metric("nodeway_limit_hits_total", {{"limit", "informational_heads"}}) > 0;
+  });
+
+  CHECK(path.client.wait(stream).status == 200);
+}
+
 TEST_CASE("nodeway: informational heads are passed on before the final one",
           "[integration][streaming]") {
   test::OneService path{

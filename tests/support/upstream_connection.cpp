@@ -15,6 +15,11 @@ constexpr std::int32_t kConnectionWindowBytes = 4 * 1024 * 1024;
 // nghttp2 takes many RST_STREAM for an attack. Tests that cancel a lot are none.
 constexpr std::uint64_t kResetsAllowed = 1'000'000;
 
+std::string three_digits(int status) {
+  const std::string digits = std::to_string(status);
+  return digits.size() < 3 ? std::string(3 - digits.size(), '0') + digits : digits;
+}
+
 }  // namespace
 
 struct UpstreamConnection::Callbacks {
@@ -306,7 +311,7 @@ void UpstreamConnection::answer_now(Stream& stream, std::int32_t id) {
     nghttp2_submit_headers(
         session_.get(), NGHTTP2_FLAG_NONE, id, nullptr, nv.data(), nv.size(), nullptr);
   }
-  Headers head{{":status", std::to_string(answer.status)}};
+  Headers head{{":status", three_digits(answer.status)}};
   head.insert(head.end(), answer.headers.begin(), answer.headers.end());
   stream.out.append(answer.body);
   stream.out.filler_bytes = answer.filler_bytes;

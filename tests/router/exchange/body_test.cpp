@@ -61,6 +61,25 @@ TEST_CASE("Body: what was kept comes again after a rewind, and is credited only 
   CHECK(body.newly_taken() == 2);
 }
 
+TEST_CASE("Body: what was credited before a rewind is not credited again once nothing is kept",
+          "[exchange]") {
+  Body body;
+  body.keep_taken();
+  const std::vector<std::byte> sent(60'000);
+  std::vector<std::byte> into(sent.size());
+  body.append(sent);
+  static_cast<void>(body.take(into));
+  REQUIRE(body.newly_taken() == 60'000);
+  body.rewind();
+  static_cast<void>(body.take(std::span{into}.first(40'000)));
+
+  body.stop_keeping();
+  const Pulled rest = body.take(into);
+
+  CHECK(rest.n_bytes == 20'000);
+  CHECK(body.newly_taken() == 0);
+}
+
 TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing can be repeated",
           "[exchange]") {
   Body body;

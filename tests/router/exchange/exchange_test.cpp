@@ -254,6 +254,64 @@ TEST_CASE("Exchange: after the head, half a gRPC message or plain HTTP ends in a
   host.end_turn();
 }
 
+TEST_CASE("Exchange: after the head, gRPC to a client without trailers ends in a reset",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  client.has_trailers = false;
+  host.begin(client, request(true), true);
+  test::ScriptedConnection& endpoint = *host.connections[0];
+  endpoint.connect();
+  endpoint.stream->on_reply_head(reply(), false);
+
+  endpoint.fail_stream(kReset);
+  host.end_turn();
+
+  CHECK(client.was_reset == Reset::internal_error);
+  CHECK(host.is_over);
+}
+
+TEST_CASE("Exchange: a path that would be another authority's in HTTP/1.1 is refused",
+          "[exchange][smuggling]") {
+  const auto [method, path, is_sound] =
+      GENERATE(table<std::string_view, std::string_view, bool>({{"GET", "/", true},
+                                                                {"OPTIONS", "*", true},
+                                                                {"GET", "*", false},
+                                                                {"GET", "", false},
+                                                                {"GET", "http://admin/x", false}}));
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(false);
+  head.method = method;
+  head.path = path;
+
+  Exchange& exchange = host.begin(client, std::move(head), true);
+
+  CAPTURE(method, path);
+  CHECK(client.head.has_value() != is_sound);
+  CHECK(host.connections.size() == (is_sound ? 1 : 0));
+  if (client.head) {
+    CHECK(client.header("nodeway-error") == "bad_request");
+  }
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a body that cannot be read counts as a bad request", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false), false);
+
+  exchange.on_client_gone(Reset::protocol_error);
+  host.end_turn();
+
+  CHECK(host.is_over);
+  std::vector<std::uint8_t> reasons;
+  host.service_metrics().each_response(
+      [&](const telemetry::ResponseCell& cell) { reasons.push_back(cell.key.reason); });
+  CHECK(reasons == std::vector<std::uint8_t>{static_cast<std::uint8_t>(Errc::bad_request)});
+}
+
 TEST_CASE("Exchange: what still comes of a request that was refused is credited and dropped",
           "[exchange]") {
   test::ScriptedHost host{1};

@@ -31,6 +31,7 @@ class ScriptedClient final : public router::ClientStream {
     is_head_whole = end;
   }
   void resume() override { ++resumed; }
+  [[nodiscard]] bool takes_trailers() const noexcept override { return has_trailers; }
   void consumed(std::size_t n_bytes) override { credited += n_bytes; }
   void reset(router::Reset how) override { was_reset = how; }
 
@@ -41,6 +42,7 @@ class ScriptedClient final : public router::ClientStream {
   std::vector<int> informational;
   std::optional<router::ReplyHead> head;
   bool is_head_whole = false;
+  bool has_trailers = true;
   int resumed = 0;
   std::size_t credited = 0;
   std::optional<router::Reset> was_reset;
@@ -78,6 +80,11 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   void connect() {
     is_connected = true;
     pool_.on_connected(*this);
+  }
+  /// No new streams from here on: GOAWAY.
+  void go_away() {
+    is_connected = false;
+    pool_.on_draining(*this);
   }
   void fail_to_connect(router::Errc reason) { pool_.on_disconnected(*this, false, reason); }
   void fail_stream(router::AttemptFailure failure) {
@@ -176,8 +183,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
 
  private:
   boost::asio::io_context io_;
-  router::telemetry::Cell slow_turns_;
-  router::Loop loop_{io_, slow_turns_};
+  router::Loop loop_{io_, metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
   router::LocalSnapshotPtr snapshot_;
   std::unique_ptr<router::Cluster> cluster_;

@@ -58,8 +58,8 @@ class Loopback {
 
  private:
   boost::asio::io_context io_;
-  router::telemetry::Cell slow_turns_;
-  router::Loop loop_{io_, slow_turns_};
+  router::telemetry::CoreMetrics metrics_;
+  router::Loop loop_{io_, metrics_};
   tcp::acceptor listener_{io_, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
 };
 

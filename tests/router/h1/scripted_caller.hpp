@@ -86,7 +86,6 @@ class ScriptedCaller final : public router::RequestAcceptor {
     REQUIRE(&closed == connection.get());
     loopback.loop().destroy_later(std::move(connection));
   }
-  void on_limit_hit(router::telemetry::Limit limit) override { limits.push_back(limit); }
 
   /// Waits for the n-th request (from 1).
   ScriptedExchange& request(std::size_t n) {
@@ -99,7 +98,6 @@ class ScriptedCaller final : public router::RequestAcceptor {
   std::function<void(ScriptedExchange&)> on_begin = [](ScriptedExchange&) {};
   std::list<ScriptedExchange> exchanges;
   std::vector<router::Errc> unreadable;
-  std::vector<router::telemetry::Limit> limits;
   std::unique_ptr<router::h1::ServerConnection> connection;
 };
 

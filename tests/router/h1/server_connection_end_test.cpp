@@ -172,7 +172,22 @@ TEST_CASE("ServerConnection: draining closes an idle connection at once", "[h1]"
   client.connection->drain();
 
   CHECK(client.peer.read_to_end().empty());
-  CHECK_FALSE(client.connection);
+  client.peer.close();
+  client.loopback.run_until([&] { return !client.connection; });
+}
+
+TEST_CASE("ServerConnection: a last reply is read whole by a client that still sends", "[h1]") {
+  Client client;
+  const std::string body(200'000, 'b');
+  client.on_begin = [&](Exchange& exchange) { exchange.reply(200, body, "200000"); };
+  client.peer.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  client.loopback.run_until([&] { return client.request(1).reply_sent; });
+  client.loopback.settle();
+
+  client.peer.send("what the kernel would answer with a reset");
+  client.loopback.settle();
+
+  CHECK(client.peer.read_to_end().ends_with("\r\n\r\n" + body));
 }
 
 TEST_CASE("ServerConnection: draining lets the request end, and says that it is the last", "[h1]") {

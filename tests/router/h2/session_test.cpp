@@ -57,12 +57,14 @@ struct RecordingPeer final : SessionEvents {
   void on_settings() override { ++settings; }
   void on_goaway() override { ++goaways; }
   void on_ping_ack() override { ++ping_acks; }
+  void on_invalid_frame() override { ++invalid_frames; }
 
   std::list<RecordingStream> streams;
   bool refuses = false;
   int settings = 0;
   int goaways = 0;
   int ping_acks = 0;
+  int invalid_frames = 0;
 };
 
 /// A client's and a server's session, joined in memory.
@@ -229,6 +231,37 @@ TEST_CASE("Session: a shutdown is announced, waits a round trip, and lets open s
   pair.settle();
   CHECK(open.closed == NGHTTP2_NO_ERROR);
   CHECK(pair.server.is_finished());
+}
+
+TEST_CASE("Session: a stream that comes after the last id was chosen is refused", "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream early;
+  RecordingStream late;
+  static_cast<void>(pair.client.submit_request(head, true, early));
+  pair.settle();
+
+  pair.server.finish();
+  static_cast<void>(pair.client.submit_request(head, true, late));
+  pair.carry(pair.client, pair.server);  // before the GOAWAY is on its way
+  pair.settle();
+
+  CHECK(pair.server_peer.streams.size() == 1);
+  CHECK(late.closed == NGHTTP2_REFUSED_STREAM);
+  CHECK_FALSE(early.closed);
+}
+
+TEST_CASE("Session: the PING of a shutdown follows its notice", "[h2]") {
+  Pair pair;
+  pair.settle();
+  std::vector<std::uint8_t> frame_types;
+
+  pair.server.announce_shutdown();
+  for (auto bytes = pair.server.drain(); !bytes.empty(); bytes = pair.server.drain()) {
+    frame_types.push_back(std::to_integer<std::uint8_t>(bytes[3]));
+  }
+
+  CHECK(frame_types == std::vector<std::uint8_t>{NGHTTP2_GOAWAY, NGHTTP2_PING});
 }
 
 TEST_CASE("Session: the peer's limit on streams is known once its SETTINGS have come", "[h2]") {

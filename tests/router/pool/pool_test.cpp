@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pool does with connections that take no more streams, seen by the requests that need one.
+#include "router/pool/pool.hpp"
+
+#include "tests/router/exchange/scripted_host.hpp"
+
+#include <list>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace router {
+namespace {
+
+/// Requests of clients that stay, and go away at the end.
+class Requests {
+ public:
+  explicit Requests(test::ScriptedHost& host) : host_{host} {}
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
+  ~Requests() {
+    for (Exchange* const each : exchanges_) {
+      each->on_client_gone(Reset::cancel);
+    }
+    host_.end_turn();
+  }
+
+  test::ScriptedClient& begin();
+
+ private:
+  test::ScriptedHost& host_;
+  std::list<test::ScriptedClient> clients_;
+  std::vector<Exchange*> exchanges_;
+};
+
+RequestHead get() {
+  RequestHead head;
+  head.method = "GET";
+  head.scheme = "http";
+  head.authority = "cart.shop";
+  head.path = "/";
+  return head;
+}
+
+test::ScriptedClient& Requests::begin() {
+  test::ScriptedClient& client = clients_.emplace_back();
+  exchanges_.push_back(&host_.begin(client, get(), true));
+  return client;
+}
+
+}  // namespace
+
+TEST_CASE("Pool: connections that drain leave room for others", "[pool]") {
+  test::ScriptedHost host{1};
+  Requests requests{host};
+  const std::size_t n_requests = Pool::kMaxH2Connections + 1;
+
+  for (std::size_t i = 0; i < n_requests; ++i) {
+    requests.begin();
+    REQUIRE(host.connections.size() == i + 1);
+    host.connections[i]->connect();
+    REQUIRE(host.connections[i]->stream != nullptr);
+    host.connections[i]->go_away();  // its stream goes on
+  }
+
+  CHECK(host.connections.back()->stream != nullptr);
+}
+
+TEST_CASE("Pool: a request does not wait for a connection that drains when no other can be had",
+          "[pool]") {
+  test::ScriptedHost host{2};
+  Requests requests{host};
+  requests.begin();
+  host.connections[0]->connect();
+  host.connections[0]->go_away();
+  requests.begin();  // at the other endpoint
+  host.connections[1]->connect();
+  const test::ScriptedClient& client = requests.begin();
+  REQUIRE(host.connections.size() == 3);  // at the first one again
+
+  host.connections[2]->fail_to_connect(Errc::connect_failed);
+
+  CHECK(host.service_metrics().repicks.read() == 1);
+  CHECK_FALSE(client.head.has_value());  // it goes on at the other endpoint
+}
+
+}  // namespace router
