@@ -18,26 +18,38 @@ TEST_CASE("nodeway: /live and /ready answer 200 once it is ready", "[integration
   CHECK(path.router.http_get("/no/such/page").status == 404);
 }
 
-TEST_CASE("nodeway: /live and /ready answer while 64 admin clients are stuck",
-          "[integration][admin]") {
-  test::OneService path{test::answer(200, "ok")};
+TEST_CASE("nodeway: /live and /ready answer at once while 64 admin clients are stuck",
+          "[integration][admin][promise]") {
+  // As many series as make a page that no socket takes whole, so that who does not read is stuck.
+  constexpr int kServices = 1500;
+  constexpr std::size_t kMoreThanSocketsTake = 4 << 20;
+  test::ClusterFolder cluster;
+  for (int i = 0; i < kServices; ++i) {
+    cluster.add_service("s" + std::to_string(i) + ".shop", 80, {});
+  }
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  for (int i = 0; i < kServices; ++i) {
+    REQUIRE(client.get("s" + std::to_string(i) + ".shop", "/").status == 503);
+  }
+  REQUIRE(router.http_get("/metrics").body.size() > kMoreThanSocketsTake);
   std::vector<test::Http1Client> stuck;
   for (int i = 0; i < 64; ++i) {
-    stuck.emplace_back(path.router.admin_port());
+    stuck.emplace_back(router.admin_port());
     // Half of them do not end their request, the others do not read their reply.
     stuck.back().send(i % 2 == 0 ? "GET /metrics HTTP/1.1\r\nHost: a\r\nX-Unfini"
                                  : "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
   }
 
-  const auto began_at = test::SteadyClock::now();
-  const int live = path.router.http_get("/live").status;
-  const int ready = path.router.http_get("/ready").status;
-  const auto took = test::SteadyClock::now() - began_at;
+  for (const std::string page : {"/live", "/ready", "/live", "/ready"}) {
+    const auto began_at = test::SteadyClock::now();
+    const int status = router.http_get(page).status;
+    const auto took = test::SteadyClock::now() - began_at;
 
-  CHECK(live == 200);
-  CHECK(ready == 200);
-  CHECK(took < 5s);  // promised: 100 ms
-  WARN("both answered after " << test::in_ms(took) << " ms");
+    CAPTURE(page, test::in_ms(took));
+    CHECK(status == 200);
+    CHECK(took < (test::is_sanitized() ? 5'000ms : 100ms));
+  }
 }
 
 TEST_CASE("nodeway: /metrics has the names of the contract", "[integration][admin]") {

@@ -38,7 +38,8 @@ std::uint64_t at_rest(test::H2Client& client, Bytes bytes) {
 
 }  // namespace
 
-TEST_CASE("nodeway: an endpoint that does not read stops its client", "[integration][pressure]") {
+TEST_CASE("nodeway: an endpoint that does not read stops its client",
+          "[integration][pressure][promise]") {
   test::OneService path{stalls_on_demand()};
   REQUIRE(path.client.get("cart.shop", "/").status == 200);
   const std::size_t rss_before = path.router.rss_bytes();
@@ -49,12 +50,11 @@ TEST_CASE("nodeway: an endpoint that does not read stops its client", "[integrat
 
   CHECK(sent >= kWindow);
   CHECK(sent <= kMostUnread);
-  CHECK(path.router.rss_bytes() < rss_before + most_growth());
-  WARN("sent " << sent << " bytes; resident memory grew by "
-               << static_cast<std::int64_t>(path.router.rss_bytes() - rss_before));
+  CHECK(path.router.rss_bytes() <= rss_before + most_growth());
 }
 
-TEST_CASE("nodeway: a client that does not read stops its endpoint", "[integration][pressure]") {
+TEST_CASE("nodeway: a client that does not read stops its endpoint",
+          "[integration][pressure][promise]") {
   test::OneService path{test::always({.filler_bytes = kMuch})};
   test::H2Client other{path.router.listen_port()};
   const std::size_t rss_before = path.router.rss_bytes();
@@ -67,9 +67,7 @@ TEST_CASE("nodeway: a client that does not read stops its endpoint", "[integrati
   CHECK(path.client.peek(stalled).body_bytes == kWindow);
   CHECK(sent >= kWindow);
   CHECK(sent <= kMostUnread);
-  CHECK(path.router.rss_bytes() < rss_before + most_growth());
-  WARN("sent " << sent << " bytes; resident memory grew by "
-               << static_cast<std::int64_t>(path.router.rss_bytes() - rss_before));
+  CHECK(path.router.rss_bytes() <= rss_before + most_growth());
 }
 
 TEST_CASE("nodeway: a stalled request does not slow the one beside it on the same connections",

@@ -36,7 +36,7 @@ void cancel_together(test::H2Client& client) {
 
 }  // namespace
 
-TEST_CASE("nodeway: an endpoint sees a client's cancel at once", "[integration][cancel]") {
+TEST_CASE("nodeway: an endpoint sees a client's cancel at once", "[integration][cancel][promise]") {
   test::OneService path{test::always({.held = true})};
   const test::StreamId stream = path.client.open_grpc("cart.shop", "/s/M");
   path.upstream.wait_for_request(1);
@@ -104,7 +104,8 @@ TEST_CASE("nodeway: an endpoint's reset reaches the client", "[integration][canc
   CHECK(path.client.ping() < kSoon);  // it ended the stream only
 }
 
-TEST_CASE("nodeway: a hundred thousand cancels leave nothing open", "[integration][cancel]") {
+TEST_CASE("nodeway: a hundred thousand cancels leave nothing open",
+          "[integration][cancel][promise]") {
   constexpr double kCancels = 100'000;
   constexpr int kRounds = 100;  // between two looks at the metrics
   test::OneService path{test::always({.held = true})};
