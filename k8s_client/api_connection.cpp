@@ -94,9 +94,11 @@ asio::awaitable<Result<void>> ApiConnection::connect() {
   }
   wire_ =
       std::make_unique<Wire>(co_await asio::this_coro::executor, *std::move(context), server_.tls);
-  const Failure late{Errc::connect_timeout, "connect to " + host_header(server_) + ": timed out"};
-  const Result<void> connected = co_await within(
-      clock_, kConnectTimeout, late, wire_->connect_tcp(server_.host, server_.port));
+  const auto endpoints = co_await Wire::resolve(server_.host, server_.port);
+  if (!endpoints) {
+    co_return endpoints.error();
+  }
+  const Result<void> connected = co_await wire_->connect_tcp(clock_, kConnectTimeout, *endpoints);
   if (!connected) {
     co_return connected.error();
   }
@@ -104,6 +106,7 @@ asio::awaitable<Result<void>> ApiConnection::connect() {
   if (!server_.verify_peer) {
     name.clear();
   }
+  const Failure late{Errc::connect_timeout, "TLS with " + host_header(server_) + ": timed out"};
   co_return co_await within(clock_, kConnectTimeout, late, wire_->handshake(name));
 }
 

@@ -28,7 +28,9 @@ struct ApiRequest {
 /// request opens another. Control thread.
 class ApiConnection {
  public:
-  static constexpr std::chrono::seconds kConnectTimeout{10};  ///< name, TCP and TLS, each
+  class Wire;  ///< of its own sources and tests; keeps Beast and TLS out of this header
+
+  static constexpr std::chrono::seconds kConnectTimeout{10};  ///< TCP of each address, and TLS
   static constexpr std::chrono::seconds kReplyTimeout{60};  ///< the server's own limit on a request
   static constexpr std::size_t kMaxHeadBytes = std::size_t{16} * 1024;
   static constexpr std::size_t kMaxErrorBodyBytes =
@@ -54,8 +56,6 @@ class ApiConnection {
   void close() noexcept;
 
  private:
-  class Wire;  // keeps Beast and TLS out of this header
-
   [[nodiscard]] boost::asio::awaitable<Result<void>> connect();
   [[nodiscard]] boost::asio::awaitable<Result<void>> exchange_heads(const ApiRequest& request);
   [[nodiscard]] boost::asio::awaitable<Failure> read_refusal();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s_client/wire.hpp"
 
+#include "k8s_client/deadline.hpp"
+
 #include <array>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -52,10 +53,26 @@ void make_death_noticed(tcp::socket& socket) {
   set(IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::uint16_t port) {
+std::string connect_step(const tcp::endpoint& endpoint) {
+  return "connect to " + endpoint.address().to_string() + " port " +
+         std::to_string(endpoint.port());
+}
+
+}  // namespace
+
+ApiConnection::Wire::Wire(const asio::any_io_executor& executor,
+                          asio::ssl::context context,
+                          bool uses_tls)
+    : context_{std::move(context)},
+      stream_{executor, context_},
+      uses_tls_{uses_tls},
+      buffer_{kMaxBufferBytes} {}
+
+asio::awaitable<Result<ApiConnection::Wire::Endpoints>> ApiConnection::Wire::resolve(
+    std::string host, std::uint16_t port) {
   error_code problem;
   const asio::ip::address literal = asio::ip::make_address(host, problem);
-  std::vector<tcp::endpoint> endpoints;
+  Endpoints endpoints;
   if (!problem) {
     endpoints.emplace_back(literal, port);
     co_return endpoints;
@@ -72,28 +89,29 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(std::string host, st
   co_return endpoints;
 }
 
-}  // namespace
-
-ApiConnection::Wire::Wire(const asio::any_io_executor& executor,
-                          asio::ssl::context context,
-                          bool uses_tls)
-    : context_{std::move(context)},
-      stream_{executor, context_},
-      uses_tls_{uses_tls},
-      buffer_{kMaxBufferBytes} {}
-
-asio::awaitable<Result<void>> ApiConnection::Wire::connect_tcp(const std::string& host,
-                                                               std::uint16_t port) {
-  const Result<std::vector<tcp::endpoint>> endpoints = co_await resolve(host, port);
-  if (!endpoints) {
-    co_return endpoints.error();
+asio::awaitable<Result<void>> ApiConnection::Wire::connect_tcp(Clock& clock,
+                                                               Clock::Duration limit,
+                                                               const Endpoints& endpoints) {
+  Failure last{Errc::connect_timeout, "connect: no address"};
+  for (const tcp::endpoint& endpoint : endpoints) {
+    const Failure late{Errc::connect_timeout, connect_step(endpoint) + ": timed out"};
+    const Result<void> connected = co_await within(clock, limit, late, connect_to(endpoint));
+    if (connected) {
+      make_death_noticed(stream_.next_layer());
+      co_return Result<void>{};
+    }
+    last = connected.error();
   }
-  const auto [failed, endpoint] =
-      co_await asio::async_connect(stream_.next_layer(), *endpoints, kAsTuple);
+  co_return last;
+}
+
+asio::awaitable<Result<void>> ApiConnection::Wire::connect_to(tcp::endpoint endpoint) {
+  error_code ignored;
+  stream_.next_layer().close(ignored);  // of the attempt before
+  const auto [failed] = co_await stream_.next_layer().async_connect(endpoint, kAsTuple);
   if (failed) {
-    co_return failure_in("connect to " + host + " port " + std::to_string(port), failed);
+    co_return failure_in(connect_step(endpoint), failed);
   }
-  make_death_noticed(stream_.next_layer());
   co_return Result<void>{};
 }
 

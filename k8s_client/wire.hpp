@@ -2,10 +2,13 @@
 #pragma once
 
 #include "k8s_client/api_connection.hpp"
+#include "k8s_client/clock.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -25,8 +28,18 @@ class ApiConnection::Wire {
        boost::asio::ssl::context context,
        bool uses_tls);
 
-  [[nodiscard]] boost::asio::awaitable<Result<void>> connect_tcp(const std::string& host,
-                                                                 std::uint16_t port);
+  using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
+
+  /// The addresses of a name, or the one that it is. Has no limit in time but the system's own
+  /// (resolv.conf(5)): its resolver cannot be called back.
+  [[nodiscard]] static boost::asio::awaitable<Result<Endpoints>> resolve(std::string host,
+                                                                         std::uint16_t port);
+
+  /// Connects to the first of them that accepts. Each has `limit`, so that one that swallows what
+  /// it is sent does not keep us from the next.
+  [[nodiscard]] boost::asio::awaitable<Result<void>> connect_tcp(Clock& clock,
+                                                                 Clock::Duration limit,
+                                                                 const Endpoints& endpoints);
   /// `name`: what the certificate must bear, a name or an address. "": anything goes.
   [[nodiscard]] boost::asio::awaitable<Result<void>> handshake(const std::string& name);
 
@@ -41,6 +54,9 @@ class ApiConnection::Wire {
   [[nodiscard]] bool is_reusable() const;
 
  private:
+  [[nodiscard]] boost::asio::awaitable<Result<void>> connect_to(
+      boost::asio::ip::tcp::endpoint endpoint);
+
   boost::asio::ssl::context context_;
   boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream_;
   bool uses_tls_;
