@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <iostream>
 #include <mutex>
 #include <sstream>
@@ -414,6 +415,10 @@ int App::State::run() {
     take_down();
     std::cerr << "nodeway: " << failure.line << '\n';
     exit_code_ = failure.exit_code;
+  } catch (const std::exception& failure) {  // no thread to be had, for instance
+    take_down();
+    std::cerr << "nodeway: " << failure.what() << '\n';
+    exit_code_ = 1;
   }
   telemetry::stop_logging();
   return exit_code_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 namespace router::cli {
@@ -11,6 +14,21 @@ namespace router::cli {
 struct NoAnswer {
   std::string line;
 };
+
+/// Where an admin endpoint is.
+struct AdminUrl {
+  std::string host;  ///< a name or an address, IPv6 without brackets
+  std::uint16_t port = 0;
+
+  friend bool operator==(const AdminUrl&, const AdminUrl&) = default;
+};
+
+/// `http://HOST[:PORT]`, with or without a slash at its end, port 80 unless given; nothing if the
+/// text is something else. Source: RFC 3986 section 3.2.
+[[nodiscard]] std::optional<AdminUrl> parse_admin_url(std::string_view text);
+
+/// What to say of a text that is none.
+[[nodiscard]] std::string no_admin_url(std::string_view text);
 
 /// GET of a path at the admin endpoint `url`, such as `http://127.0.0.1:9990`, with query
 /// parameters (empty ones are left out). Waits a few seconds at most. The answer's body if its

@@ -2,17 +2,14 @@
 #include "router/cli/check.hpp"
 
 #include "router/control/config_document.hpp"
+#include "router/control/config_file.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <cerrno>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -53,15 +50,13 @@ int report_errors(const std::string& file, const ParsedConfig& parsed) {
 }
 
 int check(const std::string& file) {
-  std::ifstream in{file, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{in}, {}};
-  if (!in) {
-    std::cerr << fmt::format(
-        "nodeway check: {}: {}\n", file, std::generic_category().message(errno));
+  const auto text = control::read_config_file(file);
+  if (!text) {
+    std::cerr << fmt::format("nodeway check: {}: {}\n", file, text.error().message());
     return kWrong;
   }
-  const ParsedConfig parsed = control::parse_config(text);
-  std::cout << fmt::format("✓ {}: read, {} bytes\n", file, text.size());
+  const ParsedConfig parsed = control::parse_config(*text);
+  std::cout << fmt::format("✓ {}: read, {} bytes\n", file, text->size());
   if (!parsed.is_valid()) {
     return report_errors(file, parsed);
   }

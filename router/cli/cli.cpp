@@ -12,6 +12,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <exception>
 #include <iostream>
 #include <string>
 
@@ -20,17 +21,23 @@
 namespace router::cli {
 namespace {
 
+constexpr int kFailed = 1;
 constexpr int kWrongFlags = 2;
+
+std::string command_of(const CLI::App& app) {
+  std::string command = "nodeway";
+  for (const CLI::App* sub : app.get_subcommands()) {
+    command += " " + sub->get_name();
+  }
+  return command;
+}
 
 // CLI11 has a code of its own for each kind of error; ours is one line and one code.
 int report(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) {
     return app.exit(error);  // --help and --version
   }
-  std::string command = "nodeway";
-  for (const CLI::App* sub : app.get_subcommands()) {
-    command += " " + sub->get_name();
-  }
+  const std::string command = command_of(app);
   std::string line = error.what();
   std::replace(line.begin(), line.end(), '\n', ' ');
   std::cerr << fmt::format("{}: {}; see {} --help\n", command, line, command);
@@ -41,7 +48,6 @@ int report(const CLI::App& app, const CLI::ParseError& error) {
 
 int run_command_line(int argc, const char* const* argv, const RunContext& context) {
   CLI::App app{"Per-node router for HTTP/2, gRPC and HTTP/1.1 in Kubernetes", "nodeway"};
-  app.set_version_flag("--version", fmt::format("nodeway {}", kVersion));
   app.require_subcommand(1);
   Action action;
   add_run_command(app, action, context);
@@ -49,12 +55,23 @@ int run_command_line(int argc, const char* const* argv, const RunContext& contex
   add_stat_command(app, action);
   add_endpoints_command(app, action);
   add_demo_command(app, action);
+  const std::string version = fmt::format("nodeway {}", kVersion);
+  app.set_version_flag("--version", version);
+  for (CLI::App* command : app.get_subcommands({})) {
+    command->set_version_flag("--version", version);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return report(app, error);
   }
-  return action();
+  try {
+    return action();
+  } catch (const std::exception& error) {
+    // What no command expects: no thread or memory left, for instance.
+    std::cerr << fmt::format("{}: {}\n", command_of(app), error.what());
+    return kFailed;
+  }
 }
 
 }  // namespace router::cli

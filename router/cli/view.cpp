@@ -27,6 +27,9 @@ OutputFormat ViewFlags::format() const {
 void add_view_flags(CLI::App& command, ViewFlags& flags) {
   command.add_option("--admin", flags.admin, "Admin endpoint of the router on this node")
       ->type_name("URL")
+      ->check([](const std::string& url) {
+        return parse_admin_url(url) ? std::string{} : no_admin_url(url);
+      })
       ->default_val("http://127.0.0.1:9990");
   command.add_option("-n,--namespace", flags.service_namespace, "Namespace of the Services")
       ->type_name("NAME")

@@ -72,7 +72,7 @@ struct ParsedConfig {
 inline constexpr std::size_t kMaxConfigErrors = 20;
 
 /// What the API server stores in a ConfigMap at most (core/v1 validation, MaxSecretSize).
-inline constexpr std::size_t kMaxConfigBytes = 1024 * 1024;
+inline constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
 
 /// Reads and checks a whole document, in YAML or JSON; docs/configuration.md has its fields.
 ///

@@ -2,8 +2,8 @@
 #include "router/control/control_plane.hpp"
 
 #include "k8s_client/cancellation.hpp"
-#include "k8s_client/text_file.hpp"
 #include "router/control/builder.hpp"
+#include "router/control/config_file.hpp"
 #include "router/control/publisher.hpp"
 
 #include <algorithm>
@@ -177,7 +177,7 @@ void ControlPlane::State::read_config_map() {
 }
 
 void ControlPlane::State::read_config_file() {
-  const auto text = k8s_client::read_text_file(*options.config_file, kMaxConfigBytes);
+  const auto text = control::read_config_file(*options.config_file);
   on_config(text ? config.see(*text, clock.utc_now())
                  : config.see_unreadable(text.error().message()));
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cli/cli.hpp"
 
+#include "router/cli/admin_client.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <stdexcept>
 #include <unistd.h>
 #include <vector>
 
@@ -75,6 +78,15 @@ TEST_CASE("nodeway --version: tells the version", "[cli]") {
   CHECK(said.out == std::string{"nodeway "} + NODEWAY_VERSION + "\n");
 }
 
+TEST_CASE("nodeway: every command tells the version, too", "[cli]") {
+  const char* const command = GENERATE("run", "check", "stat", "endpoints", "demo");
+
+  const Said said = nodeway({command, "--version"});
+
+  CHECK(said.exit_code == 0);
+  CHECK(said.out == std::string{"nodeway "} + NODEWAY_VERSION + "\n");
+}
+
 TEST_CASE("nodeway --help: every command has one", "[cli]") {
   const char* const command = GENERATE("run", "check", "stat", "endpoints", "demo");
 
@@ -108,6 +120,13 @@ TEST_CASE("nodeway: wrong flags are one line and exit code 2", "[cli]") {
       {"stat", "-t", "1s"},
       {"check"},
       {"check", "/nowhere"},
+      {"check", "/etc"},
+      {"check", "/dev/zero"},
+      {"stat", "--admin", "ftp://127.0.0.1:9990"},
+      {"stat", "--admin", "127.0.0.1:9990"},
+      {"stat", "--admin", "http://127.0.0.1:99999999999"},
+      {"endpoints", "--admin", "http://"},
+      {"endpoints", "--admin", ""},
   }));
 
   const Said said = nodeway(args);
@@ -132,7 +151,59 @@ TEST_CASE("nodeway stat and endpoints: a router that is not there is one line an
 
 TEST_CASE("nodeway stat: an address without a scheme is told to be no URL", "[cli]") {
   CHECK(nodeway({"stat", "--admin", "127.0.0.1:1"}).err ==
-        "nodeway: --admin: '127.0.0.1:1' is no URL such as http://127.0.0.1:9990\n");
+        "nodeway stat: --admin: '127.0.0.1:1' is no URL such as http://127.0.0.1:9990; "
+        "see nodeway stat --help\n");
+}
+
+TEST_CASE("nodeway: what no command expects is one line and exit code 1", "[cli]") {
+  router::cli::RunContext context;
+  context.catch_stop_signals = []() -> int { throw std::runtime_error{"no thread left"}; };
+  const std::vector<const char*> args{"nodeway", "run", "--source", "files:/"};
+  const Caught err{std::cerr};
+
+  const int exit_code =
+      router::cli::run_command_line(static_cast<int>(args.size()), args.data(), context);
+
+  CHECK(exit_code == 1);
+  CHECK(err.text.str() == "nodeway run: no thread left\n");
+}
+
+TEST_CASE("parse_admin_url: takes host and port, in brackets for IPv6", "[cli]") {
+  using router::cli::AdminUrl;
+  using router::cli::parse_admin_url;
+
+  CHECK(parse_admin_url("http://127.0.0.1:9990") == AdminUrl{"127.0.0.1", 9990});
+  CHECK(parse_admin_url("http://127.0.0.1:9990/") == AdminUrl{"127.0.0.1", 9990});
+  CHECK(parse_admin_url("http://node-1.example") == AdminUrl{"node-1.example", 80});
+  CHECK(parse_admin_url("http://[fd00::1]:9990/") == AdminUrl{"fd00::1", 9990});
+  CHECK(parse_admin_url("http://[::1]") == AdminUrl{"::1", 80});
+}
+
+TEST_CASE("parse_admin_url: refuses what is none", "[cli]") {
+  const char* const text = GENERATE("",
+                                    "127.0.0.1:9990",
+                                    "https://127.0.0.1:9990",
+                                    "ftp://x",
+                                    "http://",
+                                    "http:///",
+                                    "http://:9990",
+                                    "http://a:",
+                                    "http://a:0",
+                                    "http://a:65536",
+                                    "http://a:99999999999",
+                                    "http://a:9990x",
+                                    "http://a:-1",
+                                    "http://a/b",
+                                    "http://a b",
+                                    "http://user@a",
+                                    "http://fd00::1",
+                                    "http://[fd00::1",
+                                    "http://[fd00::1]9990",
+                                    "http://[127.0.0.1]:9990",
+                                    "http://[]:9990");
+  CAPTURE(text);
+
+  CHECK_FALSE(router::cli::parse_admin_url(text));
 }
 
 TEST_CASE("nodeway check: ticks what it checked in a good file", "[cli]") {
