@@ -32,7 +32,11 @@ struct StatFlags {
 
 // Rounded down, so that one failure in a hundred thousand does not read as none.
 std::string percent(std::optional<double> ratio) {
-  return ratio ? fmt::format("{:.2f}%", std::floor(*ratio * 10'000) / 100) : kNothing;
+  // 0.57 * 10,000 is a little below 5,700 in binary; no ratio of counts is so near to the next
+  // step.
+  constexpr double kBinaryError = 1e-6;
+  return ratio ? fmt::format("{:.2f}%", std::floor(*ratio * 10'000 + kBinaryError) / 100)
+               : kNothing;
 }
 
 std::string latency(std::optional<double> ms, bool is_wide) {

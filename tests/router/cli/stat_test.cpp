@@ -119,3 +119,13 @@ TEST_CASE("format_endpoints: one line for each endpoint", "[cli]") {
         "       -\n");
   CHECK(format_endpoints({row}, true).find("  CONNECTIONS\n") != std::string::npos);
 }
+
+TEST_CASE("format_stat: a whole hundredth of success is shown as it is", "[cli]") {
+  for (int succeeded = 1; succeeded <= 100; ++succeeded) {
+    CAPTURE(succeeded);
+    StatRow row = kPercentage;
+    row.success_ratio = succeeded / 100.0;
+
+    CHECK(format_stat({row}).find(" " + std::to_string(succeeded) + ".00% ") != std::string::npos);
+  }
+}
