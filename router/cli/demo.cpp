@@ -8,6 +8,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <stdexcept>
 
@@ -17,8 +18,6 @@ namespace router::cli {
 
 namespace {
 
-constexpr std::chrono::seconds kShortest{5};  // below it a pod gets too few calls to judge by
-
 struct DemoFlags {
   DemoOptions options;
   std::string duration;
@@ -27,8 +26,13 @@ struct DemoFlags {
 int demo(DemoFlags& flags) {
   if (!flags.duration.empty()) {
     const auto duration = control::parse_duration(flags.duration);
-    if (!duration || *duration < kShortest) {
-      fmt::print(stderr, "nodeway demo: --duration must be 5s or more, such as 20s\n");
+    const std::chrono::seconds least = DemoPhases::least_duration(flags.options);
+    if (!duration || *duration < least) {
+      std::cerr << fmt::format(
+          "nodeway demo: --duration must be {}s or more with {} pods and {} callers\n",
+          least.count(),
+          flags.options.pods,
+          flags.options.callers);
       return 2;
     }
     flags.options.duration = std::chrono::duration_cast<std::chrono::milliseconds>(*duration);
@@ -66,7 +70,10 @@ void add_demo_command(CLI::App& root, Action& action) {
   CLI::App* const command = root.add_subcommand(
       "demo", "See it work: gRPC services on this machine, straight and through nodeway");
   auto flags = std::make_shared<DemoFlags>();
-  command->add_option("--duration", flags->duration, "End by itself after that time, 5s or more")
+  command
+      ->add_option("--duration",
+                   flags->duration,
+                   "End by itself after that time, 5s or more; the longer, the more pods")
       ->type_name("DURATION");
   command->add_option("--pods", flags->options.pods, "Pods of each service")
       ->type_name("N")

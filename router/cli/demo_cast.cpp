@@ -21,8 +21,7 @@ constexpr auto kStart = 20s;    // a sanitized build on a loaded machine takes s
 constexpr auto kLoadEnd = 15s;  // a call's own deadline is 10 s
 constexpr auto kRouterEnd = 10s;
 
-constexpr std::string_view kEvery = "20ms";  // a caller's pace
-constexpr std::string_view kWork = "1ms";    // what a call takes in a pod
+constexpr std::string_view kWork = "1ms";  // what a call takes in a pod
 
 std::uint16_t port_in(const nlohmann::json& line, const char* key) {
   const auto address = parse_listen_address(line.at(key).get<std::string>());
@@ -172,7 +171,7 @@ DemoLoad DemoCast::start_load(const std::vector<std::string>& grpc_flags,
                                        "--callers",
                                        std::to_string(callers_),
                                        "--every",
-                                       std::string{kEvery},
+                                       fmt::format("{}ms", kDemoPace.count()),
                                        "--seed",
                                        std::to_string(loads_)};
     arguments.insert(arguments.end(), flags.begin(), flags.end());

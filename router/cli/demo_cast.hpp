@@ -5,6 +5,7 @@
 #include "router/cli/demo_stage.hpp"
 
 #include <array>
+#include <chrono>
 #include <map>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@ namespace router::cli {
 
 inline constexpr std::array<std::string_view, 5> kDemoServices{
     "add", "sub", "mult", "div", "percentage"};
+
+/// Each caller calls once in so long, a random operation.
+inline constexpr std::chrono::milliseconds kDemoPace{20};
 
 struct DemoPod {
   DemoEndpoint endpoint;

@@ -23,8 +23,10 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kPlayTime = 20s;  // of the phases, where no duration is given
-constexpr auto kPodEnd = 15s;    // a pod lingers 1 s and closes idle connections after 0.5 s
+constexpr auto kPlayTime = 20s;  // of the phases, where no duration is given and that is enough
+constexpr auto kShortest = 5s;   // a phase must outlast the start of its processes
+constexpr double kThroughShare = 0.35;  // of the time, for the phase by which sharing is judged
+constexpr auto kPodEnd = 15s;           // a pod lingers 1 s and closes idle connections after 0.5 s
 
 constexpr auto kNews = 10s;  // for the router to read the folder
 constexpr auto kLook = 20ms;
@@ -78,8 +80,8 @@ std::vector<admin::StatRow> stat_of(const std::string& admin_url) {
 
 }  // namespace
 
-DemoPhases::DemoPhases(const DemoOptions& options, DemoStage& stage, DemoCast cast)
-    : options_{options},
+DemoPhases::DemoPhases(DemoOptions options, DemoStage& stage, DemoCast cast)
+    : options_{std::move(options)},
       stage_{stage},
       cast_{std::move(cast)},
       is_terminal_{isatty(STDOUT_FILENO) != 0} {}
@@ -148,7 +150,7 @@ void DemoPhases::run_through() {
     await_endpoints(service, pods_in_slices());
   }
   const DemoLoad load = cast_.start_load();
-  watch(load, 0.35);
+  watch(load, kThroughShare);
   through_ = cast_.end(load);
   expect(through_.failed() == 0,
          fmt::format(
@@ -297,8 +299,17 @@ void DemoPhases::watch(const DemoLoad& load, double share_of_time) {
 }
 
 std::chrono::milliseconds DemoPhases::part(double share_of_time) const {
-  const std::chrono::milliseconds whole = options_.duration.value_or(kPlayTime);
+  const std::chrono::milliseconds whole = options_.duration.value_or(
+      std::max<std::chrono::seconds>(kPlayTime, least_duration(options_)));
   return std::chrono::duration_cast<std::chrono::milliseconds>(whole * share_of_time);
+}
+
+std::chrono::seconds DemoPhases::least_duration(const DemoOptions& options) {
+  // Percentage calls two services more, which is left out: it only adds.
+  const double calls = double{kCallsToJudgeBy} * options.pods * kDemoServices.size();
+  const auto phase = kDemoPace * (calls / options.callers);
+  return std::max<std::chrono::seconds>(
+      kShortest, std::chrono::ceil<std::chrono::seconds>(phase / kThroughShare));
 }
 
 void DemoPhases::expect(bool holds, std::string otherwise) {

@@ -18,11 +18,15 @@ namespace router::cli {
 class DemoPhases {
  public:
   /// `stage` outlives it.
-  DemoPhases(const DemoOptions& options, DemoStage& stage, DemoCast cast);
+  DemoPhases(DemoOptions options, DemoStage& stage, DemoCast cast);
 
   /// Plays all, or until the user interrupts it. A line for each thing that is shown and did not
   /// hold. Throws `std::runtime_error` if a process fails.
   [[nodiscard]] std::vector<std::string> play();
+
+  /// Whole seconds of `DemoOptions::duration` below which a pod gets too few calls to tell by them
+  /// whether the pods share the work.
+  [[nodiscard]] static std::chrono::seconds least_duration(const DemoOptions& options);
 
  private:
   void set_up();

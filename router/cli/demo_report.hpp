@@ -60,4 +60,8 @@ struct PhaseReport {
 /// 500 a second.
 inline constexpr double kLeastShare = 0.25;
 
+/// Calls that a pod is to expect of each protocol: with so many, not one pod in 50,000 would get
+/// less than `kLeastShare` even if pods were drawn blindly.
+inline constexpr unsigned kCallsToJudgeBy = 20;
+
 }  // namespace router::cli

@@ -2,6 +2,7 @@
 #include "router/cli/cli.hpp"
 
 #include "router/cli/admin_client.hpp"
+#include "router/cli/demo_phases.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -127,6 +128,9 @@ TEST_CASE("nodeway: wrong flags are one line and exit code 2", "[cli]") {
       {"stat", "--admin", "http://127.0.0.1:99999999999"},
       {"endpoints", "--admin", "http://"},
       {"endpoints", "--admin", ""},
+      {"demo", "--duration", "soon"},
+      {"demo", "--duration", "4s"},
+      {"demo", "--duration", "5s", "--pods", "20", "--callers", "1"},
   }));
 
   const Said said = nodeway(args);
@@ -227,4 +231,17 @@ TEST_CASE("nodeway check: names file, line and column of each error", "[cli]") {
   CHECK(said.err.find(file.path + ":2:1: ") != std::string::npos);
   CHECK(said.err.find(file.path + ":4:") != std::string::npos);
   CHECK(said.err.ends_with("✗ " + file.path + ": 2 errors\n"));
+}
+
+TEST_CASE("nodeway demo: lasts as long as each pod needs for 20 calls", "[cli]") {
+  const auto least = [](unsigned pods, unsigned callers) {
+    router::cli::DemoOptions options;
+    options.pods = pods;
+    options.callers = callers;
+    return router::cli::DemoPhases::least_duration(options).count();
+  };
+
+  CHECK(least(3, 4) == 5);
+  CHECK(least(20, 4) == 29);
+  CHECK(least(20, 1) == 115);  // 40 s of the phase, 50 calls/s, a fifth for each of 5 services
 }
