@@ -19,9 +19,9 @@
 namespace router::admin {
 namespace {
 
-void send(httplib::Response& response, Page page) {
+void send(httplib::Response& response, const Page& page) {
   response.status = page.status;
-  response.set_content(std::move(page.body), page.content_type.c_str());
+  response.set_content(page.body, page.content_type.c_str());
 }
 
 Page unavailable(std::string_view why) {
@@ -84,6 +84,8 @@ class AdminServer::State {
     if (server_thread_.joinable()) {
       server_.stop_all();
       server_thread_.join();
+    }
+    if (sampler_.joinable()) {  // not if there was no thread left for it
       sampler_.join();
     }
   }

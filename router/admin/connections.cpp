@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/admin/connections.hpp"
 
+#include <algorithm>
 #include <sys/socket.h>
 
 namespace router::admin {
@@ -8,13 +9,17 @@ namespace router::admin {
 Connections::Id Connections::enter(int socket) {
   const std::lock_guard lock{mutex_};
   const Id id = next_++;
-  connections_[id] = {.socket = socket};
+  Connection& self = connections_[id];
+  self.socket = socket;
   ++open_;
+  if (is_closed_) {
+    shut_down(self);
+  } else if (owed_ > 0) {
+    --owed_;
+    evict(self);
+  }
   for (auto oldest = connections_.begin(); open_ > limits_.connections; ++oldest) {
-    if (!oldest->second.is_shut_down) {
-      shut_down(oldest->second);
-      ++evicted_;
-    }
+    evict(oldest->second);
   }
   return id;
 }
@@ -41,15 +46,26 @@ void Connections::set_pending(Id id, std::size_t bytes) {
     if (pending_bytes_ <= limits_.pending_bytes || other == id) {
       break;
     }
-    if (!connection.is_shut_down && connection.pending_bytes > 0) {
-      shut_down(connection);
-      ++evicted_;
+    if (connection.pending_bytes > 0) {
+      evict(connection);
     }
+  }
+}
+
+void Connections::evict_oldest() {
+  const std::lock_guard lock{mutex_};
+  const auto oldest = std::ranges::find_if(
+      connections_, [](const auto& entry) { return !entry.second.is_shut_down; });
+  if (oldest == connections_.end()) {
+    ++owed_;
+  } else {
+    evict(oldest->second);
   }
 }
 
 void Connections::shut_down_all() {
   const std::lock_guard lock{mutex_};
+  is_closed_ = true;
   for (auto& [id, connection] : connections_) {
     if (!connection.is_shut_down) {
       shut_down(connection);
@@ -60,6 +76,13 @@ void Connections::shut_down_all() {
 std::uint64_t Connections::evicted() const {
   const std::lock_guard lock{mutex_};
   return evicted_;
+}
+
+void Connections::evict(Connection& connection) {
+  if (!connection.is_shut_down) {
+    shut_down(connection);
+    ++evicted_;
+  }
 }
 
 void Connections::shut_down(Connection& connection) {

@@ -23,8 +23,8 @@ class Connections {
 
   explicit Connections(Limits limits) : limits_{limits} {}
 
-  /// Enters a connection, and shuts down the oldest one if it is one too many. Does not own
-  /// `socket`.
+  /// Enters a connection, and shuts down the oldest one if it is one too many; after
+  /// `shut_down_all` this one. Does not own `socket`.
   [[nodiscard]] Id enter(int socket);
   /// Must come before the socket is closed: its number may then be another's.
   void leave(Id id);
@@ -33,7 +33,10 @@ class Connections {
   /// all, the oldest ones that something is waiting on are shut down, this one last.
   void set_pending(Id id, std::size_t bytes);
 
-  /// Shuts down all.
+  /// Shuts down the oldest one; if all are, the next one that enters. So each call makes room once.
+  void evict_oldest();
+
+  /// Shuts down all, also those that are yet to come.
   void shut_down_all();
 
   /// How many connections were shut down to make room.
@@ -47,13 +50,16 @@ class Connections {
   };
 
   void shut_down(Connection& connection);
+  void evict(Connection& connection);
 
   const Limits limits_;
   mutable std::mutex mutex_;
+  bool is_closed_ = false;
   Id next_ = 0;
   std::size_t open_ = 0;           ///< of those entered, the ones not shut down
   std::size_t pending_bytes_ = 0;  ///< of all that are not shut down
   std::uint64_t evicted_ = 0;
+  std::size_t owed_ = 0;                  ///< evictions for which there was no connection yet
   std::map<Id, Connection> connections_;  ///< oldest first
 };
 

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -23,17 +24,26 @@ namespace {
 constexpr int kBacklog =
     1024;  // cpp-httplib's own is 5: a burst would wait a second for its SYN to be sent again
 
-/// Threads made when a task finds none idle, up to a bound; further tasks wait.
+/// Threads made when a task finds none idle, up to a bound; further tasks wait. Where the system
+/// has no thread to give, the oldest connection is shut down so that one becomes free.
 class GrowingThreads final : public httplib::TaskQueue {
  public:
-  explicit GrowingThreads(std::size_t max_threads) : max_threads_{max_threads} {}
+  /// `connections` must outlive the queue.
+  GrowingThreads(std::size_t max_threads, Connections& connections)
+      : max_threads_{max_threads}, connections_{connections} {}
 
   void enqueue(std::function<void()> task) override {
-    const std::lock_guard lock{mutex_};
-    tasks_.push_back(std::move(task));
-    if (tasks_.size() > n_idle_ && threads_.size() < max_threads_) {
-      threads_.emplace_back([this] { work(); });
+    std::unique_lock lock{mutex_};
+    const bool is_thread_wanted = tasks_.size() >= n_idle_ && threads_.size() < max_threads_;
+    if (is_thread_wanted && !add_thread()) {
+      if (threads_.empty()) {
+        lock.unlock();
+        task();  // on the thread that accepts: slow, but an answer
+        return;
+      }
+      connections_.evict_oldest();
     }
+    tasks_.push_back(std::move(task));
     has_task_.notify_one();
   }
 
@@ -49,6 +59,15 @@ class GrowingThreads final : public httplib::TaskQueue {
   }
 
  private:
+  [[nodiscard]] bool add_thread() {
+    try {
+      threads_.emplace_back([this] { work(); });
+      return true;
+    } catch (const std::system_error&) {
+      return false;
+    }
+  }
+
   void work() {
     std::unique_lock lock{mutex_};
     for (;;) {
@@ -67,6 +86,7 @@ class GrowingThreads final : public httplib::TaskQueue {
   }
 
   const std::size_t max_threads_;
+  Connections& connections_;
   std::mutex mutex_;
   std::condition_variable has_task_;
   bool is_ending_ = false;
@@ -185,7 +205,9 @@ class BoundedStream final : public httplib::Stream {
 }  // namespace
 
 HttpServer::HttpServer(std::function<TimePoint()> now) : now_{std::move(now)} {
-  new_task_queue = [] { return new GrowingThreads{kThreads}; };  // cpp-httplib owns and deletes it
+  new_task_queue = [this] {  // cpp-httplib owns and deletes it
+    return new GrowingThreads{kThreads, connections_};
+  };
   set_payload_max_length(kMaxRequestBytes);
   set_tcp_nodelay(true);
   set_socket_options([](socket_t socket) {

@@ -15,8 +15,8 @@ namespace router::admin {
 /// once.
 ///
 /// One thread a connection, made when it is needed, and one request each; where `Connections` finds
-/// too many, or too much waiting to be written, the oldest is shut down. So `kThreads` bounds the
-/// threads and 32 MiB the answers.
+/// too many, or too much waiting to be written, or where the system gives no thread, the oldest is
+/// shut down. So `kThreads` bounds the threads and 32 MiB the answers.
 class HttpServer final : public httplib::Server {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;

@@ -9,8 +9,11 @@
 #include <chrono>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string_view>
 #include <sys/socket.h>
+#include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -141,7 +144,49 @@ std::vector<Client> stuck_clients(std::uint16_t port,
   return clients;
 }
 
+/// While it lives this process gets no thread from the system: each would have a stack that no
+/// address space holds.
+class NoThreads {
+ public:
+  NoThreads() {
+    ::pthread_getattr_default_np(&before_);
+    pthread_attr_t attributes{};
+    ::pthread_attr_init(&attributes);
+    REQUIRE(::pthread_attr_setstacksize(&attributes, std::size_t{1} << 47U) == 0);
+    REQUIRE(::pthread_setattr_default_np(&attributes) == 0);
+    ::pthread_attr_destroy(&attributes);
+    CHECK_THROWS_AS(std::thread{[] {}}, std::system_error);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+  ~NoThreads() { ::pthread_setattr_default_np(&before_); }
+
+ private:
+  pthread_attr_t before_{};
+};
+
 }  // namespace
+
+TEST_CASE("AdminServer: probes are answered at once though the system has no more threads to give",
+          "[integration][admin]") {
+  const Served served;
+  const auto early = stuck_clients(served.port, 8, "");
+  check_probes(served.port);  // so that there are some
+  const NoThreads no_threads;
+  const auto stuck = stuck_clients(served.port, kStuckClients, "");
+
+  check_probes(served.port);
+
+  CHECK(early.front().is_closed_within(5s));  // to make room
+}
+
+TEST_CASE("AdminServer: probes are answered though the system has never given a thread for them",
+          "[integration][admin]") {
+  const Served served;
+  const NoThreads no_threads;
+
+  check_probes(served.port);
+}
 
 TEST_CASE("AdminServer: probes are answered at once beside 64 clients that send nothing",
           "[integration][admin]") {

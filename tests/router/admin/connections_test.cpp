@@ -100,3 +100,47 @@ TEST_CASE("Connections: an answer above the bound is written all the same", "[ad
 
   CHECK_FALSE(pair.is_shut_down());
 }
+
+TEST_CASE("Connections: the oldest can be made to go, one after the other", "[admin]") {
+  Connections connections{{.connections = 10, .pending_bytes = 100}};
+  const std::array<Pair, 2> pairs;
+  for (const Pair& pair : pairs) {
+    static_cast<void>(connections.enter(pair.socket()));
+  }
+
+  connections.evict_oldest();
+  CHECK(pairs[0].is_shut_down());
+  CHECK_FALSE(pairs[1].is_shut_down());
+
+  connections.evict_oldest();
+  CHECK(pairs[1].is_shut_down());
+  CHECK(connections.evicted() == 2);
+}
+
+TEST_CASE("Connections: where all have been made to go, the next one has to", "[admin]") {
+  Connections connections{{.connections = 10, .pending_bytes = 100}};
+  const std::array<Pair, 3> pairs;
+  static_cast<void>(connections.enter(pairs[0].socket()));
+  connections.evict_oldest();
+  connections.evict_oldest();
+
+  static_cast<void>(connections.enter(pairs[1].socket()));
+  static_cast<void>(connections.enter(pairs[2].socket()));
+
+  CHECK(pairs[0].is_shut_down());
+  CHECK(pairs[1].is_shut_down());
+  CHECK_FALSE(pairs[2].is_shut_down());
+}
+
+TEST_CASE("Connections: one that comes after the end is shut down, too", "[admin]") {
+  Connections connections{{.connections = 10, .pending_bytes = 100}};
+  const std::array<Pair, 2> pairs;
+  static_cast<void>(connections.enter(pairs[0].socket()));
+
+  connections.shut_down_all();
+  connections.leave(connections.enter(pairs[1].socket()));
+
+  CHECK(pairs[0].is_shut_down());
+  CHECK(pairs[1].is_shut_down());
+  CHECK(connections.evicted() == 0);
+}
