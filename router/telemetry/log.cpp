@@ -4,11 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <climits>
 #include <memory>
 #include <mutex>
+#include <poll.h>
 #include <spdlog/async.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/chrono.h>
@@ -74,13 +79,58 @@ std::string format_text(const LogLine& line) {
   return text;
 }
 
+/// Writes to stderr, by the system's call: a stream would be locked while a write waits, and the
+/// end of the process waits for that lock.
+class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  /// From here on what stderr does not take within `kLastWaits` is left out. Any thread.
+  void hurry() noexcept { is_hurried_ = true; }
+
+ private:
+  static constexpr std::chrono::milliseconds kWait{100};
+  static constexpr int kLastWaits = 20;  // 2 s in all: less than anybody waits for the end
+
+  void sink_it_(const spdlog::details::log_msg& line) override {
+    std::string text{line.payload.begin(), line.payload.end()};
+    text += '\n';
+    std::string_view rest = text;
+    while (!rest.empty() && wait_until_writable()) {
+      // A pipe that can be written to has room for as much.
+      const ssize_t written =
+          ::write(STDERR_FILENO, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
+      if (written < 0 && errno != EINTR && errno != EAGAIN) {
+        return;  // nobody reads it any more
+      }
+      rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(written, 0)));
+    }
+  }
+
+  void flush_() override {}
+
+  bool wait_until_writable() {
+    for (;;) {
+      pollfd out{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      if (::poll(&out, 1, static_cast<int>(kWait.count())) > 0) {
+        return true;
+      }
+      if (is_hurried_ && ++last_waits_ > kLastWaits) {
+        return false;
+      }
+    }
+  }
+
+  std::atomic<bool> is_hurried_{false};
+  int last_waits_ = 0;
+};
+
 // The open log. Made by start_logging and torn down by stop_logging; `log` may be called at any
 // time between and around.
 struct OpenLog {
   LogFormat format;
   LogLevel lowest;
   std::shared_ptr<spdlog::details::thread_pool>
-      writer;  // shared with the logger, as spdlog wants it
+      writer;                        // shared with the logger, as spdlog wants it
+  std::shared_ptr<StderrSink> sink;  // likewise
   std::shared_ptr<spdlog::async_logger> logger;
   LogRate rate;
 };
@@ -124,13 +174,13 @@ std::uint64_t LogRate::take_suppressed() noexcept {
 
 void start_logging(LogFormat format, LogLevel lowest) {
   auto writer = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1U);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  auto sink = std::make_shared<StderrSink>();
   auto logger = std::make_shared<spdlog::async_logger>(
-      "nodeway", std::move(sink), writer, spdlog::async_overflow_policy::overrun_oldest);
+      "nodeway", sink, writer, spdlog::async_overflow_policy::overrun_oldest);
   logger->set_pattern("%v");
   const std::lock_guard lock{log_mutex()};
   open_log() = std::make_unique<OpenLog>(
-      OpenLog{format, lowest, std::move(writer), std::move(logger), LogRate{}});
+      OpenLog{format, lowest, std::move(writer), std::move(sink), std::move(logger), LogRate{}});
 }
 
 void stop_logging() {
@@ -138,6 +188,9 @@ void stop_logging() {
   {
     const std::lock_guard lock{log_mutex()};
     closing = std::move(open_log());
+  }
+  if (closing) {
+    closing->sink->hurry();
   }
   // Destroying it joins the writing thread, which empties the queue first.
 }

@@ -48,7 +48,8 @@ class LogRate {
 /// Opens the log. Before it, and after `stop_logging`, lines are dropped. Called once, by the
 /// composition root.
 void start_logging(LogFormat format, LogLevel lowest);
-/// Writes out what is queued. No line may be on its way in another thread.
+/// Writes out what is queued; what stderr does not take within 2 s is left out. No line may be on
+/// its way in another thread.
 void stop_logging();
 
 /// Queues one line for the log's own thread: never waits for stderr. Any thread. Lines beyond

@@ -3,9 +3,16 @@
 #include "tests/integration/one_service.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+
+using namespace std::chrono_literals;
 
 TEST_CASE("nodeway: tells its ports on stdout, first listening, then ready",
           "[integration][process]") {
@@ -60,6 +67,36 @@ TEST_CASE("nodeway: logs text where that is asked for", "[integration][process]"
   const auto lines = path.router.child().stderr_lines();
   REQUIRE_FALSE(lines.empty());
   CHECK_FALSE(nlohmann::json::accept(lines.front()));
+}
+
+TEST_CASE("nodeway: a stderr that nobody reads does not hold up its end",
+          "[integration][process]") {
+  test::OneService path{test::answer(200, "ok")};
+  const auto pid = std::to_string(path.router.child().pid());
+  const std::string binary = std::filesystem::read_symlink("/proc/" + pid + "/exe");
+  const std::string pipe = path.cluster.path() / "stderr";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const test::Fd full{::open(pipe.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC)};
+  REQUIRE(::fcntl(full.get(), F_SETPIPE_SZ, 4096) == 4096);
+  REQUIRE(::write(full.get(), std::string(4096, 'x').data(), 4096) == 4096);
+  test::ChildProcess stuck{{"/bin/sh",
+                            "-c",
+                            "exec \"$0\" \"$@\" 2>'" + pipe + "'",
+                            binary,
+                            "run",
+                            "--source",
+                            "files:" + path.cluster.path().string(),
+                            "--listen",
+                            "127.0.0.1:0",
+                            "--admin",
+                            "127.0.0.1:0"},
+                           {}};
+  static_cast<void>(stuck.wait_stdout_line(1, 30s));  // ready
+
+  stuck.signal(SIGTERM);
+
+  // A sanitizer looks for leaks before the end.
+  CHECK(stuck.wait_exit(test::is_sanitized() ? 20s : 5s) == 0);
 }
 
 TEST_CASE("nodeway: wrong flags exit 2 with one clear line", "[integration][process]") {
