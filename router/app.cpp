@@ -180,7 +180,8 @@ control::ControlPlane::Options App::State::control_options() const {
   return {.config_namespace = config_.pod_namespace,
           .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
           .config_file = config_.config_file,
-          .reporter = config_.node};
+          .reporter = config_.node,
+          .seed = seed_};
 }
 
 admin::Subject App::State::subject() {

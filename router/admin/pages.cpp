@@ -51,12 +51,11 @@ json timestamp(const std::optional<k8s_client::Clock::UtcTime>& at) {
                      fmt::gmtime(std::chrono::system_clock::to_time_t(*at)));
 }
 
-bool is_config_good(const control::ConfigStatus& config) {
-  return config.valid || !config.present;
-}
-
 std::string config_line(const control::ConfigStatus& config) {
-  if (!is_config_good(config)) {
+  if (!config.valid && config.error.empty()) {
+    return config.origin + " has not been read yet";
+  }
+  if (!config.valid) {
     const std::string more =
         config.error_count > 1 ? fmt::format(" (and {} more)", config.error_count - 1) : "";
     return fmt::format("{}: {}{}", config.origin, config.error, more);
@@ -80,7 +79,7 @@ std::string verbose_parts(const control::ControlStatus& status, bool is_draining
   for (const k8s_client::WatchStatus& watch : status.watches) {
     body += part(watch.synced, watch.resource, watch_line(watch));
   }
-  body += part(is_config_good(status.config), "configuration", config_line(status.config));
+  body += part(status.config.valid, "configuration", config_line(status.config));
   body += part(status.ready,
                "routing",
                status.ready
@@ -117,7 +116,7 @@ Page Pages::ready(const Query& query) const {
   }
   if (parameter(query, "verbose") == "1") {
     page.body += verbose_parts(status, is_draining);
-  } else if (status.ready && !is_config_good(status.config)) {
+  } else if (status.ready && !status.config.valid) {
     page.body += "configuration: " + config_line(status.config) + "\n";
   }
   return page;
@@ -162,7 +161,7 @@ Page Pages::config() const {
   const control::ConfigStatus& config = status.config;
   return json_page({{"origin", config.origin},
                     {"present", config.present},
-                    {"valid", is_config_good(config)},
+                    {"valid", config.valid},
                     {"error", config.error},
                     {"error_count", config.error_count},
                     {"applied", config.applied},

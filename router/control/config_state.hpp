@@ -17,8 +17,9 @@ namespace router::control {
 struct ConfigStatus {
   std::string origin;    ///< `ConfigMap nodeway-system/nodeway` or `file /etc/nodeway.yaml`
   bool present = false;  ///< there is one, or its last good content is in force; else the defaults
-  bool valid = false;    ///< the newest one seen is in force
-  std::string error;     ///< what is wrong with the newest one: first error with line and column
+  bool valid = false;    ///< the newest one seen is in force, or there is none; not before a look
+  std::string error;  ///< what is wrong with the newest one: first error with line and column; ""
+                      ///< if nothing is, or before the first look
   std::size_t error_count = 0;
   std::uint64_t applied = 0;   ///< documents put in force, the defaults not counted
   std::uint64_t rejected = 0;  ///< documents found wrong

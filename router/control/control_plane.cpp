@@ -10,7 +10,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <tuple>
+#include <random>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
@@ -40,26 +40,14 @@ std::string origin_of(const ControlPlane::Options& options) {
              : fmt::format("ConfigMap {}/{}", options.config_namespace, kConfigMapName);
 }
 
-std::vector<ServicePortRow> rows_of(const Snapshot& snapshot) {
-  std::vector<const Service*> services;
-  services.reserve(snapshot.services.size());
-  for (const auto& [name, service] : snapshot.services) {
-    services.push_back(service.get());
-  }
-  std::sort(services.begin(), services.end(), [](const Service* a, const Service* b) {
-    return std::tie(a->namespace_, a->name) < std::tie(b->namespace_, b->name);
-  });
-  std::vector<ServicePortRow> rows;
-  for (const Service* service : services) {
-    for (const ServicePort& port : service->ports) {
-      rows.push_back({.service_namespace = service->namespace_,
-                      .service = service->name,
-                      .port = port.number,
-                      .ready = static_cast<std::uint32_t>(port.endpoints.size()),
-                      .known = port.endpoints_known});
+// What keeps a resource from being read.
+std::string why_not_synced(const std::vector<k8s_client::WatchStatus>& watches) {
+  for (const k8s_client::WatchStatus& watch : watches) {
+    if (!watch.synced && !watch.last_error.empty()) {
+      return ": " + watch.last_error;
     }
   }
-  return rows;
+  return "";
 }
 
 std::string joined(const std::vector<ConfigError>& errors) {
@@ -84,6 +72,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
         log{std::move(log_sink)},
         publish{std::move(publish_snapshot)},
         config{origin_of(options)},
+        rng{options.seed},
         publisher{executor, clock, [this] { build_and_publish(); }} {}
 
   void follow_stores();
@@ -97,8 +86,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   void build_and_publish();
   void copy_status();
   [[nodiscard]] bool is_synced() const;
-  [[nodiscard]] std::string why_not_ready(
-      const std::vector<k8s_client::WatchStatus>& watches) const;
+  [[nodiscard]] std::string why_not_ready() const;
   [[nodiscard]] k8s_client::Store<k8s_client::ConfigMap>::Pointer find_config_map() const;
   asio::awaitable<void> repeat(std::chrono::seconds interval, void (State::*act)());
 
@@ -110,6 +98,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   k8s_client::Stores stores;
   Builder builder;
   ConfigState config;
+  std::mt19937_64 rng;
   Publisher publisher;
   std::unique_ptr<k8s_client::Source> source;
   asio::cancellation_signal cancel_status;
@@ -235,8 +224,12 @@ void ControlPlane::State::post_event(const std::string& message) {
 
 asio::awaitable<void> ControlPlane::State::make_event(std::shared_ptr<State> state,
                                                       k8s_client::EventNote note) {
-  if (!state->source) {
-    co_return;  // stopped meanwhile
+  std::uniform_int_distribution<k8s_client::Clock::Duration::rep> anywhere{
+      0, k8s_client::Clock::Duration{kMaxEventDelay}.count()};
+  co_await state->clock.sleep_for(k8s_client::Clock::Duration{anywhere(state->rng)});
+  const bool is_past = joined(state->config.errors()) != note.message;
+  if (!state->source || is_past) {
+    co_return;  // stopped, mended, or wrong in another way meanwhile
   }
   const k8s_client::Result<void> made = co_await state->source->create_event(std::move(note));
   if (!made && !state->is_stopped) {
@@ -263,8 +256,7 @@ void ControlPlane::State::build_and_publish() {
   copy_status();
 }
 
-std::string ControlPlane::State::why_not_ready(
-    const std::vector<k8s_client::WatchStatus>& watches) const {
+std::string ControlPlane::State::why_not_ready() const {
   std::string missing;
   for (const auto& [name, synced] :
        {std::pair{"Services", stores.services.is_synced()},
@@ -272,13 +264,7 @@ std::string ControlPlane::State::why_not_ready(
     missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : " and ", name);
   }
   if (!missing.empty()) {
-    std::string reason = missing + " have not been read yet";
-    for (const k8s_client::WatchStatus& watch : watches) {
-      if (!watch.synced && !watch.last_error.empty()) {
-        return reason + ": " + watch.last_error;
-      }
-    }
-    return reason;
+    return missing + " have not been read yet";
   }
   if (config.document() == nullptr) {
     return config.status().error.empty() ? config.status().origin + " has not been read yet"
@@ -295,7 +281,7 @@ void ControlPlane::State::copy_status() {
   next.config = config.status();
   next.endpoints = builder.endpoint_counts();
   next.ready = is_ready;
-  next.not_ready_reason = is_ready ? "" : why_not_ready(next.watches);
+  next.not_ready_reason = is_ready ? "" : why_not_ready() + why_not_synced(next.watches);
   const std::scoped_lock lock{mutex};
   next.generation = snapshot ? snapshot->generation : 0;
   status = std::move(next);

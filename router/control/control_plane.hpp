@@ -6,6 +6,7 @@
 #include "k8s_client/store.hpp"
 #include "router/control/config_state.hpp"
 #include "router/control/endpoint_table.hpp"
+#include "router/control/rows.hpp"
 #include "router/control/snapshot.hpp"
 
 #include <chrono>
@@ -28,17 +29,6 @@ enum class LogLevel : std::uint8_t { info, warning, error };
 /// Where the control plane's log lines go; `error` is "" where nothing failed. Control thread.
 using LogSink =
     std::function<void(LogLevel level, std::string_view message, std::string_view error)>;
-
-/// One Service port, for tables like `nodeway stat`.
-struct ServicePortRow {
-  std::string service_namespace;
-  std::string service;
-  std::uint16_t port = 0;
-  std::uint32_t ready = 0;  ///< endpoints that get requests now
-  std::uint32_t known = 0;  ///< endpoints in the slices
-
-  bool operator==(const ServicePortRow&) const = default;
-};
 
 /// How the control plane is doing. Plain copy.
 struct ControlStatus {
@@ -69,6 +59,7 @@ class ControlPlane {
     bool config_in_any_namespace = false;  ///< with files: another namespace does if that has none
     std::optional<std::filesystem::path> config_file{};  ///< `--config`: instead of the ConfigMap
     std::string reporter{};  ///< who makes Events about a wrong configuration: node or pod
+    std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
   };
 
   /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.
@@ -102,6 +93,10 @@ class ControlPlane {
   // cancellation.
   std::shared_ptr<State> state_;
 };
+
+/// An Event about a wrong configuration is put off by up to this, drawn anew for each, so that the
+/// nodes of a cluster do not make theirs all at once; what is mended by then needs none.
+inline constexpr std::chrono::seconds kMaxEventDelay{10};
 
 /// How often the watches' state is copied out for other threads: they show ages in seconds.
 inline constexpr std::chrono::seconds kStatusInterval{1};

@@ -262,14 +262,13 @@ void add_watches(Families& families, const Exposed& exposed) {
 }
 
 void add_config(Families& families, const control::ConfigStatus& config) {
-  const bool is_valid =
-      config.valid || !config.present;  // without one the defaults hold, and they are valid
   add_value(add_family(families,
                        "nodeway_config_valid",
                        MetricType::Gauge,
-                       "1 if the newest configuration is in force, or if there is none."),
+                       "1 if the newest configuration is in force, or if it is known that there "
+                       "is none."),
             {},
-            is_valid ? 1.0 : 0.0);
+            config.valid ? 1.0 : 0.0);
   add_value(add_family(families,
                        "nodeway_config_applied_total",
                        MetricType::Counter,

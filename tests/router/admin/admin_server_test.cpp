@@ -58,6 +58,7 @@ class Served {
                                   [] {
                                     control::ControlStatus status;
                                     status.ready = true;
+                                    status.config.valid = true;
                                     return status;
                                   },
                               .endpoints = [] { return std::vector<EndpointView>{}; },

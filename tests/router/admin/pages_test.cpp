@@ -35,6 +35,8 @@ TEST_CASE("/ready: 503 with the reason until the cluster has been seen, then 200
   World world;
   world.control.not_ready_reason = "services: not listed yet";
 
+  world.control.config.valid = true;
+
   const Page before = world.pages.ready({});
   world.control.ready = true;
   const Page after = world.pages.ready({});
@@ -48,6 +50,7 @@ TEST_CASE("/ready: 503 with the reason until the cluster has been seen, then 200
 TEST_CASE("/ready: 503 again while draining", "[admin]") {
   World world;
   world.control.ready = true;
+  world.control.config.valid = true;
   world.is_draining = true;
 
   CHECK(world.pages.ready({}).status == 503);
@@ -78,6 +81,7 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
   world.control.watches[0].synced = true;
   world.control.watches[1].resource = "endpointslices";
   world.control.watches[1].last_error = "connection refused";
+  world.control.config.valid = true;  // as there is none
 
   const Page page = world.pages.ready({{"verbose", "1"}});
 
@@ -88,6 +92,18 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
         "[+] configuration: none; the defaults are in force\n"
         "[-] routing: endpointslices: not listed yet\n"
         "[+] serving: yes\n");
+}
+
+TEST_CASE("/ready?verbose=1: a configuration that was not read is no absent one", "[admin]") {
+  World world;
+  world.control.config.origin = "ConfigMap nodeway-system/nodeway";
+
+  const Page page = world.pages.ready({{"verbose", "1"}});
+
+  CHECK(page.body.find(
+            "[-] configuration: ConfigMap nodeway-system/nodeway has not been read yet\n") !=
+        std::string::npos);
+  CHECK(nlohmann::json::parse(world.pages.config().body).at("valid") == false);
 }
 
 TEST_CASE("/metrics: is the text format of Prometheus", "[admin]") {

@@ -2,148 +2,23 @@
 #include "router/control/control_plane.hpp"
 
 #include "tests/k8s_client/scratch_folder.hpp"
+#include "tests/router/control/control_plane_bench.hpp"
 #include "tests/router/control/kube_objects.hpp"
-#include "tests/support/sim_clock.hpp"
 
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 using namespace router;
 using namespace router::control;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// What the source did, and what it is to say; outlives it.
-struct Script {
-  bool started = false;
-  bool stopped = false;
-  std::vector<k8s_client::EventNote> events;
-  bool events_fail = false;
-  std::string services_error;
-};
-
-/// A source that leaves the stores to the test.
-class ScriptedSource final : public k8s_client::Source {
- public:
-  ScriptedSource(Script& script, const k8s_client::Stores& stores)
-      : script_{script}, stores_{stores} {}
-
-  void start() override { script_.started = true; }
-  void stop() override { script_.stopped = true; }
-
-  [[nodiscard]] std::vector<k8s_client::WatchStatus> status() const override {
-    k8s_client::WatchStatus services;
-    services.resource = "services";
-    services.synced = stores_.services.is_synced();
-    services.last_error = script_.services_error;
-    return {services};
-  }
-
-  [[nodiscard]] std::optional<std::string> doubt_about_config_map(
-      const k8s_client::ConfigMap* /*known*/) const override {
-    return std::nullopt;
-  }
-
-  [[nodiscard]] boost::asio::awaitable<k8s_client::Result<void>> create_event(
-      k8s_client::EventNote note) override {
-    script_.events.push_back(std::move(note));
-    if (script_.events_fail) {
-      co_return k8s_client::Failure{k8s_client::Errc::forbidden, "events is forbidden"};
-    }
-    co_return k8s_client::Result<void>{};
-  }
-
- private:
-  Script& script_;
-  const k8s_client::Stores& stores_;
-};
-
-struct Logged {
-  LogLevel level;
-  std::string message;
-  std::string error;
-};
-
-/// A control plane whose cluster and time belong to the test.
-struct Bench {
-  explicit Bench(ControlPlane::Options options = {})
-      : control{loop.get_executor(),
-                clock,
-                std::move(options),
-                [this](LogLevel level, std::string_view message, std::string_view error) {
-                  log.push_back({level, std::string{message}, std::string{error}});
-                },
-                [this](SnapshotPtr snapshot) {
-                  was_ready_in_publish = control.is_ready();
-                  published.push_back(std::move(snapshot));
-                }} {}
-
-  void start() {
-    control.start(std::make_unique<ScriptedSource>(script, control.stores()));
-    clock.settle();
-  }
-
-  void sync_cluster() {
-    auto& stores = control.stores();
-    stores.services.replace({test::service("cart", {test::service_port(80)})});
-    stores.endpoint_slices.replace({test::slice("cart-a", "cart", {test::endpoint("10.0.0.1")})});
-    clock.advance(1s);
-  }
-
-  /// Text of the ConfigMap; nothing: there is none.
-  void sync_config(const std::optional<std::string>& text,
-                   const std::string& ns = "nodeway-system") {
-    std::vector<k8s_client::ConfigMap> objects;
-    if (text) {
-      objects.push_back(config_map(*text, ns));
-    }
-    control.stores().config_maps.replace(std::move(objects));
-    clock.advance(1s);
-  }
-
-  void put_config(const std::string& text) {
-    control.stores().config_maps.put(config_map(text, "nodeway-system"));
-    clock.advance(1s);
-  }
-
-  static k8s_client::ConfigMap config_map(const std::string& text, const std::string& ns) {
-    k8s_client::ConfigMap object;
-    object.meta.key = {.ns = ns, .name = "nodeway"};
-    object.meta.uid = "uid-of-config";
-    object.data["nodeway.yaml"] = text;
-    return object;
-  }
-
-  [[nodiscard]] Policy cart_policy() const {
-    return published.back()->services.at("cart.shop")->ports.front().policy;
-  }
-
-  boost::asio::io_context loop;
-  test::SimClock clock{loop};
-  Script script;
-  std::vector<Logged> log;
-  std::vector<SnapshotPtr> published;
-  bool was_ready_in_publish = false;
-  ControlPlane control;
-};
-
-const std::string kGood = "{version: 1, defaults: {timeout: {connect: 2s}}}";
-const std::string kWrong = "version: 1\ndefaults: {timeout: {conect: 2s}}\n";
-
-bool has(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-}  // namespace
+using test::Bench;
+using test::has;
+using test::kGood;
+using test::kWrong;
 
 TEST_CASE("ControlPlane: nothing is published before cluster and configuration were read",
           "[control_plane]") {
@@ -183,6 +58,20 @@ TEST_CASE("ControlPlane: why it is not ready includes what the watch says", "[co
 
   CHECK(bench.control.status().not_ready_reason ==
         "Services and EndpointSlices have not been read yet: connection refused");
+}
+
+TEST_CASE("ControlPlane: why it is not ready includes why the ConfigMap cannot be read",
+          "[control_plane]") {
+  Bench bench;
+  bench.script.config_maps_error = "HTTP 403: configmaps is forbidden";
+  bench.start();
+
+  bench.sync_cluster();
+
+  CHECK(bench.control.status().not_ready_reason ==
+        "ConfigMap nodeway-system/nodeway has not been read yet: "
+        "HTTP 403: configmaps is forbidden");
+  CHECK_FALSE(bench.control.status().config.valid);
 }
 
 TEST_CASE("ControlPlane: an empty cluster is ready too", "[control_plane]") {
@@ -233,7 +122,7 @@ TEST_CASE("ControlPlane: status tells what is in force", "[control_plane]") {
   CHECK(status.generation == bench.published.back()->generation);
   CHECK(status.services == 2);
   CHECK(status.endpoints == EndpointCounts{.ready = 1, .serving_terminating = 0, .not_ready = 0});
-  REQUIRE(status.watches.size() == 1);
+  REQUIRE(status.watches.size() == 2);
   CHECK(status.watches[0].synced);
   CHECK(status.config.valid);
   CHECK(status.config.applied == 1);
@@ -275,46 +164,6 @@ TEST_CASE("ControlPlane: wrong at first start means not ready until it is mended
   bench.put_config(kGood);
   CHECK(bench.control.is_ready());
   CHECK(bench.cart_policy().connect_timeout == 2s);
-}
-
-TEST_CASE("ControlPlane: a wrong configuration is told by log, status and Event, once",
-          "[control_plane]") {
-  Bench bench{{.reporter = "node-1"}};
-  bench.start();
-  bench.sync_cluster();
-  bench.sync_config(kGood);
-  bench.log.clear();
-
-  bench.put_config(kWrong);
-  bench.clock.advance(10s);
-
-  CHECK(bench.cart_policy().connect_timeout == 2s);  // the last good one
-  CHECK(bench.control.is_ready());
-  CHECK_FALSE(bench.control.status().config.valid);
-  CHECK(has(bench.control.status().config.error, "2:22: defaults.timeout.conect"));
-  REQUIRE(bench.log.size() == 1);
-  CHECK(bench.log[0].level == LogLevel::error);
-  CHECK(has(bench.log[0].message, "the last good configuration stays in force"));
-  CHECK(has(bench.log[0].error, "2:22: "));
-  REQUIRE(bench.script.events.size() == 1);
-  const k8s_client::EventNote& event = bench.script.events[0];
-  CHECK(event.type == k8s_client::EventNote::Type::warning);
-  CHECK(event.about.uid == "uid-of-config");
-  CHECK(event.reason == "InvalidConfiguration");
-  CHECK(has(event.message, "2:22: defaults.timeout.conect"));
-  CHECK(event.reporter == "node-1");
-}
-
-TEST_CASE("ControlPlane: an Event that cannot be made is logged", "[control_plane]") {
-  Bench bench;
-  bench.script.events_fail = true;
-  bench.start();
-
-  bench.sync_config(kWrong);
-
-  REQUIRE_FALSE(bench.log.empty());
-  CHECK(bench.log.back().level == LogLevel::warning);
-  CHECK(bench.log.back().error == "events is forbidden");
 }
 
 TEST_CASE("ControlPlane: a ConfigMap without the key is wrong", "[control_plane]") {

@@ -182,6 +182,8 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
 TEST_CASE("render_metrics: without a configuration the defaults are valid", "[telemetry]") {
   Subject subject;
   subject.status.config = {};
+  CHECK(subject.value("nodeway_config_valid") == 0);  // it has not been looked for yet
+  subject.status.config.valid = true;
 
   CHECK(subject.value("nodeway_config_valid") == 1);
 }
