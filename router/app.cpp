@@ -7,16 +7,15 @@
 #include "k8s_client/in_cluster.hpp"
 #include "k8s_client/kubeconfig.hpp"
 #include "router/admin/admin.hpp"
+#include "router/all_cores.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/version.hpp"
 #include "router/worker/core.hpp"
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
 #include <iostream>
-#include <mutex>
 #include <sstream>
 #include <string_view>
 #include <sys/resource.h>
@@ -39,9 +38,6 @@ using telemetry::LogLevel;
 
 constexpr std::uint32_t kMaxClientConnections =
     10'000;  // product.md, clients; of all workers together
-// The admin's caller waits for the slowest core: long enough for one with a full queue, short
-// enough for a person.
-constexpr std::chrono::seconds kInspectTimeout{1};
 
 /// Why the process cannot start; ends `App::run`.
 struct StartFailure {
@@ -85,32 +81,6 @@ void log_control(control::LogLevel level, std::string_view message, std::string_
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
 }
 
-/// Views of all cores, until the last one has answered or nobody waits any more.
-struct Inspection {
-  std::mutex mutex;
-  std::condition_variable answered;
-  std::size_t missing = 0;
-  std::vector<EndpointView> views;
-};
-
-std::vector<EndpointView> inspect(const std::vector<std::unique_ptr<Core>>& cores) {
-  // Shared with the cores' answers, which may come after the wait is over.
-  const auto inspection = std::make_shared<Inspection>();
-  inspection->missing = cores.size();
-  for (const auto& core : cores) {
-    core->inspect_endpoints([inspection](std::vector<EndpointView> views) {
-      const std::lock_guard lock{inspection->mutex};
-      std::move(views.begin(), views.end(), std::back_inserter(inspection->views));
-      --inspection->missing;
-      inspection->answered.notify_one();
-    });
-  }
-  std::unique_lock lock{inspection->mutex};
-  inspection->answered.wait_for(
-      lock, kInspectTimeout, [&inspection] { return inspection->missing == 0; });
-  return std::move(inspection->views);
-}
-
 }  // namespace
 
 class App::State {
@@ -140,6 +110,7 @@ class App::State {
   void announce_ready();
   void wait_for_stop_signal();
   void begin_drain();
+  void cut_off();
   void on_worker_ended();
   void take_down();
 
@@ -149,14 +120,14 @@ class App::State {
   asio::posix::stream_descriptor stop_signal_;
   asio::steady_timer drain_timer_{control_loop_};
   k8s_client::SteadyClock clock_;
-  std::vector<std::unique_ptr<Core>> cores_;
+  Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::vector<std::thread> workers_;
   std::size_t workers_running_ = 0;
   std::atomic<bool> is_draining_{false};
   bool is_ready_announced_ = false;
-  int exit_code_ = 1;  ///< until a drain has been asked for, the end of a worker is a failure
+  int exit_code_ = 1;  ///< until a drain has been asked for, the end is a failure
   std::vector<std::string> listening_;
   std::string admin_address_;
 };
@@ -185,16 +156,12 @@ control::ControlPlane::Options App::State::control_options() const {
 }
 
 admin::Subject App::State::subject() {
-  admin::Subject subject{.cores = {},
-                         .control = [this] { return control_.status(); },
-                         .endpoints = [this] { return inspect(cores_); },
-                         .is_draining = [this] { return is_draining_.load(); },
-                         .now = [this] { return clock_.now(); },
-                         .version = kVersion};
-  for (const auto& core : cores_) {
-    subject.cores.push_back(&core->metrics());
-  }
-  return subject;
+  return admin::Subject{.cores = metrics_of(cores_),
+                        .control = [this] { return control_.status(); },
+                        .endpoints = [this] { return inspect_endpoints(cores_); },
+                        .is_draining = [this] { return is_draining_.load(); },
+                        .now = [this] { return clock_.now(); },
+                        .version = kVersion};
 }
 
 void App::State::make_cores() {
@@ -371,18 +338,25 @@ void App::State::begin_drain() {
   }
   drain_timer_.expires_after(config_.drain_timeout);
   drain_timer_.async_wait([this](const error_code& cancelled) {
-    if (cancelled) {
-      return;
-    }
-    telemetry::log(LogLevel::warning, "app", "the drain's time is over: what is left is cut off");
-    for (const auto& core : cores_) {
-      core->stop();
+    if (!cancelled) {
+      cut_off();
     }
   });
 }
 
+void App::State::cut_off() {
+  const std::uint64_t requests = requests_open(cores_);
+  telemetry::log(LogLevel::warning,
+                 "app",
+                 fmt::format("the drain's time is over: {} requests are cut off", requests));
+  exit_code_ = requests > 0 ? 1 : 0;
+  for (const auto& core : cores_) {
+    core->stop();
+  }
+}
+
 void App::State::on_worker_ended() {
-  if (exit_code_ != 0) {
+  if (!is_draining_) {
     telemetry::log(LogLevel::error, "app", "a worker has ended by itself");
     control_loop_.stop();
   }

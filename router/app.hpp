@@ -29,8 +29,9 @@ class App {
   App& operator=(const App&) = delete;
   ~App();
 
-  /// Serves until it is told to stop, and returns the process's exit code: 0 drained, 1 failed, 2
-  /// wrong configuration. What failed is said in one line on stderr. Called once.
+  /// Serves until it is told to stop, and returns the process's exit code: 0 drained, 1 failed or
+  /// requests cut off at the drain's timeout, 2 wrong configuration. What failed is said in one
+  /// line on stderr. Called once.
   [[nodiscard]] int run();
 
  private:

@@ -152,6 +152,27 @@ TEST_CASE("nodeway: --config takes a file instead, and watches it", "[integratio
   });
 }
 
+TEST_CASE("nodeway: --config beside a folder that holds the ConfigMap is refused",
+          "[integration][config]") {
+  test::ClusterFolder cluster;
+  cluster.set_config("version: 1\n");
+  cluster.write_raw("config.txt", "version: 1\n");
+
+  const test::CommandResult result = test::run_nodeway({"run",
+                                                        "--source",
+                                                        "files:" + cluster.path().string(),
+                                                        "--config",
+                                                        (cluster.path() / "config.txt").string(),
+                                                        "--listen",
+                                                        "127.0.0.1:0",
+                                                        "--admin",
+                                                        "127.0.0.1:0"});
+
+  CHECK(result.exit_code == 2);
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') >= 1);
+  CHECK_THAT(result.err, Catch::Contains("nodeway: --config: the folder of --source holds"));
+}
+
 TEST_CASE("nodeway: a broken file of the folder is reported, its last good content stays",
           "[integration][config]") {
   test::OneService path{test::answer(200, "ok")};

@@ -88,7 +88,8 @@ TEST_CASE("nodeway: while it drains it is not ready, and takes no new connection
   CHECK(path.router.wait_exit() == 0);
 }
 
-TEST_CASE("nodeway: the drain ends at its timeout", "[integration][drain]") {
+TEST_CASE("nodeway: the drain ends at its timeout, and exits 1 if that cut a request off",
+          "[integration][drain]") {
   test::OneService path{test::always({.held = true}), {}, {"--drain-timeout", "500ms"}};
   const test::StreamId stream = path.client.open_get("cart.shop", "/");
   path.upstream.wait_for_request(1);
@@ -97,7 +98,7 @@ TEST_CASE("nodeway: the drain ends at its timeout", "[integration][drain]") {
   path.router.signal(SIGTERM);
   const test::Reply reply = path.client.wait(stream);
 
-  path.router.wait_exit();
+  CHECK(path.router.wait_exit() == 1);
   CHECK(reply.status != 200);
   CHECK(test::SteadyClock::now() - began_at >= 500ms);
 }
