@@ -159,6 +159,7 @@ admin::Subject App::State::subject() {
   return admin::Subject{.cores = metrics_of(cores_),
                         .control = [this] { return control_.status(); },
                         .endpoints = [this] { return inspect_endpoints(cores_); },
+                        .endpoints_since = [this] { return control_.endpoints(); },
                         .is_draining = [this] { return is_draining_.load(); },
                         .now = [this] { return clock_.now(); },
                         .version = kVersion};

@@ -15,7 +15,8 @@ struct EndpointView;
 }
 namespace router::control {
 struct ControlStatus;
-}
+struct EndpointSince;
+}  // namespace router::control
 namespace router::telemetry {
 class CoreMetrics;
 }
@@ -29,6 +30,7 @@ struct Subject {
   std::function<control::ControlStatus()> control;
   std::function<std::vector<EndpointView>()>
       endpoints;  ///< of all cores, one after the other; may take a second
+  std::function<std::vector<control::EndpointSince>()> endpoints_since;
   std::function<bool()> is_draining;
   std::function<std::chrono::steady_clock::time_point()> now;
   std::string version;

@@ -153,7 +153,9 @@ Page Pages::stat(const Query& query) const {
 }
 
 Page Pages::endpoints(const Query& query) const {
-  return json_page({{"rows", sum_endpoints(subject_.endpoints(), parameter(query, "namespace"))}});
+  auto rows = sum_endpoints(subject_.endpoints(), parameter(query, "namespace"));
+  add_ages(rows, subject_.endpoints_since(), subject_.now());
+  return json_page({{"rows", std::move(rows)}});
 }
 
 Page Pages::config() const {

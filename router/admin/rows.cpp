@@ -47,6 +47,7 @@ void to_json(json& json, const EndpointRow& row) {
           {"failures", row.failures},
           {"in_flight", row.in_flight},
           {"latency_ms", or_null(row.latency_ms)},
+          {"age_seconds", or_null(row.age_seconds)},
           {"connections", row.connections}};
 }
 
@@ -79,6 +80,7 @@ void from_json(const json& json, EndpointRow& row) {
   json.at("failures").get_to(row.failures);
   json.at("in_flight").get_to(row.in_flight);
   row.latency_ms = optional_number(json, "latency_ms");
+  row.age_seconds = optional_number(json, "age_seconds");
   json.at("connections").get_to(row.connections);
 }
 

@@ -47,7 +47,8 @@ struct EndpointRow {
   std::uint64_t failures = 0;
   std::uint64_t in_flight = 0;
   std::optional<double>
-      latency_ms;  ///< the balancer's estimates, weighted by the workers' requests
+      latency_ms;  ///< the balancer's estimates of now, weighted by the workers' requests
+  std::optional<double> age_seconds{};  ///< since it was first selected; nothing if it is no more
   std::uint64_t connections = 0;
 
   friend bool operator==(const EndpointRow&, const EndpointRow&) = default;

@@ -14,6 +14,9 @@ namespace router::admin {
 namespace {
 
 using Name = std::pair<std::string, std::string>;
+// Namespace, Service, port, address.
+using EndpointName =
+    std::tuple<std::string_view, std::string_view, std::uint16_t, std::string_view>;
 
 std::optional<double> quantile_ms(const telemetry::HistogramCounts& counts, double q) {
   const auto found = counts.quantile(q);
@@ -108,9 +111,7 @@ Stat make_stat(const std::vector<control::ServicePortRow>& ports,
 
 std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
                                        std::string_view service_namespace) {
-  std::map<std::tuple<std::string_view, std::string_view, std::uint16_t, std::string_view>,
-           EndpointSum>
-      sums;
+  std::map<EndpointName, EndpointSum> sums;
   for (const EndpointView& view : views) {
     if (service_namespace.empty() || view.service_namespace == service_namespace) {
       add_view(sums[{view.service_namespace, view.service, view.port, view.address}], view);
@@ -125,6 +126,23 @@ std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
     rows.push_back(std::move(sum.row));
   }
   return rows;
+}
+
+void add_ages(std::vector<EndpointRow>& rows,
+              const std::vector<control::EndpointSince>& known,
+              std::chrono::steady_clock::time_point now) {
+  std::map<EndpointName, std::chrono::steady_clock::time_point> first_seen;
+  for (const control::EndpointSince& since : known) {
+    first_seen.emplace(
+        EndpointName{since.service_namespace, since.service, since.port, since.address},
+        since.first_seen);
+  }
+  for (EndpointRow& row : rows) {
+    const auto found = first_seen.find({row.service_namespace, row.service, row.port, row.address});
+    if (found != first_seen.end()) {
+      row.age_seconds = std::chrono::duration<double>{now - found->second}.count();
+    }
+  }
 }
 
 }  // namespace router::admin

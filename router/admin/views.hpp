@@ -5,6 +5,7 @@
 #include "router/telemetry/totals.hpp"
 #include "router/telemetry/window.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,9 @@ namespace router {
 struct EndpointView;
 }
 namespace router::control {
+struct EndpointSince;
 struct ServicePortRow;
-}
+}  // namespace router::control
 
 /// The admin endpoint's tables, made from what the cores and the control plane tell. Pure
 /// functions.
@@ -32,5 +34,10 @@ namespace router::admin {
 /// empty `service_namespace` means all of them.
 [[nodiscard]] std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
                                                      std::string_view service_namespace);
+
+/// Fills in how long ago each endpoint came, where that is known.
+void add_ages(std::vector<EndpointRow>& rows,
+              const std::vector<control::EndpointSince>& known,
+              std::chrono::steady_clock::time_point now);
 
 }  // namespace router::admin

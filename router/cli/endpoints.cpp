@@ -7,6 +7,8 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include <fmt/format.h>
@@ -27,7 +29,8 @@ std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
                                  std::to_string(row.requests),
                                  std::to_string(row.failures),
                                  std::to_string(row.in_flight),
-                                 row.latency_ms ? fmt::format("{:.1f}ms", *row.latency_ms) : "-"};
+                                 row.latency_ms ? fmt::format("{:.1f}ms", *row.latency_ms) : "-",
+                                 row.age_seconds ? format_age(*row.age_seconds) : "-"};
   if (is_wide) {
     cells.push_back(std::to_string(row.connections));
   }
@@ -58,6 +61,32 @@ std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
 
 }  // namespace
 
+std::string format_age(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::max(seconds, 0.0));
+  const std::int64_t minutes = s / 60;
+  const std::int64_t hours = minutes / 60;
+  const auto two = [](std::int64_t first, char unit, std::int64_t rest, char rest_unit) {
+    return rest > 0 ? fmt::format("{}{}{}{}", first, unit, rest, rest_unit)
+                    : fmt::format("{}{}", first, unit);
+  };
+  if (s < 120) {
+    return fmt::format("{}s", s);
+  }
+  if (minutes < 10) {
+    return two(minutes, 'm', s % 60, 's');
+  }
+  if (hours < 3) {
+    return fmt::format("{}m", minutes);
+  }
+  if (hours < 8) {
+    return two(hours, 'h', minutes % 60, 'm');
+  }
+  if (hours < 48) {
+    return fmt::format("{}h", hours);
+  }
+  return hours < 192 ? two(hours / 24, 'd', hours % 24, 'h') : fmt::format("{}d", hours / 24);
+}
+
 std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide) {
   std::vector<Column> columns{{"NAMESPACE", Align::left},
                               {"SERVICE", Align::left},
@@ -68,7 +97,8 @@ std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide)
                               {"REQUESTS", Align::right},
                               {"FAILURES", Align::right},
                               {"IN_FLIGHT", Align::right},
-                              {"LATENCY", Align::right}};
+                              {"LATENCY", Align::right},
+                              {"AGE", Align::right}};
   if (is_wide) {
     columns.push_back({"CONNECTIONS", Align::right});
   }

@@ -13,6 +13,10 @@ class App;
 
 namespace router::cli {
 
+/// A time as kubectl writes ages: two figures at most, `119s`, `9m59s`, `7h5m`, `2d`.
+/// Source: k8s.io/apimachinery/pkg/util/duration, HumanDuration (without its years).
+[[nodiscard]] std::string format_age(double seconds);
+
 /// The table of `nodeway endpoints`. With `is_wide` also the open connections.
 [[nodiscard]] std::string format_endpoints(const std::vector<admin::EndpointRow>& rows,
                                            bool is_wide = false);

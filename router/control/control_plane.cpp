@@ -109,6 +109,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   mutable std::mutex mutex;
   ControlStatus status;  // without `rows` and `services`, which are made from the snapshot
   SnapshotPtr snapshot;
+  EndpointAges ages;
   std::atomic<bool> is_ready{false};
 };
 
@@ -248,6 +249,7 @@ void ControlPlane::State::build_and_publish() {
       {
         const std::scoped_lock lock{mutex};
         snapshot = next;
+        ages.see(*next, clock.now());
       }
       publish(std::move(next));
       is_ready = true;
@@ -370,6 +372,11 @@ ControlStatus ControlPlane::status() const {
         }));
   }
   return copy;
+}
+
+std::vector<EndpointSince> ControlPlane::endpoints() const {
+  const std::scoped_lock lock{state_->mutex};
+  return state_->ages.all();
 }
 
 bool ControlPlane::is_ready() const {

@@ -5,6 +5,7 @@
 #include "k8s_client/source.hpp"
 #include "k8s_client/store.hpp"
 #include "router/control/config_state.hpp"
+#include "router/control/endpoint_ages.hpp"
 #include "router/control/endpoint_table.hpp"
 #include "router/control/rows.hpp"
 #include "router/control/snapshot.hpp"
@@ -83,6 +84,9 @@ class ControlPlane {
 
   /// Any thread, at any time.
   [[nodiscard]] ControlStatus status() const;
+
+  /// Any thread: since when each endpoint of the snapshot in force has been in one.
+  [[nodiscard]] std::vector<EndpointSince> endpoints() const;
 
   /// Any thread: the readiness alone, cheaper than `status`.
   [[nodiscard]] bool is_ready() const;

@@ -53,18 +53,20 @@ class Served {
 
  private:
   telemetry::CoreMetrics core_;
-  admin::AdminServer server_{{.cores = {&core_},
-                              .control =
-                                  [] {
-                                    control::ControlStatus status;
-                                    status.ready = true;
-                                    status.config.valid = true;
-                                    return status;
-                                  },
-                              .endpoints = [] { return std::vector<EndpointView>{}; },
-                              .is_draining = [] { return false; },
-                              .now = [] { return Clock::now(); },
-                              .version = "1.2.3"}};
+  admin::AdminServer server_{
+      {.cores = {&core_},
+       .control =
+           [] {
+             control::ControlStatus status;
+             status.ready = true;
+             status.config.valid = true;
+             return status;
+           },
+       .endpoints = [] { return std::vector<EndpointView>{}; },
+       .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
+       .is_draining = [] { return false; },
+       .now = [] { return Clock::now(); },
+       .version = "1.2.3"}};
 };
 
 /// A client's connection from an address of loopback.
@@ -271,12 +273,14 @@ TEST_CASE("AdminServer: serves its pages", "[integration][admin]") {
 
 TEST_CASE("AdminServer: an address that is taken is told", "[integration][admin]") {
   const Served first;
-  admin::AdminServer second{{.cores = {},
-                             .control = [] { return control::ControlStatus{}; },
-                             .endpoints = [] { return std::vector<EndpointView>{}; },
-                             .is_draining = [] { return false; },
-                             .now = [] { return Clock::now(); },
-                             .version = ""}};
+  admin::AdminServer second{
+      {.cores = {},
+       .control = [] { return control::ControlStatus{}; },
+       .endpoints = [] { return std::vector<EndpointView>{}; },
+       .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
+       .is_draining = [] { return false; },
+       .now = [] { return Clock::now(); },
+       .version = ""}};
   std::string error;
 
   CHECK_FALSE(second.start({.host = "127.0.0.1", .port = first.port}, error).has_value());

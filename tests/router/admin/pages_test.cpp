@@ -24,6 +24,7 @@ struct World {
   Pages pages{{.cores = {&core},
                .control = [this] { return control; },
                .endpoints = [] { return std::vector<EndpointView>(1); },
+               .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
                .is_draining = [this] { return is_draining; },
                .now = [this] { return now; },
                .version = "1.2.3"}};

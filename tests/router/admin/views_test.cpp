@@ -161,6 +161,26 @@ TEST_CASE("sum_endpoints: endpoints come by Service, port and address, of the wa
   CHECK(sum_endpoints({view_of("10.0.0.2:80", "ready", 1)}, "shop").empty());
 }
 
+TEST_CASE("add_ages: tells how long ago an endpoint came, of those that are known", "[admin]") {
+  auto rows = sum_endpoints(
+      {view_of("10.0.0.1:80", "ready", 1), view_of("10.0.0.2:80", "draining", 1)}, "");
+  const std::chrono::steady_clock::time_point now{100s};
+  control::EndpointSince since{.service_namespace = "calc",
+                               .service = "add",
+                               .port = 80,
+                               .address = "10.0.0.1:80",
+                               .first_seen = now - 90s};
+  control::EndpointSince other = since;
+  other.port = 81;
+  other.first_seen = now;
+
+  admin::add_ages(rows, {other, since}, now);
+
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].age_seconds == 90);
+  CHECK_FALSE(rows[1].age_seconds.has_value());
+}
+
 TEST_CASE("rows: the CLI reads back what the admin endpoint wrote", "[admin]") {
   const Stat stat = make_stat({port_of("add", 80, 2, 3), port_of("sub", 80, 0, 0)},
                               {},
@@ -168,7 +188,8 @@ TEST_CASE("rows: the CLI reads back what the admin endpoint wrote", "[admin]") {
                               "");
   EndpointView view = view_of("10.0.0.1:80", "ready", 9);
   view.latency = 3ms;
-  const auto endpoints = sum_endpoints({view, view_of("10.0.0.2:80", "draining", 0)}, "");
+  auto endpoints = sum_endpoints({view, view_of("10.0.0.2:80", "draining", 0)}, "");
+  endpoints[0].age_seconds = 5;
 
   CHECK(nlohmann::json::parse(nlohmann::json(stat).dump()).get<Stat>() == stat);
   CHECK(nlohmann::json::parse(nlohmann::json(endpoints).dump())

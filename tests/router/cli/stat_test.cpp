@@ -104,19 +104,21 @@ TEST_CASE("format_endpoints: one line for each endpoint", "[cli]") {
                         .failures = 1,
                         .in_flight = 2,
                         .latency_ms = 3.25,
+                        .age_seconds = 135,
                         .connections = 1};
   EndpointRow unmeasured = row;
   unmeasured.latency_ms.reset();
+  unmeasured.age_seconds.reset();
   unmeasured.pod = "add-1";
   unmeasured.state = "connecting";
 
   CHECK(format_endpoints({row, unmeasured}) ==
         "NAMESPACE  SERVICE  PORT  POD    ADDRESS        STATE       REQUESTS  FAILURES  IN_FLIGHT "
-        " LATENCY\n"
+        " LATENCY    AGE\n"
         "calc       add        80  add-0  10.0.0.1:8080  ready            120         1          2 "
-        "   3.2ms\n"
+        "   3.2ms  2m15s\n"
         "calc       add        80  add-1  10.0.0.1:8080  connecting       120         1          2 "
-        "       -\n");
+        "       -      -\n");
   CHECK(format_endpoints({row}, true).find("  CONNECTIONS\n") != std::string::npos);
 }
 
@@ -128,4 +130,23 @@ TEST_CASE("format_stat: a whole hundredth of success is shown as it is", "[cli]"
 
     CHECK(format_stat({row}).find(" " + std::to_string(succeeded) + ".00% ") != std::string::npos);
   }
+}
+
+TEST_CASE("format_age: writes ages as kubectl does", "[cli]") {
+  const auto [seconds, text] = GENERATE(table<double, const char*>({
+      {-1.0, "0s"},
+      {0.9, "0s"},
+      {119.0, "119s"},
+      {120.0, "2m"},
+      {599.0, "9m59s"},
+      {600.0, "10m"},
+      {3.0 * 3600 - 1, "179m"},
+      {3.0 * 3600, "3h"},
+      {7.0 * 3600 + 300, "7h5m"},
+      {47.9 * 3600, "47h"},
+      {49.0 * 3600, "2d1h"},
+      {200.0 * 3600, "8d"},
+  }));
+
+  CHECK(router::cli::format_age(seconds) == text);
 }

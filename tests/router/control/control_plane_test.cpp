@@ -134,6 +134,22 @@ TEST_CASE("ControlPlane: status tells what is in force", "[control_plane]") {
             {.service_namespace = "shop", .service = "cart", .port = 80, .ready = 1, .known = 1}});
 }
 
+TEST_CASE("ControlPlane: tells since when an endpoint could get requests", "[control_plane]") {
+  Bench bench;
+  bench.start();
+  bench.sync_cluster();
+  CHECK(bench.control.endpoints().empty());
+
+  bench.clock.advance(5s);
+  bench.sync_config(std::nullopt);
+  bench.clock.advance(5s);
+  bench.put_config(kGood);  // changes the Service's policy, not its endpoints
+
+  REQUIRE(bench.control.endpoints().size() == 1);
+  CHECK(bench.control.endpoints()[0].service == "cart");
+  CHECK(bench.control.endpoints()[0].first_seen - k8s_client::Clock::TimePoint{} < 7s);
+}
+
 TEST_CASE("ControlPlane: a configuration is in force at once, and a change of it too",
           "[control_plane]") {
   Bench bench;
