@@ -18,7 +18,6 @@
 #include <iostream>
 #include <sstream>
 #include <string_view>
-#include <sys/resource.h>
 #include <thread>
 #include <utility>
 
@@ -60,15 +59,6 @@ tcp::endpoint endpoint_of(const ListenAddress& address) {
 
 std::string text_of(const ListenAddress& address) {
   return text_of(endpoint_of(address));
-}
-
-// Every connection is a file, on both sides.
-void raise_file_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 void log_notice(const k8s_client::Notice& notice) {
@@ -268,7 +258,6 @@ void App::State::refuse_two_configurations() {
 }
 
 void App::State::start() {
-  raise_file_limit();
   make_cores();
   open_listeners();
   open_admin();

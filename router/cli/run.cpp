@@ -10,11 +10,21 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <sys/resource.h>
 #include <utility>
 #include <variant>
 
 namespace router::cli {
 namespace {
+
+// Every connection is a file, on both sides.
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
 
 int run(const RunFlags& flags, const RunContext& context) {
   std::variant<Config, std::string> config = validate(flags, Environment::of_this_process());
@@ -27,6 +37,7 @@ int run(const RunFlags& flags, const RunContext& context) {
     std::cerr << "nodeway run: no file descriptor left\n";
     return 1;
   }
+  raise_file_limit();
   App app{
       {.config = std::get<Config>(std::move(config)), .seed = context.seed, .stop_fd = stop_fd}};
   return app.run();
