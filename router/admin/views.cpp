@@ -98,7 +98,7 @@ Stat make_stat(const std::vector<control::ServicePortRow>& ports,
   }
   for (const telemetry::ServiceTotals& total : totals) {
     if (const auto row = rows.find({total.service_namespace, total.service}); row != rows.end()) {
-      row->second.tcp_conn += total.upstream_connections;
+      row->second.tcp_conn += total.connected();
     }
   }
   for (auto& [name, row] : rows) {

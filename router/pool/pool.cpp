@@ -7,6 +7,7 @@
 namespace router {
 
 using telemetry::CoreFigure;
+using telemetry::UpstreamState;
 
 Pool::Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents& events)
     : context_{context},
@@ -16,16 +17,22 @@ Pool::Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents
 
 Pool::~Pool() {
   for (Entry& entry : connections_) {
-    context_.core_metrics.figure(CoreFigure::upstream_connections_open).subtract();
-    context_.service_metrics.upstream_connections.subtract();
+    gauge(entry.state).subtract();
     context_.loop.destroy_later(std::move(entry.connection));
   }
 }
 
-bool Pool::is_connected() const noexcept {
-  return std::any_of(connections_.begin(), connections_.end(), [](const Entry& entry) {
-    return entry.is_ready && !entry.is_draining;
-  });
+void Pool::set_state(Entry& entry, UpstreamState state) {
+  gauge(entry.state).subtract();
+  entry.state = state;
+  gauge(entry.state).add();
+}
+
+std::size_t Pool::count(UpstreamState state) const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [state](const Entry& entry) {
+        return entry.state == state;
+      }));
 }
 
 void Pool::acquire(PoolWaiter& waiter) {
@@ -53,17 +60,10 @@ void Pool::serve_waiters() {
 }
 
 void Pool::open_if_short() {
-  const auto n_connecting = static_cast<std::size_t>(
-      std::count_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
-        return !entry.is_ready;
-      }));
-  const std::size_t expected = n_connecting * streams_each_;
+  const std::size_t expected = count(UpstreamState::connecting) * streams_each_;
   const std::size_t limit = options_.is_http1 ? kMaxHttp1Connections : kMaxH2Connections;
-  const auto n_draining = static_cast<std::size_t>(
-      std::count_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
-        return entry.is_draining;
-      }));
-  if (connections_.size() - n_draining < limit && has_more_waiters_than(expected)) {
+  const std::size_t n_usable = connections_.size() - count(UpstreamState::draining);
+  if (n_usable < limit && has_more_waiters_than(expected)) {
     open_connection();
   }
 }
@@ -79,8 +79,7 @@ bool Pool::has_more_waiters_than(std::size_t n) const noexcept {
 
 void Pool::open_connection() {
   context_.core_metrics.figure(CoreFigure::upstream_connects).add();
-  context_.core_metrics.figure(CoreFigure::upstream_connections_open).add();
-  context_.service_metrics.upstream_connections.add();
+  gauge(UpstreamState::connecting).add();
   connections_.push_back({.connection = context_.connections.connect(options_, *this)});
 }
 
@@ -92,7 +91,7 @@ Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
 
 void Pool::on_connected(UpstreamConnection& connection) {
   Entry& entry = entry_of(connection);
-  entry.is_ready = true;
+  set_state(entry, UpstreamState::open);
   streams_each_ = std::max<std::size_t>(connection.free_streams(), 1);
   entry.idle_since = context_.loop.now();
   events_.on_connect_succeeded();
@@ -110,7 +109,7 @@ void Pool::on_capacity(UpstreamConnection& connection) {
 }
 
 void Pool::on_draining(UpstreamConnection& connection) {
-  entry_of(connection).is_draining = true;
+  set_state(entry_of(connection), UpstreamState::draining);
   serve_waiters();
 }
 
@@ -128,9 +127,8 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
 }
 
 void Pool::remove(UpstreamConnection& connection) {
-  context_.core_metrics.figure(CoreFigure::upstream_connections_open).subtract();
-  context_.service_metrics.upstream_connections.subtract();
   const auto found = connections_.begin() + (&entry_of(connection) - connections_.data());
+  gauge(found->state).subtract();
   context_.loop.destroy_later(std::move(found->connection));
   connections_.erase(found);
 }

@@ -102,13 +102,14 @@ class Pool final : private UpstreamConnectionEvents {
   [[nodiscard]] bool is_empty() const noexcept { return connections_.empty() && waiters_.empty(); }
   [[nodiscard]] std::size_t n_connections() const noexcept { return connections_.size(); }
   /// Whether a connection is there that takes streams, now or when one of its own has ended.
-  [[nodiscard]] bool is_connected() const noexcept;
+  [[nodiscard]] bool is_connected() const noexcept {
+    return count(telemetry::UpstreamState::open) > 0;
+  }
 
  private:
   struct Entry {
     std::unique_ptr<UpstreamConnection> connection;
-    bool is_ready = false;
-    bool is_draining = false;                 ///< open streams go on, no new ones
+    telemetry::UpstreamState state = telemetry::UpstreamState::connecting;
     TimePoint idle_since = TimePoint::max();  ///< max while streams are open
   };
 
@@ -124,6 +125,11 @@ class Pool final : private UpstreamConnectionEvents {
   void fail_waiters(Errc reason);
   void close_idle();
   void remove(UpstreamConnection& connection);
+  void set_state(Entry& entry, telemetry::UpstreamState state);
+  [[nodiscard]] std::size_t count(telemetry::UpstreamState state) const noexcept;
+  [[nodiscard]] telemetry::Cell& gauge(telemetry::UpstreamState state) noexcept {
+    return context_.service_metrics.upstream_connections[static_cast<std::size_t>(state)];
+  }
   [[nodiscard]] Entry& entry_of(const UpstreamConnection& connection);
 
   PoolContext context_;

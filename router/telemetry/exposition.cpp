@@ -124,9 +124,11 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
     }
     add_value(repicks, labels_of(service), service.repicks);
     add_value(streams, labels_of(service), service.streams_open);
-    Labels open = labels_of(service);
-    open.push_back({"state", "open"});
-    add_value(connections, std::move(open), service.upstream_connections);
+    for (std::size_t i = 0; i < kUpstreamStateNames.size(); ++i) {
+      Labels labels = labels_of(service);
+      labels.push_back({"state", std::string{kUpstreamStateNames[i]}});
+      add_value(connections, std::move(labels), service.upstream_connections[i]);
+    }
   }
   for (MetricFamily* family : {&requests, &responses, &repicks, &streams, &connections}) {
     families.push_back(std::move(*family));

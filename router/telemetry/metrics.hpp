@@ -41,8 +41,7 @@ enum class CoreFigure : std::uint8_t {
   client_connections,       ///< accepted
   upstream_connects,        ///< tried, including those that failed
   upstream_connects_failed,
-  upstream_connections_open,  ///< gauge, connected or connecting
-  loop_turns_slow,            ///< turns that took over 1 ms
+  loop_turns_slow,  ///< turns that took over 1 ms
 };
 
 enum class FigureKind : std::uint8_t { counter, gauge };
@@ -73,10 +72,6 @@ inline constexpr std::array kCoreFigures{
                          "nodeway_upstream_connects_failed_total",
                          "TCP connections to endpoints that were refused, timed out, or spoke no "
                          "HTTP/2 where it was asked."},
-    CoreFigureDefinition{CoreFigure::upstream_connections_open,
-                         FigureKind::gauge,
-                         "nodeway_upstream_connections_open",
-                         "Connections to endpoints open now, including those being opened."},
     CoreFigureDefinition{CoreFigure::loop_turns_slow,
                          FigureKind::counter,
                          "nodeway_loop_turns_slow_total",
@@ -100,6 +95,16 @@ inline constexpr std::array<std::string_view, 7> kLimitNames{"client_connections
                                                              "queue_requests",
                                                              "repicks",
                                                              "write_stall"};
+
+/// Connections to endpoints, by what they are good for; the label `state` of
+/// nodeway_upstream_connections.
+enum class UpstreamState : std::uint8_t {
+  connecting,
+  open,      ///< takes streams, or will when one of its own has ended
+  draining,  ///< its streams go on, it takes no new ones
+};
+inline constexpr std::array<std::string_view, 3> kUpstreamStateNames{
+    "connecting", "open", "draining"};
 
 /// Outcome of a request: one series of nodeway_responses_total.
 struct ResponseKey {
@@ -146,10 +151,10 @@ class ServiceMetrics {
   const std::string port;  ///< the Service's port number as text
   Cell requests;
   Cell repicks;
-  Cell streams_open;          ///< gauge: requests whose exchange lives
-  Cell upstream_connections;  ///< gauge: open to this port's endpoints (TCP_CONN of `nodeway stat`)
-  Histogram response_start;   ///< from the request's head to the reply's head
-  Histogram duration;         ///< from the request's head to the end
+  Cell streams_open;  ///< gauge: requests whose exchange lives
+  std::array<Cell, kUpstreamStateNames.size()> upstream_connections;  ///< gauges, by state
+  Histogram response_start;  ///< from the request's head to the reply's head
+  Histogram duration;        ///< from the request's head to the end
 
  private:
   friend class CoreMetrics;

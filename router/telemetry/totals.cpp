@@ -23,7 +23,9 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
   totals.requests += block.requests.read();
   totals.repicks += block.repicks.read();
   totals.streams_open += block.streams_open.read();
-  totals.upstream_connections += block.upstream_connections.read();
+  for (std::size_t i = 0; i < totals.upstream_connections.size(); ++i) {
+    totals.upstream_connections[i] += block.upstream_connections[i].read();
+  }
   block.each_response(
       [&totals](const ResponseCell& cell) { add_response(totals.responses, cell); });
   totals.response_start += block.response_start.read();
@@ -31,6 +33,11 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
 }
 
 }  // namespace
+
+std::uint64_t ServiceTotals::connected() const noexcept {
+  return upstream_connections[static_cast<std::size_t>(UpstreamState::open)] +
+         upstream_connections[static_cast<std::size_t>(UpstreamState::draining)];
+}
 
 std::uint64_t ServiceTotals::ended() const noexcept {
   std::uint64_t sum = 0;

@@ -4,6 +4,7 @@
 #include "router/telemetry/histogram.hpp"
 #include "router/telemetry/metrics.hpp"
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,11 +26,13 @@ struct ServiceTotals {
   std::uint64_t requests = 0;
   std::uint64_t repicks = 0;
   std::uint64_t streams_open = 0;
-  std::uint64_t upstream_connections = 0;
+  std::array<std::uint64_t, kUpstreamStateNames.size()> upstream_connections{};  ///< by state
   std::vector<ResponseCount> responses;
   HistogramCounts response_start;
   HistogramCounts duration;
 
+  /// Connections to endpoints that are there: open or draining.
+  [[nodiscard]] std::uint64_t connected() const noexcept;
   /// Requests that ended, in whatever way.
   [[nodiscard]] std::uint64_t ended() const noexcept;
   /// Those of them that product.md calls a success.

@@ -158,7 +158,7 @@ TEST_CASE("nodeway: a whole reply is passed on though its endpoint's connection 
   });
 
   path.upstream.close_connections();
-  path.router.wait_metric("nodeway_upstream_connections_open", 0);
+  path.router.wait_metric("nodeway_upstream_connections", 0);
   path.client.set_reading(stream, true);
   path.client.set_stream_window(65'535);
 

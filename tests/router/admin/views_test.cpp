@@ -45,7 +45,7 @@ telemetry::ServiceTotals totals_of(const std::string& service,
   totals.service_namespace = "calc";
   totals.service = service;
   totals.port = port;
-  totals.upstream_connections = connections;
+  totals.upstream_connections = {7, connections, 0};
   return totals;
 }
 

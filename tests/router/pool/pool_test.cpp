@@ -64,6 +64,9 @@ TEST_CASE("Pool: connections that drain leave room for others", "[pool]") {
   }
 
   CHECK(host.connections.back()->stream != nullptr);
+  const auto& gauges = host.service_metrics().upstream_connections;
+  CHECK(gauges[static_cast<std::size_t>(telemetry::UpstreamState::open)].read() == 0);
+  CHECK(gauges[static_cast<std::size_t>(telemetry::UpstreamState::draining)].read() == n_requests);
 }
 
 TEST_CASE("Pool: a request does not wait for a connection that drains when no other can be had",

@@ -30,7 +30,7 @@ class Subject {
       ServiceMetrics& add = core.add_service("calc", "add", "80");
       add.requests.add(3);
       add.streams_open.add();
-      add.upstream_connections.add(2);
+      add.upstream_connections[1].add(2);
       add.repicks.add();
       add.add_response({.success = true, .grpc_status = 0, .http_class = 2}, 1ms, 2ms);
       add.add_response({.success = false,

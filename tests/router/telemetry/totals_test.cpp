@@ -16,7 +16,7 @@ TEST_CASE("sum_services: adds up what the cores counted of the same Service port
   for (CoreMetrics* core : {&one, &other}) {
     ServiceMetrics& add = core->add_service("calc", "add", "80");
     add.requests.add(2);
-    add.upstream_connections.add();
+    add.upstream_connections[1].add();
     add.add_response({.success = true, .grpc_status = 0, .http_class = 2}, 1ms, 2ms);
   }
   one.add_service("calc", "add", "81").add_response({.success = false, .http_class = 5}, 1ms, 2ms);
@@ -26,7 +26,8 @@ TEST_CASE("sum_services: adds up what the cores counted of the same Service port
   REQUIRE(totals.size() == 2);
   CHECK(totals[0].port == "80");
   CHECK(totals[0].requests == 4);
-  CHECK(totals[0].upstream_connections == 2);
+  CHECK(totals[0].upstream_connections[1] == 2);
+  CHECK(totals[0].connected() == 2);
   CHECK(totals[0].ended() == 2);
   CHECK(totals[0].succeeded() == 2);
   REQUIRE(totals[0].responses.size() == 1);
