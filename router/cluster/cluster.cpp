@@ -11,13 +11,15 @@ namespace router {
 ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
                                  std::uint64_t id,
                                  Endpoint endpoint,
-                                 const Policy& policy)
+                                 const Policy& policy,
+                                 TimePoint& any_avoided_until)
     : context_{context},
       id_{id},
       endpoint_{std::move(endpoint)},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
-      latency_{policy.decay} {}
+      latency_{policy.decay},
+      any_avoided_until_{any_avoided_until} {}
 
 Pool& ClusterEndpoint::pool(bool is_http1) {
   std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
@@ -30,8 +32,13 @@ Pool& ClusterEndpoint::pool(bool is_http1) {
 }
 
 void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
-  avoided_until_ = context_.loop.now() + avoidance_;
+  avoid_for(avoidance_);
   avoidance_ = std::min<std::chrono::nanoseconds>(avoidance_ * 2, kMaxAvoidance);
+}
+
+void ClusterEndpoint::avoid_for(std::chrono::nanoseconds duration) {
+  avoided_until_ = std::max(avoided_until_, context_.loop.now() + duration);
+  any_avoided_until_ = std::max(any_avoided_until_, avoided_until_);
 }
 
 bool ClusterEndpoint::is_unused() const noexcept {
@@ -106,7 +113,19 @@ void Cluster::adopt(const ServicePort* port) {
   }
   // The new first: what waited for an endpoint that goes is sent to another at once.
   add_new(wanted);
+  list_candidates();
   retire_missing(wanted);
+}
+
+void Cluster::list_candidates() {
+  candidates_.clear();
+  ids_.clear();
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    ClusterEndpoint& endpoint = *endpoints_[i];
+    endpoint.index_ = i;
+    candidates_.push_back({&endpoint.latency_, endpoint.in_flight_});
+    ids_.push_back(endpoint.id_);
+  }
 }
 
 void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
@@ -117,6 +136,10 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
   std::vector<std::unique_ptr<ClusterEndpoint>> missing{std::make_move_iterator(first_missing),
                                                         std::make_move_iterator(endpoints_.end())};
   endpoints_.erase(first_missing, endpoints_.end());
+  for (const auto& endpoint : missing) {
+    endpoint->is_selected_ = false;
+  }
+  list_candidates();
   // Retiring sends the waiters elsewhere at once, so the endpoint has left the choice before.
   for (std::unique_ptr<ClusterEndpoint>& endpoint : missing) {
     retired_.push_back(std::move(endpoint));
@@ -131,8 +154,8 @@ void Cluster::add_new(const std::vector<Endpoint>& wanted) {
           return have->endpoint() == endpoint;
         });
     if (!is_known) {
-      endpoints_.push_back(
-          std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_));
+      endpoints_.push_back(std::make_unique<ClusterEndpoint>(
+          context_, next_id_++, endpoint, policy_, any_avoided_until_));
     }
   }
 }
@@ -142,49 +165,60 @@ void Cluster::forget_unused() {
 }
 
 ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
-  std::optional<std::size_t> chosen = choose(tried, false);
-  if (!chosen) {
-    chosen = choose(tried, true);
+  std::optional<std::size_t> chosen;
+  if (tried.empty() && any_avoided_until_ <= context_.loop.now()) {
+    chosen = choose(candidates_, ids_);
+  } else if (chosen = choose_but(tried, false); !chosen) {
+    chosen = choose_but(tried, true);
   }
   if (!chosen) {
     return nullptr;
   }
   ClusterEndpoint& endpoint = *endpoints_[*chosen];
-  ++endpoint.in_flight_;
+  candidates_[*chosen].in_flight = ++endpoint.in_flight_;
   ++endpoint.requests_;
   return &endpoint;
 }
 
-std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried, bool avoided_too) {
-  candidates_.clear();
-  candidate_ids_.clear();
-  candidate_indexes_.clear();
-  bool all_measured = true;
+std::optional<std::size_t> Cluster::choose(std::span<const balancer::Candidate> candidates,
+                                           std::span<const std::uint64_t> ids) {
+  return policy_.balancer == BalancerKind::round_robin
+             ? round_robin_.pick(ids)
+             : balancer::pick(candidates, context_.loop.now(), unknown_rtt(), rng_);
+}
+
+std::optional<std::size_t> Cluster::choose_but(std::span<const std::uint64_t> tried,
+                                               bool avoided_too) {
+  left_.clear();
+  left_ids_.clear();
+  left_indexes_.clear();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const ClusterEndpoint& endpoint = *endpoints_[i];
-    const bool was_tried = std::find(tried.begin(), tried.end(), endpoint.id_) != tried.end();
-    if (was_tried || (endpoint.is_avoided() && !avoided_too)) {
-      continue;
+    const bool was_tried = std::find(tried.begin(), tried.end(), ids_[i]) != tried.end();
+    if (!was_tried && (avoided_too || !endpoints_[i]->is_avoided())) {
+      left_.push_back(candidates_[i]);
+      left_ids_.push_back(ids_[i]);
+      left_indexes_.push_back(i);
     }
-    candidates_.push_back({&endpoint.latency_, endpoint.in_flight_});
-    candidate_ids_.push_back(endpoint.id_);
-    candidate_indexes_.push_back(i);
-    all_measured = all_measured && endpoint.latency_.estimate(context_.loop.now()).has_value();
   }
-  std::optional<std::size_t> chosen;
-  if (policy_.balancer == BalancerKind::round_robin) {
-    chosen = round_robin_.pick(candidate_ids_);
-  } else {
-    const auto unknown_rtt = all_measured ? balancer::kUnmeasuredRtt
-                                          : balancer::typical_rtt(candidates_, context_.loop.now());
-    chosen = balancer::pick(candidates_, context_.loop.now(), unknown_rtt, rng_);
+  const std::optional<std::size_t> chosen = choose(left_, left_ids_);
+  return chosen ? std::optional{left_indexes_[*chosen]} : std::nullopt;
+}
+
+std::chrono::nanoseconds Cluster::unknown_rtt() {
+  const TimePoint now = context_.loop.now();
+  if (now >= unknown_rtt_until_) {
+    unknown_rtt_ = balancer::typical_rtt(candidates_, now);
+    unknown_rtt_until_ = now + kMedianAge;
   }
-  return chosen ? std::optional{candidate_indexes_[*chosen]} : std::nullopt;
+  return unknown_rtt_;
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
   const TimePoint now = context_.loop.now();
   --endpoint.in_flight_;
+  if (endpoint.is_selected_) {
+    candidates_[endpoint.index_].in_flight = endpoint.in_flight_;
+  }
   switch (outcome.kind) {
     case AttemptOutcome::Kind::unsent:
       break;
@@ -196,8 +230,7 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
       endpoint.latency_.observe_failure(outcome.took, now);
       break;
     case AttemptOutcome::Kind::refusal:
-      endpoint.avoided_until_ =
-          std::max(endpoint.avoided_until_, now + ClusterEndpoint::kMinAvoidance);
+      endpoint.avoid_for(ClusterEndpoint::kMinAvoidance);
       break;
     case AttemptOutcome::Kind::silence:
       endpoint.latency_.observe_silence(outcome.took, now);

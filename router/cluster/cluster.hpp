@@ -29,10 +29,12 @@ class ClusterEndpoint final : private PoolEvents {
   static constexpr std::chrono::milliseconds kMinAvoidance{100};
   static constexpr std::chrono::seconds kMaxAvoidance{5};
 
+  /// `any_avoided_until` is the cluster's: no endpoint is avoided from then on.
   ClusterEndpoint(const PoolContext& context,
                   std::uint64_t id,
                   Endpoint endpoint,
-                  const Policy& policy);
+                  const Policy& policy,
+                  TimePoint& any_avoided_until);
 
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
@@ -44,6 +46,7 @@ class ClusterEndpoint final : private PoolEvents {
  private:
   friend class Cluster;
   void on_connect_failed(Errc reason) override;
+  void avoid_for(std::chrono::nanoseconds duration);
   void on_connect_succeeded() override { avoidance_ = kMinAvoidance; }
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);
@@ -60,8 +63,10 @@ class ClusterEndpoint final : private PoolEvents {
   std::uint64_t requests_ = 0;
   std::uint64_t failures_ = 0;
   bool is_selected_ = true;
+  std::size_t index_ = 0;  ///< in the cluster's lists, while it is selected
   std::chrono::nanoseconds avoidance_ = kMinAvoidance;
   TimePoint avoided_until_{};
+  TimePoint& any_avoided_until_;
   std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1
 };
 
@@ -82,6 +87,10 @@ struct AttemptOutcome {
 /// what is seen of them.
 class Cluster {
  public:
+  /// How long the median of all estimates is taken for what it was. It stands in for those that
+  /// have none, and is the only part of a choice that looks at every endpoint.
+  static constexpr std::chrono::milliseconds kMedianAge{100};
+
   Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -107,8 +116,12 @@ class Cluster {
   void describe(std::vector<EndpointView>& views) const;
 
  private:
-  [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
-                                                  bool avoided_too);
+  [[nodiscard]] std::optional<std::size_t> choose(std::span<const balancer::Candidate> candidates,
+                                                  std::span<const std::uint64_t> ids);
+  [[nodiscard]] std::optional<std::size_t> choose_but(std::span<const std::uint64_t> tried,
+                                                      bool avoided_too);
+  [[nodiscard]] std::chrono::nanoseconds unknown_rtt();
+  void list_candidates();
   void retire_missing(const std::vector<Endpoint>& wanted);
   void add_new(const std::vector<Endpoint>& wanted);
 
@@ -121,10 +134,17 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   std::vector<std::unique_ptr<ClusterEndpoint>>
       retired_;  ///< no longer selected, with requests or connections left
-  // Filled for each choice; members so that it allocates nothing in the steady state.
+  TimePoint any_avoided_until_{};
+  // One for each of `endpoints_`, in their order: what the balancer chooses from.
   std::vector<balancer::Candidate> candidates_;
-  std::vector<std::uint64_t> candidate_ids_;
-  std::vector<std::size_t> candidate_indexes_;
+  std::vector<std::uint64_t> ids_;
+  // The same of those that are left, for a choice that leaves some out; members so that it
+  // allocates nothing in the steady state.
+  std::vector<balancer::Candidate> left_;
+  std::vector<std::uint64_t> left_ids_;
+  std::vector<std::size_t> left_indexes_;
+  std::chrono::nanoseconds unknown_rtt_ = balancer::kUnmeasuredRtt;
+  TimePoint unknown_rtt_until_{};
 };
 
 }  // namespace router
