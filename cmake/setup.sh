@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what packages.txt lists for the sets named (build, test, lint), if any of it is missing.
+# Installs what packages.txt lists for the sets named (build, test, lint, fuzz, bench), if any of it is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +28,20 @@ apt-get update -qq
 # The output is long and of interest only when it fails.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Some packages would start a server at once (101: not allowed, for Debian's invoke-rc.d and deb-systemd-invoke), and at
+# each boot.
+enabled_units() {
+  systemctl list-unit-files --type=service --state=enabled --no-legend 2>/dev/null | cut -d ' ' -f 1 | sort || true
+}
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$log" "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
+enabled_before=$(enabled_units)
 if ! apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
   cat "$log" >&2
   exit 1
 fi
+comm -13 <(echo "$enabled_before") <(enabled_units) | xargs -r systemctl --quiet disable || true

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark's own arithmetic: what is parsed, compared and written. No process, no socket, no time."""
+
+import math
+import tempfile
+import unittest
+from pathlib import Path
+
+import h2load
+import proxy
+import tables
+from bed import Failed
+from frames import DATA, PREFACE, frame, window_update
+from h2load import Shape
+from proxy import CPU, RATE, Sample
+
+OUTPUT = """\
+finished in 1.50s, 66.67 req/s, 1.23KB/s
+requests: 100 total, 100 started, 100 done, 98 succeeded, 2 failed, 2 errored, 0 timeout
+status codes: 97 2xx, 0 3xx, 1 4xx, 0 5xx
+"""
+LOG = "1700000000000001\t200\t30\n1700000000000002\t200\t10\n1700000000000003\t200\t20\n"
+
+
+def sample(rate: float, cpu: float) -> Sample:
+    return Sample(requests_per_s=rate, cpu_us=cpu, p50_ms=1, p99_ms=2, max_rss_mib=10, evenness=1)
+
+
+class H2loadTest(unittest.TestCase):
+    def test_reads_what_is_printed_and_logged(self):
+        outcome = h2load.parse(OUTPUT, LOG)
+        self.assertEqual((outcome.requests, outcome.succeeded, outcome.seconds), (100, 97, 1.5))
+        self.assertEqual(outcome.latency_ms(50), 0.02)
+        self.assertEqual(outcome.latency_ms(99), 0.03)
+
+    def test_knows_all_units_of_time(self):
+        for text, seconds in (("800.00us", 8e-4), ("250.00ms", 0.25), ("2.00s", 2), ("1.5m", 90)):
+            self.assertAlmostEqual(h2load.parse(OUTPUT.replace("1.50s", text)).seconds, seconds)
+
+    def test_refuses_output_without_a_result(self):
+        with self.assertRaises(Failed):
+            h2load.parse("connect: connection refused")
+
+    def test_a_percentile_is_one_of_the_values(self):
+        values = list(range(1, 101))
+        self.assertEqual([h2load.percentile(values, percent) for percent in (0, 50, 99, 100)], [1, 50, 99, 100])
+        self.assertTrue(math.isnan(h2load.percentile([], 50)))
+
+
+class ComparisonTest(unittest.TestCase):
+    SAMPLES = {
+        "nodeway": [sample(100, 10), sample(200, 12)],
+        "nghttpx": [sample(50, 20), sample(100, 24)],
+        "NGINX": [sample(80, 30), sample(160, 30)],
+        "server alone": [sample(900, 1), sample(900, 1)],
+    }
+
+    def test_the_best_peer_is_that_of_the_figure_and_a_peer(self):
+        self.assertEqual(proxy.best_peer(self.SAMPLES, CPU), "nghttpx")
+        self.assertEqual(proxy.best_peer(self.SAMPLES, RATE), "NGINX")
+        self.assertIsNone(proxy.best_peer({"nodeway": [sample(1, 1)]}, CPU))
+
+    def test_ratios_are_taken_run_by_run(self):
+        self.assertEqual(proxy.of_best_peer(self.SAMPLES, "nodeway", CPU), 0.5)
+        self.assertEqual(proxy.of_best_peer(self.SAMPLES, "nodeway", RATE), 1.25)
+
+    def test_a_failed_run_leaves_the_ratio_of_the_medians(self):
+        samples = {**self.SAMPLES, "nodeway": [sample(100, 11)]}
+        self.assertEqual(proxy.of_best_peer(samples, "nodeway", CPU), 0.5)
+
+    def test_the_tables_have_a_row_for_each_subject(self):
+        text = proxy.render({Shape(50, 20): self.SAMPLES}, runs=2)
+        self.assertIn("| 50 × 20 | 0.500 of nghttpx | 1.25 of NGINX |", text)
+        for row in ("| nodeway | 150 | 11.0 | 18% |", "| NGINX | 120 |", "| server alone × 2 |  | 2.00 |"):
+            self.assertIn(row, text)
+
+    def test_evenness_is_the_least_share_over_the_greatest(self):
+        self.assertEqual(proxy.evenness([50, 100, 75]), 0.5)
+        self.assertTrue(math.isnan(proxy.evenness([0, 0, 0])))
+
+
+class TablesTest(unittest.TestCase):
+    def test_numbers_have_three_significant_digits(self):
+        shown = [tables.number(value) for value in (0, 0.12345, 1.2345, 12.345, 123.45, 12345.6, math.nan)]
+        self.assertEqual(shown, ["0.00", "0.123", "1.23", "12.3", "123", "12,346", "–"])
+
+    def test_only_what_is_between_the_markers_is_replaced(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "performance.md")
+            path.write_text("a\n<!-- bench proxy -->\nold\n<!-- end proxy -->\nb\n")
+            tables.write_between_markers(path, "proxy", "new \\1")
+            self.assertEqual(path.read_text(), "a\n<!-- bench proxy -->\n\nnew \\1\n<!-- end proxy -->\nb\n")
+            with self.assertRaises(Failed):
+                tables.write_between_markers(path, "pick", "new")
+
+
+class FramesTest(unittest.TestCase):
+    def test_frames_are_laid_out_as_the_protocol_says(self):
+        self.assertEqual(frame(DATA, 1, 5, b"ab"), b"\0\0\2\0\1\0\0\0\5ab")
+        self.assertEqual(window_update(3, 256), b"\0\0\4\x08\0\0\0\0\3\0\0\1\0")
+        self.assertEqual(len(PREFACE), 24)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured: nodeway, its peers as somebody who knows them would set them up for gRPC, and no proxy at all.
+
+Each is one process with one worker, so that the kernel's figures of it are all there is; a master process would do
+nothing but wait. None writes an access log, none has TLS, none is short of connections or streams.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends import Server, start_backend
+from bed import HOST, Bed, program
+
+NGINX = """\
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log error;
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/nginx-body;
+  proxy_temp_path {folder}/nginx-proxy;
+  fastcgi_temp_path {folder}/nginx-fastcgi;
+  scgi_temp_path {folder}/nginx-scgi;
+  uwsgi_temp_path {folder}/nginx-uwsgi;
+  upstream echo {{
+    {servers}
+    # It sends one request at a time over a connection, so it needs as many as there are streams.
+    keepalive 2048;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+  }}
+  server {{
+    listen {host}:{port} http2;
+    # By default a client's connection is closed after 1,000 requests.
+    keepalive_requests 1000000000;
+    http2_max_concurrent_streams 1000;
+    location / {{ grpc_pass grpc://echo; }}
+  }}
+}}
+"""
+
+HAPROXY = """\
+global
+  nbthread 1
+  maxconn 4096
+  tune.h2.max-concurrent-streams 1000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend calls
+  bind {host}:{port} proto h2
+  default_backend echo
+backend echo
+  balance roundrobin
+  # Calls of one client may share a connection with those of another, as they do in the others.
+  http-reuse always
+  {servers}
+"""
+
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: bench}}
+spec:
+  selector: {{app: {name}}}
+  ports:
+  - {{name: grpc, port: 80, protocol: TCP}}
+"""
+
+SLICE = """\
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: {name}-{port}
+  namespace: bench
+  labels: {{kubernetes.io/service-name: {name}}}
+addressType: IPv4
+ports:
+- {{name: grpc, port: {port}, protocol: TCP}}
+endpoints:
+- addresses: ["127.0.0.1"]
+"""
+
+
+class Nodeway(Server):
+    """The router, with what it says of itself."""
+
+    def admin_port(self) -> int:
+        return int(self.process.await_line("ready")["admin"].rpartition(":")[2])
+
+    def get(self, path: str) -> str:
+        url = f"http://{HOST}:{self.admin_port()}{path}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return reply.read().decode()
+
+    def endpoint_requests(self) -> dict[str, int]:
+        """By address, since the start."""
+        rows = json.loads(self.get("/api/v1/endpoints"))["rows"]
+        return {row["address"]: row["requests"] for row in rows}
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum over the series of that name which have these labels."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        lines = (line for line in self.get("/metrics").splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+
+
+def start_nodeway(bed: Bed, services: dict[str, Sequence[int]]) -> Nodeway:
+    """With Services of namespace `bench` by name, each with the ports of its endpoints."""
+    folder = bed.folder / f"cluster-{bed.free_port()}"
+    folder.mkdir()
+    for name, ports in services.items():
+        slices = (SLICE.format(name=name, port=port) for port in ports)
+        (folder / f"{name}.yaml").write_text(SERVICE.format(name=name) + "".join(slices))
+    process = bed.start(
+        "nodeway",
+        [bed.binary("router/nodeway"), "run", "--source", f"files:{folder}", "--workers", "1",
+         "--listen", f"{HOST}:0", "--admin", f"{HOST}:0", "--log-level", "warning"],
+        is_measured=True)
+    ready = process.await_line("ready")
+    return Nodeway(process, int(ready["listen"][0].rpartition(":")[2]))
+
+
+def nodeway(bed: Bed, backends: Sequence[Server]) -> Server:
+    return start_nodeway(bed, {"echo": [backend.port for backend in backends]})
+
+
+def nghttpx(bed: Bed, backends: Sequence[Server]) -> Server:
+    port = bed.free_port()
+    return _started(bed, port, [
+        program("nghttpx"), "--conf=/dev/null", "--single-process", "--workers=1", "--no-ocsp",
+        f"--frontend={HOST},{port};no-tls",
+        *(f"--backend={HOST},{backend.port};;proto=h2" for backend in backends),
+        "--frontend-http2-max-concurrent-streams=1000", "--accesslog-file=/dev/null",
+        f"--errorlog-file={bed.folder}/nghttpx.log", "--log-level=ERROR"])
+
+
+def haproxy(bed: Bed, backends: Sequence[Server]) -> Server:
+    port = bed.free_port()
+    servers = (f"server echo{backend.port} {backend.address} proto h2" for backend in backends)
+    config = _written(bed, "haproxy.cfg", HAPROXY.format(host=HOST, port=port, servers="\n  ".join(servers)))
+    return _started(bed, port, [program("haproxy"), "-db", "-f", config])
+
+
+def nginx(bed: Bed, backends: Sequence[Server]) -> Server:
+    port = bed.free_port()
+    servers = "\n    ".join(f"server {backend.address};" for backend in backends)
+    config = _written(bed, "nginx.conf", NGINX.format(host=HOST, port=port, servers=servers, folder=bed.folder))
+    return _started(bed, port, [program("nginx"), "-c", config, "-e", bed.folder / "nginx.log"])
+
+
+def server_alone(bed: Bed, _backends: Sequence[Server]) -> Server:
+    return start_backend(bed, is_measured=True)
+
+
+def _written(bed: Bed, name: str, text: str) -> Path:
+    path = bed.folder / name
+    path.write_text(text)
+    return path
+
+
+def _started(bed: Bed, port: int, argv: Sequence[str | Path]) -> Server:
+    process = bed.start(Path(argv[0]).name, argv, is_measured=True)
+    process.await_port(port)
+    return Server(process, port)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One row of the tables."""
+
+    name: str
+    start: Callable[[Bed, Sequence[Server]], Server]
+    is_peer: bool = False  # that nodeway is compared with
+
+
+NODEWAY = Subject("nodeway", nodeway)
+ALONE = Subject("server alone", server_alone)
+SUBJECTS = (
+    NODEWAY,
+    Subject("nghttpx", nghttpx, is_peer=True),
+    Subject("HAProxy", haproxy, is_peer=True),
+    Subject("NGINX", nginx, is_peer=True),
+    ALONE,
+)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures as Markdown, and their place in a document."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bed import Failed
+
+
+def number(value: float) -> str:
+    """Three significant digits: more would be noise."""
+    if math.isnan(value):
+        return "–"
+    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 3)}f}"
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else math.nan
+
+
+def spread(values: Sequence[float]) -> str:
+    """How far the runs lie apart, of their median: what a difference must exceed to be one."""
+    middle = median(values)
+    return f"{(max(values) - min(values)) / middle:.0%}" if len(values) > 1 and middle else "–"
+
+
+def ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    """Median of the ratios run by run: what changed between runs changed both."""
+    return median([value / other for value, other in zip(values, others, strict=True) if other])
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; the first column is text, the others are figures."""
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def write_between_markers(path: Path, name: str, text: str) -> None:
+    """Replaces what stands between `<!-- bench NAME -->` and `<!-- end NAME -->` in a document."""
+    marked = re.compile(rf"(<!-- bench {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    document = path.read_text()
+    replaced, found = marked.subn(lambda match: f"{match[1]}\n{text}\n{match[2]}", document)
+    if found != 1:
+        raise Failed(f"{path} has no markers for {name}")
+    path.write_text(replaced)
