@@ -22,7 +22,7 @@ struct Refusal {
 /// One map of the file, and what it is called in errors.
 class Section {
  public:
-  Section(YAML::Node node, std::string path) : node_{std::move(node)}, path_{std::move(path)} {}
+  Section(const YAML::Node& node, std::string path) : node_{node}, path_{std::move(path)} {}
 
   [[nodiscard]] std::string text(const char* name) const {
     const YAML::Node value = node_[name];
@@ -155,7 +155,7 @@ void read_cluster(const Section& cluster, const std::filesystem::path& folder, K
   }
   if (skip == "true") {
     server.verify_peer = false;
-    config.warnings.push_back(
+    config.warnings.emplace_back(
         "insecure-skip-tls-verify: whoever answers is taken for the API server");
   }
 }

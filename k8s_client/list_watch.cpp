@@ -18,9 +18,9 @@ std::string text_at(const json& object, const char* name) {
 }
 
 const json& object_at(const json& object, const char* name) {
-  static const json kNone = json::object();
+  static const json none = json::object();
   const auto found = object.is_object() ? object.find(name) : object.end();
-  return found != object.end() && found->is_object() ? *found : kNone;
+  return found != object.end() && found->is_object() ? *found : none;
 }
 
 std::int64_t number_at(const json& object, const char* name) {

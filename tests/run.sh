@@ -27,38 +27,57 @@ check_format() {
   git ls-files '*.cpp' '*.hpp' | xargs clang-format-16 --dry-run --Werror
 }
 
-# Sources that differ from TIDY_BASE: by default where the branch left origin/main, or else the last commit.
+# Sources that differ from TIDY_BASE, or that include a header that does: by default since the branch left origin/main,
+# and on main itself in the last commits, since nobody tells how many of them are new.
 changed_sources() {
-  local base=${TIDY_BASE:-$(git merge-base HEAD origin/main 2>/dev/null || true)}
+  local base=${TIDY_BASE:-$(git merge-base HEAD origin/main 2>/dev/null || true)} header
   if [ -z "$base" ] || [ "$base" = "$(git rev-parse HEAD)" ]; then
-    base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
+    base=$(git rev-parse -q --verify HEAD~10 || git hash-object -t tree /dev/null)
   fi
   git diff --name-only --diff-filter=d "$base" -- '*.cpp'
-}
-
-# tidy FILE…: with the compile commands of the dev build; files that no target of it compiles are named and left out.
-tidy() {
-  local file known=()
-  for file in "$@"; do
-    if grep -qF "\"file\": \"$PWD/$file\"" build/dev/compile_commands.json; then
-      known+=("$file")
-    else
-      echo "not compiled by the dev build, so not checked: $file"
-    fi
+  git diff --name-only --diff-filter=d "$base" -- '*.hpp' | while read -r header; do
+    git grep -lF "#include \"$header\"" -- '*.cpp' || true
   done
-  [ ${#known[@]} -eq 0 ] ||
-    printf '%s\n' "${known[@]}" | xargs -P "$(nproc)" -n 1 clang-tidy-16 --quiet -p build/dev
 }
 
-# run_ctest PRESET ARGUMENTS…: also fails if a test was skipped that is not in the list of exceptions.
+# What the cluster tests need, said before an hour of building.
+require_root() {
+  [ "$(id -u)" = 0 ] && unshare --net --mount --pid --fork true 2>/dev/null && return
+  echo "make test needs root that may make namespaces: the nodes and pods of its cluster tests are network namespaces" >&2
+  echo "(make test-unit does not)" >&2
+  exit 1
+}
+
+# run_ctest PRESET ARGUMENTS…: tests run side by side, but for those that measure. Also fails if a test was skipped that is not in the list of exceptions.
 run_ctest() {
   local preset=$1
   shift
-  ctest --test-dir "build/$preset" --output-on-failure --output-junit "$PWD/build/$preset/junit.xml" --no-tests=error "$@"
+  ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --output-junit "$PWD/build/$preset/junit.xml" --no-tests=error "$@"
   python3 tests/check_skips.py "build/$preset/junit.xml" tests/skips.txt
 }
 
+test_unit() {
+  step "unit tests"
+  local unit_began=$SECONDS
+  run_ctest dev -L unit
+  if [ $((SECONDS - unit_began)) -gt 10 ]; then
+    echo "the unit tests took more than the 10 s that they may take" >&2
+    exit 1
+  fi
+}
+
+# What the product promises in figures, held against the binary that users run; and the demo as they run it.
+test_release() {
+  step "building the release"
+  cmake/build.sh release nodeway nodeway-calculator
+  step "promises in figures, with the release"
+  NODEWAY_BINARY=$PWD/build/release/router/nodeway build/dev/tests/integration/integration_tests "[promise]"
+  step "the demo"
+  build/release/router/nodeway demo --duration 15s
+}
+
 test_all() {
+  require_root
   cmake/setup.sh build test lint
   start_binaries
   check_format
@@ -66,9 +85,9 @@ test_all() {
   cmake/build.sh dev
   step "clang-tidy on what changed"
   mapfile -t sources < <(changed_sources)
-  tidy "${sources[@]}"
-  step "unit tests"
-  run_ctest dev -L unit
+  tests/tidy.py build/dev "${sources[@]}"
+  test_unit
+  test_release
   await_binaries
   step "integration tests"
   run_ctest dev -L integration
@@ -89,7 +108,7 @@ case "${1:-}" in
   unit)
     cmake/setup.sh build test
     cmake/build.sh dev
-    run_ctest dev -L unit
+    test_unit
     ;;
   tsan)
     cmake/setup.sh build test
@@ -107,7 +126,7 @@ case "${1:-}" in
     cmake/build.sh dev
     step "clang-tidy on the whole tree"
     mapfile -t sources < <(git ls-files '*.cpp')
-    tidy "${sources[@]}"
+    tests/tidy.py build/dev "${sources[@]}"
     ;;
   *)
     echo "usage: tests/run.sh test|unit|tsan|long|lint" >&2

@@ -104,15 +104,21 @@ TEST_CASE("nodeway: the drain ends at its timeout, and exits 1 if that cut a req
 }
 
 TEST_CASE("nodeway: a second SIGTERM exits 1 at once", "[integration][drain]") {
-  test::OneService path{test::always({.held = true})};
-  path.client.open_get("cart.shop", "/");
-  path.upstream.wait_for_request(1);
-  path.router.signal(SIGTERM);
-  path.client.wait_go_away();
+  test::Upstream upstream{test::always({.held = true})};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  // At once: threads are not waited for, which ThreadSanitizer would report.
+  test::RouterProcess router{
+      {.source = cluster.path(), .environment = {{"TSAN_OPTIONS", "report_thread_leaks=0"}}}};
+  test::H2Client client{router.listen_port()};
+  client.open_get("cart.shop", "/");
+  upstream.wait_for_request(1);
+  router.signal(SIGTERM);
+  client.wait_go_away();
 
-  path.router.signal(SIGTERM);
+  router.signal(SIGTERM);
 
-  CHECK(path.router.wait_exit() == 1);
+  CHECK(router.wait_exit() == 1);
 }
 
 TEST_CASE("nodeway: an HTTP/1.1 client in keep-alive does not hold up the drain",
@@ -196,6 +202,7 @@ TEST_CASE("nodeway: an endpoint that drains and listens no more holds no request
 
   leaving.stop_listening();
   leaving.go_away_gracefully(test::Milliseconds{1});
+  router.wait_metric("nodeway_upstream_connections", 1, {{"state", "draining"}});
   const auto began_at = test::SteadyClock::now();
   for (int i = 0; i < 20; ++i) {
     REQUIRE(client.get("cart.shop", "/").status == 200);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The judges before they judge: the tests' own HTTP/2 client directly against their own upstream.
 #include "tests/support/h2_client.hpp"
+#include "tests/support/raw_h2.hpp"
 #include "tests/support/upstream.hpp"
 
 #include <algorithm>
@@ -194,15 +195,14 @@ TEST_CASE("Upstream: streams in excess of its SETTINGS are refused and counted",
   test::Script script = test::always({.held = true});
   script.max_concurrent_streams = 1;
   test::Upstream upstream{script};
-  test::H2Client client{upstream.port()};  // has not read SETTINGS when it opens both
+  test::RawH2 client{upstream.port()};
 
-  const test::StreamId first = client.open_get("a.b", "/");
-  const test::StreamId second = client.open_get("a.b", "/");
-  const test::Reply refused = client.wait(second);
-  upstream.release();
+  client.send(test::kPreface);
+  client.send({.type = test::FrameType::settings});
+  client.send_headers(1, test::request_headers("GET", "a.b", "/"), true);
+  client.send_headers(3, test::request_headers("GET", "a.b", "/"), true);
 
-  CHECK(client.wait(first).status == 200);
-  CHECK(refused.reset_code == NGHTTP2_REFUSED_STREAM);
+  CHECK(client.expect_stream_error(3) == NGHTTP2_REFUSED_STREAM);
   CHECK(upstream.streams_over_limit() == 1);
   CHECK(upstream.max_streams_open() == 1);
 }
