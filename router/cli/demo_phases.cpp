@@ -280,7 +280,8 @@ void DemoPhases::watch(const DemoLoad& load, double share_of_time) {
   stage_.wait(part(share_of_time), [&] {
     const Progress grpc = progress_of(*load.grpc);
     const Progress http = progress_of(*load.http);
-    const double elapsed_s = std::min(grpc.elapsed_s, http.elapsed_s);
+    // Both report each second; a line comes when the later one has.
+    const double elapsed_s = std::floor(std::min(grpc.elapsed_s, http.elapsed_s));
     if (elapsed_s > shown_at) {
       shown_at = elapsed_s;
       say("{}  {:4.0f} s  gRPC {:6} calls  HTTP {:6} calls  failed {}{}",

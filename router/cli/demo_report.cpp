@@ -159,6 +159,8 @@ std::string share_chart(const PhaseReport& straight, const PhaseReport& through,
                      pod,
                      share_cell(straight, service, pod, names),
                      share_cell(through, service, pod, names));
+      chart.erase(chart.find_last_not_of(" \n") + 1);
+      chart += '\n';
     }
   }
   return chart;
