@@ -14,6 +14,7 @@ from testbed.bed import TestBed
 from testbed.wait import wait_until
 
 _GRPC_PORT = 50051
+_LABELS = {"app": "add"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,8 @@ GRPC_GO = Backend("grpc-go-adder", ("-listen", f"0.0.0.0:{_GRPC_PORT}"))
 """Takes no new connections from SIGTERM on, says GOAWAY, and serves what has been sent: see its main.go."""
 
 
-def deploy(
-    bed: TestBed, namespace: str, *, replicas: int, backend: Backend = GRPC_CPP, args: tuple[str, ...] = ()
-) -> list[Object]:
-    """The operation `add` as Deployment and Service of that name; its pods when all are Ready."""
-    labels = {"app": "add"}
-    container = {
+def _container(backend: Backend, args: tuple[str, ...] = ()) -> Object:
+    return {
         "name": "calculator",
         "image": backend.image,
         "args": [*backend.args, *args],
@@ -44,25 +41,45 @@ def deploy(
         "ports": [{"name": "grpc", "containerPort": _GRPC_PORT}],
         "readinessProbe": {"grpc": {"port": _GRPC_PORT}, "periodSeconds": 1, "timeoutSeconds": 5},
     }
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 30},
-    }
+
+
+def deploy(
+    bed: TestBed, namespace: str, *, replicas: int, backend: Backend = GRPC_CPP, args: tuple[str, ...] = ()
+) -> list[Object]:
+    """The operation `add` as Deployment and Service of that name; its pods when all are Ready."""
+    spec = {"containers": [_container(backend, args)], "terminationGracePeriodSeconds": 30}
+    template = {"metadata": {"labels": _LABELS}, "spec": spec}
     bed.apply(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "add", "namespace": namespace},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": _LABELS}, "template": template},
         },
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": "add", "namespace": namespace},
-            "spec": {"selector": labels, "ports": [{"name": "grpc", "port": 80, "targetPort": "grpc"}]},
+            "spec": {"selector": _LABELS, "ports": [{"name": "grpc", "port": 80, "targetPort": "grpc"}]},
         },
     )
     return wait_for_pods(bed, namespace, replicas)
+
+
+def add_pod(bed: TestBed, namespace: str, name: str, *, serves_after: str = "") -> Object:
+    """One more pod of the Service `add`, running, that nobody makes again when it has ended.
+
+    With `serves_after` it serves, and so becomes Ready, only once there is a file of that name in it.
+    """
+    container = _container(GRPC_CPP)
+    if serves_after:
+        script = f'until [ -e {serves_after} ]; do sleep 0.1; done; exec "$0" "$@"'
+        container["command"] = ["/bin/sh", "-c", script, GRPC_CPP.image]
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    bed.api.create(path, {"metadata": {"name": name, "labels": _LABELS}, "spec": spec})
+    wait_until(lambda: bed.api.get(f"{path}/{name}")["status"]["phase"] == "Running", 60, f"{name} to run")
+    return bed.api.get(f"{path}/{name}")
 
 
 def wait_for_pods(bed: TestBed, namespace: str, count: int, timeout_s: float = 90) -> list[Object]:

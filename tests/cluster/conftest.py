@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 from collections.abc import Iterator
@@ -19,20 +18,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """SIGTERM ends a run as Ctrl-C does: with teardown and a summary."""
-    config.addinivalue_line("markers", "long: takes over a minute; part of `make test-long` only")
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out the long ones unless NODEWAY_TEST_LONG=1."""
-    if os.environ.get("NODEWAY_TEST_LONG") == "1":
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from pathlib import Path
@@ -40,11 +41,26 @@ class Routers:
         with urllib.request.urlopen(f"http://{pod['status']['podIP']}:9990{path}", timeout=10) as reply:
             return str(reply.read().decode())
 
+    def on(self, node: str) -> Object:
+        """The pod of one node."""
+        return next(pod for pod in self.pods() if pod["spec"]["nodeName"] == node)
+
+    def endpoints(self, pod: Object, namespace: str) -> set[str]:
+        """Addresses of the endpoints that a router has for the Services of a namespace that were called through it."""
+        # The admin port tells them only to callers in the pod itself.
+        done = self._bed.execute(pod, "nodeway", "endpoints", "--namespace", namespace, "--output", "json")
+        assert done.returncode == 0, done.stderr
+        return {row["address"].rsplit(":", 1)[0] for row in json.loads(done.stdout)["rows"]}
+
     def total(self, name: str, **labels: str) -> float:
         """A metric summed over all routers, and over all series that have these labels."""
-        return sum(total_of(self.fetch(pod, "/metrics"), name, **labels) for pod in self.pods())
+        return sum(self.value(pod, name, **labels) for pod in self.pods())
 
-    def wait_for_watches(self, timeout_s: float = 60) -> None:
+    def value(self, pod: Object, name: str, **labels: str) -> float:
+        """A metric of one router, summed over all series that have these labels."""
+        return total_of(self.fetch(pod, "/metrics"), name, **labels)
+
+    def wait_for_watches(self, timeout_s: float = 90) -> None:
         """Until each router has a connection for each of its watches; after an outage they come back one by one."""
         needed = _WATCHES * NODE_COUNT
         wait_until(lambda: self._bed.gate.connections >= needed, timeout_s, f"{needed} connections to the API server")
@@ -82,10 +98,7 @@ class Routers:
         )
 
     def _config_loads(self) -> dict[str, float]:
-        return {
-            pod["metadata"]["name"]: total_of(self.fetch(pod, "/metrics"), "nodeway_config_applied_total")
-            for pod in self.pods()
-        }
+        return {pod["metadata"]["name"]: self.value(pod, "nodeway_config_applied_total") for pod in self.pods()}
 
     def events(self) -> list[Object]:
         """Events on the ConfigMap."""

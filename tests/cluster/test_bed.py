@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
 import urllib.error
 import urllib.request
 
@@ -14,13 +15,14 @@ from testbed.api import Object
 from testbed.bed import TestBed
 from testbed.wait import wait_until
 
-# Answers each request with what the process sees of itself; /slow takes longer than any test.
+# Answers each request with what the process sees of itself; tells the paths that were asked for in its log.
 _APP = textwrap.dedent(
     """
     import http.server, json, os, signal, sys
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            print("GET", self.path, flush=True)
             if self.path == "/broken" or self.path == "/healthz" and os.path.exists("/tmp/sick"):
                 return self.send_error(500)
             try:
@@ -69,15 +71,29 @@ def _pod(name: str, container: Object, **spec: object) -> Object:
     }
 
 
-def _run(bed: TestBed, namespace: str, pod: Object) -> Object:
+def _apply(bed: TestBed, namespace: str, pod: Object) -> None:
     pod["metadata"]["namespace"] = namespace
     bed.apply(pod)
+
+
+def _run(bed: TestBed, namespace: str, pod: Object) -> Object:
+    _apply(bed, namespace, pod)
     return bed.wait_for_pods(namespace, f"app={pod['metadata']['name']}", 1)[0]
 
 
 def _ask(address: str, port: int = 8080, path: str = "/") -> Object:
     with urllib.request.urlopen(f"http://{address}:{port}{path}", timeout=5) as reply:
         return json.load(reply)
+
+
+def _container_status(bed: TestBed, namespace: str) -> Object:
+    """Of the only pod's only container; empty before the kubelet has told any."""
+    statuses = bed.pods(namespace)[0].get("status", {}).get("containerStatuses", [])
+    return statuses[0] if statuses else {}
+
+
+def _log(bed: TestBed, namespace: str) -> str:
+    return bed.log_of(bed.pods(namespace)[0])
 
 
 def test_deployment_spreads_over_nodes_and_its_pods_appear_in_slices(bed: TestBed, namespace: str) -> None:
@@ -142,6 +158,17 @@ def test_host_port_keeps_the_address_of_a_caller_on_the_same_node(bed: TestBed, 
     assert json.loads(done.stdout)["peer"] == caller["status"]["podIP"]
 
 
+def test_a_pod_of_the_hosts_network_has_the_nodes_address_and_name(bed: TestBed, namespace: str) -> None:
+    pod = _run(bed, namespace, _pod("host", _container(), hostNetwork=True))
+
+    node = next(node for node in bed.nodes if node.name == pod["spec"]["nodeName"])
+    assert pod["status"]["podIP"] == pod["status"]["hostIP"] == node.network.address
+    assert _ask(node.network.address)["env"]["HOSTNAME"] == node.name
+    assert bed.execute(pod, "readlink", "/proc/self/ns/net").stdout == node.network.execute(
+        "readlink", "/proc/self/ns/net"
+    )
+
+
 def test_security_context_is_enforced(bed: TestBed, namespace: str) -> None:
     context = {
         "runAsUser": 65532,
@@ -171,13 +198,10 @@ def test_without_a_security_context_root_may_write(bed: TestBed, namespace: str)
 
 
 def test_run_as_non_root_refuses_an_image_of_root(bed: TestBed, namespace: str) -> None:
-    pod = _pod("refused", _container(securityContext={"runAsNonRoot": True}))
-    pod["metadata"]["namespace"] = namespace
-    bed.apply(pod)
+    _apply(bed, namespace, _pod("refused", _container(securityContext={"runAsNonRoot": True})))
 
     def reason() -> str:
-        statuses = bed.pods(namespace)[0].get("status", {}).get("containerStatuses", [{}])
-        return statuses[0].get("state", {}).get("waiting", {}).get("reason", "")
+        return _container_status(bed, namespace).get("state", {}).get("waiting", {}).get("reason", "")
 
     wait_until(lambda: reason() == "CreateContainerConfigError", 20, "the refusal")
 
@@ -243,17 +267,47 @@ def test_readiness_follows_its_probe(bed: TestBed, namespace: str) -> None:
     wait_until(lambda: condition() == "True", 20, "the pod to be ready again")
 
 
-def test_a_failed_liveness_probe_restarts_the_container(bed: TestBed, namespace: str) -> None:
+@pytest.mark.parametrize("kind", ["livenessProbe", "startupProbe"])
+def test_a_failed_probe_restarts_the_container(bed: TestBed, namespace: str, kind: str) -> None:
     probe = {"httpGet": {"path": "/broken", "port": "http"}, "periodSeconds": 1, "failureThreshold": 2}
-    pod = _pod("mortal", _container(livenessProbe=probe))
-    pod["metadata"]["namespace"] = namespace
-    bed.apply(pod)
+    _apply(bed, namespace, _pod("mortal", _container(**{kind: probe})))
 
-    def restarts() -> int:
-        statuses = bed.pods(namespace)[0].get("status", {}).get("containerStatuses", [])
-        return statuses[0]["restartCount"] if statuses else 0
+    wait_until(lambda: _container_status(bed, namespace).get("restartCount", 0) >= 1, 30, "a restart")
 
-    wait_until(lambda: restarts() >= 1, 30, "a restart")
+
+def test_no_other_probe_is_sent_before_the_startup_probe_has_passed(bed: TestBed, namespace: str) -> None:
+    probes = {
+        "startupProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": {"path": "/is-ready", "port": "http"}, "periodSeconds": 1},
+        "livenessProbe": {"httpGet": {"path": "/is-alive", "port": "http"}, "periodSeconds": 1},
+    }
+    begins_sick = ["-c", "open('/tmp/sick', 'w').close()\n" + _APP]
+    _apply(bed, namespace, _pod("slow", _container(args=begins_sick, **probes)))
+    wait_until(lambda: _log(bed, namespace).count("GET /healthz") >= 3, 30, "three startup probes")
+    before, log_before = _container_status(bed, namespace), _log(bed, namespace)
+
+    bed.execute(bed.pods(namespace)[0], "rm", "/tmp/sick")
+
+    bed.wait_for_pods(namespace, "app=slow", 1)
+    wait_until(lambda: "GET /is-alive" in _log(bed, namespace), 20, "a liveness probe")
+    assert not before["started"]
+    assert not before["ready"]
+    assert "/is-" not in log_before
+    assert _container_status(bed, namespace)["restartCount"] == 0
+
+
+def test_a_tcp_probe_passes_once_the_container_listens(bed: TestBed, namespace: str) -> None:
+    probe = {"tcpSocket": {"port": "http"}, "periodSeconds": 1}
+    listens_later = "import os, time\nwhile not os.path.exists('/tmp/listen'): time.sleep(0.1)\n" + _APP
+    _apply(bed, namespace, _pod("tcp", _container(args=["-c", listens_later], readinessProbe=probe)))
+    wait_until(lambda: "running" in _container_status(bed, namespace).get("state", {}), 20, "the container to run")
+    before = _container_status(bed, namespace)
+
+    bed.execute(bed.pods(namespace)[0], "touch", "/tmp/listen")
+
+    bed.wait_for_pods(namespace, "app=tcp", 1)
+    assert not before["ready"]
+    assert "GET" not in _log(bed, namespace)
 
 
 def test_deletion_sends_sigterm_and_the_object_goes_with_the_process(bed: TestBed, namespace: str) -> None:
@@ -264,6 +318,34 @@ def test_deletion_sends_sigterm_and_the_object_goes_with_the_process(bed: TestBe
     assert "SIGTERM" in bed.log_of(pod)
     with pytest.raises(urllib.error.URLError):
         _ask(pod["status"]["podIP"])
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"exec": {"command": ["sh", "-c", "echo the hook >> /proc/1/fd/1"]}},
+        {"httpGet": {"path": "/the-hook", "port": "http"}},
+    ],
+    ids=["exec", "httpGet"],
+)
+def test_a_pre_stop_hook_has_run_when_sigterm_comes(bed: TestBed, namespace: str, hook: Object) -> None:
+    pod = _run(bed, namespace, _pod("hooked", _container(lifecycle={"preStop": hook})))
+
+    bed.kubectl("-n", namespace, "delete", "pod", "hooked", "--timeout=20s")
+
+    log = bed.log_of(pod)
+    assert log.count("hook") == 1
+    assert log.index("hook") < log.index("SIGTERM")
+
+
+def test_a_pre_stop_sleep_delays_sigterm(bed: TestBed, namespace: str) -> None:
+    sleep = {"preStop": {"sleep": {"seconds": 3}}}
+    _run(bed, namespace, _pod("patient", _container(lifecycle=sleep), terminationGracePeriodSeconds=10))
+    began = time.monotonic()
+
+    bed.kubectl("-n", namespace, "delete", "pod", "patient", "--timeout=20s")
+
+    assert time.monotonic() - began >= 3
 
 
 def test_a_container_that_ignores_sigterm_is_killed_after_its_grace_period(bed: TestBed, namespace: str) -> None:

@@ -20,10 +20,12 @@ def _run_time_packages() -> set[str]:
 
 
 def _package_of(library: str) -> str:
-    # dpkg knows the file by the path of its package, which /lib -> /usr/lib may differ from.
-    name = Path(library).resolve().name
-    found = subprocess.run(["dpkg", "-S", f"*/{name}"], capture_output=True, text=True, check=True).stdout
-    return found.split(":")[0]
+    # dpkg knows the file by the path of its package, which /lib -> /usr/lib may differ from, and knows files of that
+    # name for other architectures, too.
+    path = Path(library).resolve()
+    found = subprocess.run(["dpkg", "-S", f"*/{path.name}"], capture_output=True, text=True, check=True).stdout
+    owners = (line.split(": ", 1) for line in found.splitlines())
+    return next(owner.split(":")[0] for owner, file in owners if Path(file).resolve() == path)
 
 
 def test_the_image_installs_what_the_binary_links_directly() -> None:

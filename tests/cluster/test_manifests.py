@@ -27,15 +27,10 @@ _IN_ITS_NAMESPACE = {
 }
 
 
-def _token(bed: TestBed, namespace: str, account: str) -> str:
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-    return str(bed.api.create(path, {"spec": {"expirationSeconds": 600}})["status"]["token"])
-
-
 @pytest.fixture
 def as_nodeway(bed: TestBed, routers: Routers) -> Iterator[Api]:
     """The API server as the routers may use it."""
-    yield Api(bed.kubeconfig, _token(bed, NAMESPACE, "nodeway"))
+    yield Api(bed.kubeconfig, bed.token_of(NAMESPACE, "nodeway"))
 
 
 def _process_status(bed: TestBed, pod: Object) -> dict[str, str]:
@@ -105,7 +100,7 @@ def _rules(api: Api, namespace: str) -> set[tuple[str, ...]]:
 def test_the_permissions_are_exactly_the_golden_list(
     bed: TestBed, as_nodeway: Api, namespace: str, reviewed: str, expected: set[tuple[str, ...]]
 ) -> None:
-    anybody = _rules(Api(bed.kubeconfig, _token(bed, namespace, "default")), reviewed)
+    anybody = _rules(Api(bed.kubeconfig, bed.token_of(namespace, "default")), reviewed)
 
     assert _rules(as_nodeway, reviewed) - anybody == expected
 

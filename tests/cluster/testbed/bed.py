@@ -100,6 +100,11 @@ class TestBed:
                 raise
             return False
 
+    def token_of(self, namespace: str, account: str) -> str:
+        """A fresh token of a ServiceAccount, good for ten minutes."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        return str(self.api.create(path, {"spec": {"expirationSeconds": 600}})["status"]["token"])
+
     def delete_namespace(self, name: str, timeout_s: float = 30) -> None:
         """Pods are killed, not drained; returns when none is left. The rest goes by itself within seconds."""
         pods = f"/api/v1/namespaces/{name}/pods"

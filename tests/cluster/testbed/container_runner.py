@@ -147,12 +147,13 @@ class ContainerRunner:
         if "livenessProbe" in self._spec and not self._terminating:
             self._probe("livenessProbe", True, self._on_liveness)
 
-    def _probe(self, kind: str, initially: bool, on_change: Callable[[bool], None]) -> None:
+    def _target(self) -> Target:
         ports = {port["name"]: port["containerPort"] for port in self._spec.get("ports", []) if "name" in port}
-        node = self._world.node.network
-        target = Target(self._world.address, ports, linux.namespace_path(node.namespace))
+        return Target(self._world.address, ports, linux.namespace_path(self._world.node.network.namespace))
+
+    def _probe(self, kind: str, initially: bool, on_change: Callable[[bool], None]) -> None:
         # A startup probe begins without a verdict, so that its first failure counts as a change.
-        prober = Prober(self._spec[kind], target, initially if kind != "startupProbe" else None, on_change)
+        prober = Prober(self._spec[kind], self._target(), initially if kind != "startupProbe" else None, on_change)
         self._probers.append(prober)
         prober.start()
 
@@ -225,9 +226,9 @@ class ContainerRunner:
             self._log(f"preStop: {error}")
 
     def _http_hook(self, action: Object, timeout_s: float) -> None:
-        node = linux.namespace_path(self._world.node.network.namespace)
-        with linux.in_network_of(node):
-            connection = http.client.HTTPConnection(self._world.address, action["port"], timeout=timeout_s)
+        target = self._target()
+        with linux.in_network_of(target.node_network):
+            connection = http.client.HTTPConnection(target.address, target.port(action["port"]), timeout=timeout_s)
             connection.request("GET", action.get("path", "/"))
             connection.getresponse().read()
             connection.close()

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import subprocess
 from pathlib import Path
 
-from testbed.api import Api, ApiError, Unreachable
+from testbed.api import Api, ApiError, Object, Unreachable
 from testbed.certificates import Authority
 from testbed.network import CONTROL_ADDRESS, run
 from testbed.wait import wait_until
@@ -28,6 +29,25 @@ _AUDIT_POLICY = {
 }
 
 
+def base64_of(file: Path) -> str:
+    """As the `-data` fields of a kubeconfig have a file."""
+    return base64.b64encode(file.read_bytes()).decode()
+
+
+def _write_kubeconfig(path: Path, authority: Object, user: Object) -> Path:
+    cluster = {"server": f"https://{CONTROL_ADDRESS}:{API_PORT}", **authority}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "testbed",
+        "clusters": [{"name": "testbed", "cluster": cluster}],
+        "users": [{"name": "user", "user": user}],
+        "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "user"}}],
+    }
+    path.write_text(json.dumps(content, indent=2))
+    return path
+
+
 class ControlPlane:
     """Owns the three processes. The caller stops them; the sandbox's end does it anyhow."""
 
@@ -41,28 +61,21 @@ class ControlPlane:
         self._admin = self.authority.issue_client("admin", "system:masters")
         self._signing_key = folder / "pki" / "service-accounts.key"
         run("openssl", "genrsa", "-out", str(self._signing_key), "2048")
-        self.kubeconfig = self.write_kubeconfig(folder / "admin.kubeconfig", CONTROL_ADDRESS)
+        self.kubeconfig = self._write_admin_kubeconfig(folder / "admin.kubeconfig")
         self.kubectl = self._binaries / "kubectl"
         self.audit_log = logs / "audit.log"
         """One JSON line per request of a ServiceAccount outside of kube-system."""
         self._audit_policy = folder / "audit_policy.json"
         self._audit_policy.write_text(json.dumps(_AUDIT_POLICY))
 
-    def write_kubeconfig(self, path: Path, address: str, port: int = API_PORT) -> Path:
-        """The administrator's access by client certificate, as kubectl and others read it."""
-        certificate, key = (str(file) for file in self._admin)
-        server = f"https://{address}:{port}"
-        ca = str(self.authority.certificate)
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "testbed",
-            "clusters": [{"name": "testbed", "cluster": {"server": server, "certificate-authority": ca}}],
-            "users": [{"name": "admin", "user": {"client-certificate": certificate, "client-key": key}}],
-            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": "admin"}}],
-        }
-        path.write_text(json.dumps(content, indent=2))
-        return path
+    def _write_admin_kubeconfig(self, path: Path) -> Path:
+        certificate, key = self._admin
+        user = {"client-certificate": str(certificate), "client-key": str(key)}
+        return _write_kubeconfig(path, {"certificate-authority": str(self.authority.certificate)}, user)
+
+    def write_inline_kubeconfig(self, path: Path, user: Object) -> Path:
+        """One that needs no other file, as a user may get it by mail: `user` goes in as it is."""
+        return _write_kubeconfig(path, {"certificate-authority-data": base64_of(self.authority.certificate)}, user)
 
     def start(self) -> None:
         """Returns when the API server answers and the controllers run."""

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP gate in front of the API server, through which all pods reach it, so that tests can cut and hold them."""
+"""A TCP gate in front of the API server, through which all pods reach it, so that tests can cut, close and delay it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 
 
 class Gate:
@@ -17,6 +18,7 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         self._open: set[asyncio.StreamWriter] = set()
         self._passes = True
+        self._delay_s = 0.0
 
     def start(self) -> None:
         """Listens when it returns."""
@@ -41,6 +43,15 @@ class Gate:
     def open(self) -> None:
         """Undoes `close`."""
         self._passes = True
+
+    @contextlib.contextmanager
+    def delays(self, seconds: float) -> Iterator[None]:
+        """Inside the block every byte arrives so much later, or up to twice that, as from a busy API server."""
+        self._delay_s = seconds
+        try:
+            yield
+        finally:
+            self._delay_s = 0.0
 
     async def _cut(self) -> int:
         cut = list(self._open)
@@ -69,6 +80,8 @@ class Gate:
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
             writer.write(data)
             await writer.drain()
         with contextlib.suppress(OSError):
