@@ -110,7 +110,7 @@ void Exchange::repick_or_fail(AttemptFailure failure) {
     return;
   }
   if (tried_.size() > kMaxRepicks) {
-    host_.core_metrics().hit(telemetry::Limit::repicks);
+    host_.loop().metrics().hit(telemetry::Limit::repicks);
     fail(failure.reason, {});
     return;
   }

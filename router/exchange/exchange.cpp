@@ -118,7 +118,7 @@ void Exchange::try_endpoint(Errc if_none) {
     return;
   }
   if (cluster_->waiting > port_->policy.queue_requests) {
-    host_.core_metrics().hit(telemetry::Limit::queue_requests);
+    host_.loop().metrics().hit(telemetry::Limit::queue_requests);
     fail(Errc::overloaded, {});
   } else {
     // The wait is bounded over all endpoints tried; the time that they had the request is no wait.

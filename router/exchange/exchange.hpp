@@ -35,7 +35,6 @@ class ExchangeHost {
   [[nodiscard]] virtual Loop& loop() = 0;
   [[nodiscard]] virtual LocalSnapshotPtr snapshot() = 0;  ///< null before the first
   [[nodiscard]] virtual Cluster& cluster_of(const Service& service, const ServicePort& port) = 0;
-  [[nodiscard]] virtual telemetry::CoreMetrics& core_metrics() = 0;
   [[nodiscard]] virtual telemetry::ServiceMetrics&
   unresolved_metrics() = 0;                                ///< of requests that named no Service
   [[nodiscard]] virtual std::string_view via_entry() = 0;  ///< `2 nodeway-1a2b3c4d`

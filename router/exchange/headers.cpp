@@ -49,7 +49,7 @@ HeaderField::~HeaderField() {
 
 void HeaderList::add_copy(std::string_view name, std::string_view value) {
   const std::string_view kept_name = keep(name);
-  fields_.emplace_back(kept_name, keep(value));
+  add({kept_name, keep(value)});
 }
 
 std::string_view HeaderList::keep(std::string_view text) {

@@ -56,7 +56,12 @@ class HeaderList {
   ~HeaderList() = default;
 
   /// Takes the field as it is; its text must outlive the list or be counted.
-  void add(HeaderField field) { fields_.push_back(std::move(field)); }
+  void add(HeaderField field) {
+    if (fields_.capacity() == 0) {
+      fields_.reserve(kUsualFields);
+    }
+    fields_.push_back(std::move(field));
+  }
   /// Copies both texts into the list's arena. `name` must be lower case.
   void add_copy(std::string_view name, std::string_view value);
   /// Copies `text` into the list's arena: for pseudo-header fields made here.
@@ -78,6 +83,8 @@ class HeaderList {
   [[nodiscard]] bool empty() const noexcept { return fields_.empty(); }
 
  private:
+  static constexpr std::size_t kUsualFields = 8;  ///< of a gRPC call's head: one allocation for all
+
   std::vector<HeaderField> fields_;
   /// Made at the first text that has to be copied; most lists never need one.
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;

@@ -196,6 +196,9 @@ Session::Session(Role role, const SessionLimits& limits, SessionEvents& events) 
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
+  // Closed streams are kept for RFC 7540's priorities only, which nobody uses any more: without
+  // them a connection needs half the memory, and a request some microseconds less.
+  nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.reset_burst, limits.resets_per_second);
   nghttp2_option_set_max_continuations(option, limits.max_continuations);
   // What we send has passed our own limit on what we take; the head may have grown by what the

@@ -78,7 +78,7 @@ bool Pool::has_more_waiters_than(std::size_t n) const noexcept {
 }
 
 void Pool::open_connection() {
-  context_.core_metrics.figure(CoreFigure::upstream_connects).add();
+  context_.loop.metrics().figure(CoreFigure::upstream_connects).add();
   gauge(UpstreamState::connecting).add();
   connections_.push_back({.connection = context_.connections.connect(options_, *this)});
 }
@@ -119,7 +119,7 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
     serve_waiters();
     return;
   }
-  context_.core_metrics.figure(CoreFigure::upstream_connects_failed).add();
+  context_.loop.metrics().figure(CoreFigure::upstream_connects_failed).add();
   events_.on_connect_failed(reason);
   if (!is_connected()) {
     fail_waiters(reason);

@@ -63,7 +63,6 @@ class ConnectionFactory {
 struct PoolContext {
   Loop& loop;
   ConnectionFactory& connections;
-  telemetry::CoreMetrics& core_metrics;
   telemetry::ServiceMetrics& service_metrics;
 };
 

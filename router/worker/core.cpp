@@ -67,7 +67,6 @@ class Core::State final : public ListenerEvents,
   [[nodiscard]] Loop& loop() override { return loop_; }
   [[nodiscard]] LocalSnapshotPtr snapshot() override { return snapshot_; }
   [[nodiscard]] Cluster& cluster_of(const Service& service, const ServicePort& port) override;
-  [[nodiscard]] telemetry::CoreMetrics& core_metrics() override { return metrics; }
   [[nodiscard]] telemetry::ServiceMetrics& unresolved_metrics() override { return unresolved_; }
   [[nodiscard]] std::string_view via_entry() override { return via_entry_; }
   void on_exchange_over(Exchange& exchange) override;
@@ -221,7 +220,7 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
     auto& figures =
         metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
     slot.cluster = std::make_unique<Cluster>(
-        PoolContext{loop_, *this, metrics, figures}, port, options_.seed + port.id);
+        PoolContext{loop_, *this, figures}, port, options_.seed + port.id);
     slot.name = service.name + '.' + service.namespace_;
     slot.port = port.number;
     slot.adopted = &service;

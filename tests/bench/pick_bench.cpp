@@ -114,7 +114,7 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
       core_metrics.add_service("bench", "echo", "80");
   router::Loop loop{io, core_metrics};
   NoConnections connections;
-  const router::PoolContext context{loop, connections, core_metrics, service_metrics};
+  const router::PoolContext context{loop, connections, service_metrics};
   router::Cluster cluster{context, port_with(n_endpoints, policy), kSeed};
   balancer::Rng rng{kSeed};
   int n_attempts = 0;

@@ -133,8 +133,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     auto snapshot = boost::make_shared<router::Snapshot>();
     snapshot->services.emplace("cart.shop", service);
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{snapshot}};
-    const router::PoolContext context{
-        loop_, *this, metrics, metrics.add_service("shop", "cart", "80")};
+    const router::PoolContext context{loop_, *this, metrics.add_service("shop", "cart", "80")};
     cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], 1U);
   }
 
@@ -144,7 +143,6 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
                                             const router::ServicePort& /*port*/) override {
     return *cluster_;
   }
-  [[nodiscard]] router::telemetry::CoreMetrics& core_metrics() override { return metrics; }
   [[nodiscard]] router::telemetry::ServiceMetrics& unresolved_metrics() override {
     return unresolved_;
   }
