@@ -72,8 +72,8 @@ TEST_CASE("nodeway: a wrong configuration leaves the last good one in force",
     return log_tells(path.router, {"defaultNamespac", "defaultNamespace"});
   });
   CHECK(log_tells(path.router, {"2:1"}));  // line and column
-  CHECK(path.router.metric("nodeway_config_rejected_total") == rejected_before + 1);
-  CHECK(path.router.metric("nodeway_config_valid") == 0);
+  path.router.wait_metric("nodeway_config_rejected_total", rejected_before + 1);
+  path.router.wait_metric("nodeway_config_valid", 0);
   CHECK(path.client.get("cart", "/").status == 200);
   const test::Reply ready = path.router.http_get("/ready");
   CHECK(ready.status == 200);
