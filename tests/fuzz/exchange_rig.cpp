@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/exchange_rig.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace fuzz {
+
+using router::BodyState;
+using router::Errc;
+using router::Reset;
+using router::Sent;
+
+namespace {
+
+/// What a sender may have under way: router::h2::SessionLimits::stream_window_bytes.
+constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
+constexpr std::size_t kMaxPiece = 70'000;  // more than a window, and than what is kept of a request
+
+/// Bodies are small gRPC messages, so that some cuts fall between two.
+constexpr std::array<std::size_t, 5> kPrefix{0, 0, 0, 0, 2};
+constexpr std::size_t kMessage = kPrefix.size() + 2;
+constexpr std::size_t kPeriod = kMessage * 251;  // 251 is a prime: each message of a period differs
+
+std::vector<std::byte> make_body() {
+  std::vector<std::byte> made(kPeriod + kMaxPiece);
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const std::size_t at = i % kMessage;
+    made[i] = static_cast<std::byte>(at < kPrefix.size() ? kPrefix.at(at) : i % 251);
+  }
+  return made;
+}
+
+/// `n_bytes` of a body, from position `from` on.
+std::span<const std::byte> body(std::size_t from, std::size_t n_bytes) {
+  static const std::vector<std::byte> text = make_body();
+  return std::span{text}.subspan(from % kPeriod, n_bytes);
+}
+
+bool is_body(std::span<const std::byte> bytes, std::size_t from) {
+  const auto expected = body(from, bytes.size());
+  return std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0;
+}
+
+router::RequestHead request(char kind) {
+  router::RequestHead head;
+  head.method = kind == 'h' ? "HEAD" : "POST";
+  head.scheme = "http";
+  head.authority = kind == 'n' ? "nowhere.shop" : "cart.shop";
+  head.path = "/shop.Cart/Add";
+  head.is_grpc = kind != 'p' && kind != 'h';
+  if (kind == 'd') {
+    head.fields.add({"grpc-timeout", "1n"});
+  }
+  return head;
+}
+
+router::HeaderList trailers() {
+  router::HeaderList fields;
+  fields.add_copy("grpc-status", "0");
+  return fields;
+}
+
+}  // namespace
+
+ExchangeRig::ExchangeRig(Input script)
+    : host_{script.byte() % std::size_t{8}},
+      script_{script},
+      kind_{static_cast<char>(script_.byte())} {}
+
+ExchangeRig::~ExchangeRig() = default;
+
+void ExchangeRig::run() {
+  exchange_ = &host_.begin(client_, request(kind_), false);
+  follow();
+  while (!script_.empty() && !host_.is_over) {
+    call(static_cast<char>(script_.byte()));
+    follow();
+    check();
+  }
+  if (!host_.is_over) {
+    require(is_client_there(), "an exchange ends with its client");
+    is_client_done_ = true;
+    exchange_->on_client_gone(Reset::cancel);
+    follow();
+    check();
+  }
+  require(!attempt_, "no stream outlives its exchange");
+  require(cluster().waiting == 0, "nobody waits for a connection any more");
+  require(host_.service_metrics().streams_open.read() == 0, "no request is counted as open");
+  cluster().forget_unused();
+  host_.end_turn();
+}
+
+std::size_t ExchangeRig::size() {
+  constexpr std::array<std::size_t, 10> kSizes{0, 1, 2, 5, 7, 100, 5000, 20'000, 40'000, kMaxPiece};
+  return kSizes.at((script_.byte() + 2U) % kSizes.size());  // so that '0' is the first
+}
+
+void ExchangeRig::call(char what) {
+  if (call_client(what) || call_waiting_endpoint(what)) {
+    return;
+  }
+  if (attempt_ && (call_endpoint(what) || fail_attempt(what))) {
+    return;
+  }
+  call_router(what);
+}
+
+bool ExchangeRig::call_client(char what) {
+  const bool has_whole_reply = client_.is_head_whole || has_reply_end_;
+  switch (what) {
+    case 'b':
+      send_body();
+      return true;
+    case 'e':
+    case 't':
+      end_request(what == 'e' ? BodyState::ended : BodyState::trailers);
+      return true;
+    case 'r':
+      take_reply();
+      return true;
+    case 's':
+      if (has_whole_reply) {
+        is_client_done_ = true;
+        exchange_->on_reply_sent();
+      }
+      return true;
+    case 'g':
+      is_client_done_ = true;
+      exchange_->on_client_gone(Reset::cancel);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void ExchangeRig::send_body() {
+  const std::size_t room = kWindowBytes - (request_.sent_bytes - client_.credited);
+  const std::size_t n_bytes = std::min(size(), room);
+  if (n_bytes > 0 && !request_.end) {
+    const auto bytes = body(request_.sent_bytes, n_bytes);
+    request_.sent_bytes += n_bytes;
+    exchange_->on_request_data(bytes);
+  }
+}
+
+void ExchangeRig::end_request(BodyState how) {
+  if (request_.end) {
+    return;
+  }
+  request_.end = how;
+  if (how == BodyState::ended) {
+    exchange_->on_request_end();
+  } else {
+    exchange_->on_request_trailers(trailers());
+  }
+}
+
+void ExchangeRig::take_reply() {
+  std::vector<std::byte> into(size());
+  if (into.empty() || !client_.head || client_.is_head_whole || has_reply_end_) {
+    return;
+  }
+  const router::Pulled pulled = exchange_->pull_reply(into);
+  if (has_reply_) {
+    into.resize(pulled.n_bytes);
+    require(is_body(into, reply_taken_bytes_), "the reply's bytes come in order");
+    reply_taken_bytes_ += pulled.n_bytes;
+    require(reply_taken_bytes_ <= reply_.sent_bytes, "no byte of the reply is made up");
+  }
+  has_reply_end_ = pulled.state != BodyState::open;
+  if (has_reply_end_ && has_reply_) {
+    require(reply_taken_bytes_ == reply_.sent_bytes, "a reply ends behind its last byte");
+    require(reply_.end == pulled.state || (was_cut_off_ && pulled.state == BodyState::trailers),
+            "a reply ends as its endpoint ended it");
+  }
+}
+
+bool ExchangeRig::call_waiting_endpoint(char what) {
+  if (what != 'C' && what != 'F') {
+    return false;
+  }
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i].is_dead || host_.connections[i]->is_connected) {
+      continue;
+    }
+    if (what == 'C') {
+      host_.connections[i]->connect();
+    } else {
+      links_[i].is_dead = true;
+      host_.connections[i]->fail_to_connect(Errc::connect_failed);
+    }
+    break;
+  }
+  return true;
+}
+
+bool ExchangeRig::call_endpoint(char what) {
+  switch (what) {
+    case 'P':
+      take_request();
+      return true;
+    case 'I':
+      if (!has_reply_) {
+        endpoint().stream->on_informational({.status = 103, .fields = {}});
+      }
+      return true;
+    case 'H':
+    case 'h':
+      send_head(what == 'h');
+      return true;
+    case 'B':
+      send_reply_body();
+      return true;
+    case 'E':
+    case 'T':
+      end_reply(what == 'E' ? BodyState::ended : BodyState::trailers);
+      return true;
+    case 'Z':
+      if (reply_.end) {
+        std::exchange(endpoint().stream, nullptr)->on_upstream_closed();
+      }
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool ExchangeRig::fail_attempt(char what) {
+  router::AttemptFailure failure;
+  if (what == 'R') {
+    failure = {Errc::stream_refused, Sent::no};
+  } else if (what == 'N') {
+    failure = {Errc::upstream_reset, Sent::no};
+  } else if (what != 'X') {
+    return false;
+  }
+  if (!reply_.end) {
+    was_cut_off_ = has_reply_;
+    endpoint().fail_stream(failure);
+  }
+  return true;
+}
+
+void ExchangeRig::take_request() {
+  std::vector<std::byte> into(size());
+  if (into.empty() || endpoint().is_request_whole || endpoint().request_state != BodyState::open) {
+    return;
+  }
+  const router::Pulled pulled = endpoint().stream->pull_request(into);
+  endpoint().request_state = pulled.state;
+  into.resize(pulled.n_bytes);
+  std::size_t& taken_bytes = links_[*attempt_].taken_bytes;
+  require(is_body(into, taken_bytes), "the request's bytes come in order, from the first");
+  taken_bytes += pulled.n_bytes;
+  require(taken_bytes <= request_.sent_bytes, "no byte of the request is made up");
+  request_taken_bytes_ = std::max(request_taken_bytes_, taken_bytes);
+  if (pulled.state != BodyState::open) {
+    require(taken_bytes == request_.sent_bytes, "a request ends behind its last byte");
+    require(request_.end == pulled.state, "a request ends as its client ended it");
+  }
+}
+
+void ExchangeRig::send_head(bool end) {
+  if (has_reply_) {
+    return;
+  }
+  has_reply_ = true;
+  if (end) {
+    reply_.end = BodyState::ended;
+  }
+  endpoint().stream->on_reply_head({.status = 200, .fields = {}}, end);
+}
+
+void ExchangeRig::send_reply_body() {
+  const std::size_t room = kWindowBytes - (reply_.sent_bytes - endpoint().credited);
+  const std::size_t n_bytes = std::min(size(), room);
+  if (n_bytes > 0 && has_reply_ && !reply_.end) {
+    const auto bytes = body(reply_.sent_bytes, n_bytes);
+    reply_.sent_bytes += n_bytes;
+    endpoint().stream->on_reply_data(bytes);
+  }
+}
+
+void ExchangeRig::end_reply(BodyState how) {
+  if (!has_reply_ || reply_.end) {
+    return;
+  }
+  reply_.end = how;
+  if (how == BodyState::ended) {
+    endpoint().stream->on_reply_end();
+  } else {
+    endpoint().stream->on_reply_trailers(trailers());
+  }
+}
+
+void ExchangeRig::call_router(char what) {
+  if (what == '.' && kind_ != 'd') {
+    host_.end_turn();  // not with a deadline, which would then pass when it likes
+  } else if (what == 'D' && kind_ == 'd') {
+    pass_deadline();
+  } else if (what == 'A' || what == 'U') {
+    cluster().adopt(what == 'A' ? nullptr : service().ports.data());
+    cluster().forget_unused();
+  }
+}
+
+void ExchangeRig::pass_deadline() {
+  constexpr std::chrono::milliseconds kLongest{12};  // three ticks of the timer wheel
+  was_cut_off_ = was_cut_off_ || (has_reply_ && !reply_.end);
+  const bool was_replied = client_.head.has_value();
+  auto& io = host_.loop().io();
+  io.restart();
+  const auto until = std::chrono::steady_clock::now() + kLongest;
+  while (std::chrono::steady_clock::now() < until && !host_.is_over &&
+         client_.head.has_value() == was_replied) {
+    io.run_one_until(until);
+  }
+  require(!reply_.end || !client_.was_reset, "a complete reply has no deadline");
+  kind_ = 'g';  // there is only one
+}
+
+/// Finds out whether an attempt has begun, or is over.
+void ExchangeRig::follow() {
+  links_.resize(host_.connections.size());
+  attempt_.reset();
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (!links_[i].is_dead && host_.connections[i]->stream != nullptr) {
+      require(!attempt_, "one attempt is under way at a time");
+      attempt_ = i;
+    }
+  }
+}
+
+void ExchangeRig::check() const {
+  require(host_.is_over != is_client_there(), "an exchange is over if and only if its client is");
+  require(client_.credited <= request_.sent_bytes, "no byte is credited twice to the client");
+  if (is_client_there()) {
+    // All of it, too, once nobody wants the rest.
+    require(client_.credited == request_taken_bytes_ || client_.credited == request_.sent_bytes,
+            "what the endpoint has taken is credited to the client");
+  }
+  if (attempt_) {
+    require(host_.connections[*attempt_]->credited == reply_taken_bytes_,
+            "what the client has taken is credited to the endpoint");
+  }
+}
+
+}  // namespace fuzz

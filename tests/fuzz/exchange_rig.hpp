@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tests/fuzz/input.hpp"
+#include "tests/router/exchange/scripted_host.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fuzz {
+
+/// One exchange between a client and endpoints that do what a script says, as far as a connection
+/// would ever do it: the rig passes over what breaks the order that router/exchange/stream.hpp
+/// tells.
+///
+/// A script is text. It begins with the number of endpoints and the kind of request: `g` gRPC, `p`
+/// plain HTTP, `h` HEAD, `n` to nowhere, `d` gRPC with a deadline. Then each character is one call;
+/// blanks and line ends are passed over:
+///
+///     client    b<n> body   e end   t trailers   r<n> takes of the reply   s reply sent   g gone
+///     endpoint  C connected   F not connected    P<n> takes of the request
+///               I informational   H head   h head alone   B<n> body   E end   T trailers   Z
+///               closed R refused   X reset   N not sent
+///     router    . end of turn   A all endpoints vanish   U they come back   O the unused are
+///               forgotten       D the deadline passes
+///
+/// `<n>` is a digit, see `size_of`.
+class ExchangeRig {
+ public:
+  explicit ExchangeRig(Input script);
+  ExchangeRig(const ExchangeRig&) = delete;
+  ExchangeRig& operator=(const ExchangeRig&) = delete;
+  ~ExchangeRig();
+
+  /// Plays the script, checking after each call; then the client goes away, if it is still there.
+  void run();
+
+ private:
+  /// A message on its way, as its sender has sent it.
+  struct Message {
+    std::size_t sent_bytes = 0;
+    std::optional<router::BodyState> end;  ///< once it is complete
+  };
+  /// What is known of one of the host's connections, by its index there.
+  struct Link {
+    bool is_dead = false;  ///< it must not be looked at any more
+    std::size_t taken_bytes = 0;
+  };
+
+  void call(char what);
+  bool call_client(char what);
+  bool call_waiting_endpoint(char what);
+  bool call_endpoint(char what);
+  bool fail_attempt(char what);
+  void call_router(char what);
+  void send_body();
+  void end_request(router::BodyState how);
+  void take_reply();
+  void take_request();
+  void send_head(bool end);
+  void send_reply_body();
+  void end_reply(router::BodyState how);
+  void pass_deadline();
+
+  void follow();
+  void check() const;
+  /// The next digit of the script as a number of bytes.
+  [[nodiscard]] std::size_t size();
+  [[nodiscard]] bool is_client_there() const noexcept {
+    return !is_client_done_ && !client_.was_reset;
+  }
+  [[nodiscard]] test::ScriptedConnection& endpoint() { return *host_.connections[*attempt_]; }
+  [[nodiscard]] const router::Service& service() {
+    return *host_.snapshot()->services.begin()->second;
+  }
+  [[nodiscard]] router::Cluster& cluster() {
+    return host_.cluster_of(service(), service().ports[0]);
+  }
+
+  test::ScriptedHost host_;
+  test::ScriptedClient client_;
+  Input script_;
+  char kind_;
+  router::Exchange* exchange_ = nullptr;  ///< owned by itself, until the turn in which it is over
+
+  bool is_client_done_ = false;  ///< it has its reply, or is gone
+  Message request_;
+  std::size_t request_taken_bytes_ = 0;  ///< the most that any attempt has taken
+
+  std::vector<Link> links_;
+  std::optional<std::size_t> attempt_;  ///< the connection whose stream is open
+  bool has_reply_ = false;              ///< its head has come, from an endpoint
+  bool was_cut_off_ = false;            ///< after its head
+  Message reply_;
+  std::size_t reply_taken_bytes_ = 0;
+  bool has_reply_end_ = false;  ///< the client has been told
+};
+
+}  // namespace fuzz
