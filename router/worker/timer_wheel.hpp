@@ -48,7 +48,7 @@ template <class Owner, void (Owner::*kMethod)()>
 struct TimerMethod<kMethod> {
   static void call(void* owner) { (static_cast<Owner*>(owner)->*kMethod)(); }
 };
-template <auto kMethod>
+template <auto kMethod>  // NOLINTNEXTLINE(readability-identifier-naming): reads as a function
 inline constexpr Timer::Callback on_timer = &TimerMethod<kMethod>::call;
 
 /// Deadlines of everything on one core: arming and cancelling are O(1), whatever the number of
