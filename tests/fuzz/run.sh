@@ -39,10 +39,12 @@ fuzz() {
   fi
   mkdir -p "$learnt" "$found"
   [ ! -f "tests/fuzz/dictionaries/$target.dict" ] || arguments=("-dict=tests/fuzz/dictionaries/$target.dict")
-  local result=clean
+  local result=clean status=0
   "$binary" "${bounds[@]}" "${arguments[@]}" -max_total_time="$seconds" -print_final_stats=1 \
-    -artifact_prefix="$found/" "$learnt" "tests/fuzz/corpus/$target" >"$log" 2>&1 ||
-    result="FAILED: $(sed -n 's/^artifact_prefix=.*Test unit written to //p' "$log" | tail -n 1), told in $log"
+    -artifact_prefix="$found/" "$learnt" "tests/fuzz/corpus/$target" >"$log" 2>&1 || status=$?
+  if [ "$status" != 0 ]; then
+    result="FAILED ($status): $(sed -n 's/^artifact_prefix=.*Test unit written to //p' "$log" | tail -n 1), told in $log"
+  fi
   local coverage
   coverage=$(sed -n 's/^#[0-9].* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
   printf '%-18s %9s executions (%s/s), %s edges covered, %s\n' "$target" "$(figure "$log" number_of_executed_units)" \
