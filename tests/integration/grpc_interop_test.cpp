@@ -96,8 +96,9 @@ TEST_CASE("grpc interop: every case that needs no special credentials passes", "
     const test::CommandResult result = interop.run(name, {kMeansInterop});
     CAPTURE(name, result.err);
     CHECK(result.exit_code == 0);
-    // Else the calls went some other way.
-    CHECK(interop.router().metric("nodeway_requests_total", {{"service", "interop"}}) > before);
+    // Else the calls went some other way; but this one may time out before it is on its way.
+    CHECK((name == "timeout_on_sleeping_server" ||
+           interop.router().metric("nodeway_requests_total", {{"service", "interop"}}) > before));
   }
   interop.router().wait_metric("nodeway_streams_open", 0);
   CHECK(interop.router().metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) == 0);
