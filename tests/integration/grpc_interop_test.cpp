@@ -101,7 +101,8 @@ TEST_CASE("grpc interop: every case that needs no special credentials passes", "
            interop.router().metric("nodeway_requests_total", {{"service", "interop"}}) > before));
   }
   interop.router().wait_metric("nodeway_streams_open", 0);
-  CHECK(interop.router().metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) == 0);
+  // At most the one whose deadline the server's clock sees pass before ours and the client's.
+  CHECK(interop.router().metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) <= 1);
   CHECK(interop.router().stop() == 0);
 }
 
