@@ -6,7 +6,9 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <sstream>
 #include <utility>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace k8s_client {
@@ -84,6 +86,38 @@ json plain_scalar(const std::string& text) {
   }
   return text;
 }
+
+/// Refuses what yaml-cpp takes for documents without end: it does not pass over a comma that no
+/// list is around.
+class Progress final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos <= last_) {
+      throw YAML::ParserException{mark, "a character that cannot stand here"};
+    }
+    last_ = mark.pos;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&,
+                const std::string&,
+                YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&,
+                       const std::string&,
+                       YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&,
+                  const std::string&,
+                  YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int last_ = -1;
+};
 
 /// Thrown within the conversion alone, and caught at its end.
 struct Refusal {
@@ -175,6 +209,11 @@ std::optional<std::pair<YAML::Node, std::size_t>> step_into(const YAML::Node& ma
 
 YamlResult<std::vector<YAML::Node>> load_yaml(const std::string& text) {
   try {
+    std::istringstream stream{text};
+    YAML::Parser parser{stream};
+    Progress progress;
+    while (parser.HandleNextDocument(progress)) {
+    }
     return YAML::LoadAll(text);
   } catch (const YAML::Exception& problem) {
     return YamlProblem{.place = place_at(problem.mark), .reason = problem.msg};
