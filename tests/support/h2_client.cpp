@@ -126,7 +126,7 @@ void H2Client::configure(const Options& options) {
                  0,
                  static_cast<std::int32_t>(options.connection_window_bytes)),
              "connection window");
-  step(0);
+  write();
 }
 
 Reply H2Client::get(const std::string& authority, const std::string& path, const Headers& extra) {
@@ -161,7 +161,7 @@ StreamId H2Client::open(const Headers& headers, bool end_stream) {
       session_.get(), nullptr, nv.data(), nv.size(), end_stream ? nullptr : &body, nullptr);
   require_ok(id, "request");
   streams_.emplace(id, std::move(opened));
-  step(0);
+  write();
   return id;
 }
 
@@ -188,25 +188,25 @@ StreamId H2Client::open_grpc(const std::string& authority,
 void H2Client::send(StreamId id, std::string_view bytes) {
   stream(id).out.append(bytes);
   wake(session_.get(), id, stream(id).out);
-  step(0);
+  write();
 }
 
 void H2Client::send_filler(StreamId id, std::uint64_t n_bytes) {
   stream(id).out.filler_bytes += n_bytes;
   wake(session_.get(), id, stream(id).out);
-  step(0);
+  write();
 }
 
 void H2Client::end(StreamId id, const Headers& trailers) {
   stream(id).out.ended = true;
   stream(id).out.trailers = trailers;
   wake(session_.get(), id, stream(id).out);
-  step(0);
+  write();
 }
 
 void H2Client::reset(StreamId id, std::uint32_t code) {
   require_ok(nghttp2_submit_rst_stream(session_.get(), NGHTTP2_FLAG_NONE, id, code), "reset");
-  step(0);
+  write();
 }
 
 Reply H2Client::wait(StreamId id) {
@@ -246,7 +246,7 @@ void H2Client::set_reading(StreamId id, bool reads) {
   changed.reads = reads;
   if (reads) {
     nghttp2_session_consume_stream(session_.get(), id, std::exchange(changed.unread_bytes, 0));
-    step(0);
+    write();
   }
 }
 
@@ -263,14 +263,14 @@ void H2Client::set_stream_window(std::uint32_t bytes) {
   require_ok(
       nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size()),
       "settings");
-  step(0);
+  write();
 }
 
 void H2Client::send_go_away() {
   require_ok(
       nghttp2_submit_goaway(session_.get(), NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0),
       "goaway");
-  step(0);
+  write();
 }
 
 StreamId H2Client::wait_go_away() {
@@ -318,12 +318,15 @@ void H2Client::forget(StreamId id) {
   }
 }
 
-void H2Client::step(int wait_ms) {
-  if (is_closed_) {
-    return;
-  }
-  if (!socket_.write_from(session_.get())) {
+void H2Client::write() {
+  if (!is_closed_ && !socket_.write_from(session_.get())) {
     connection_lost();
+  }
+}
+
+void H2Client::step(int wait_ms) {
+  write();
+  if (is_closed_) {
     return;
   }
   const short events = static_cast<short>(POLLIN | (socket_.has_unwritten() ? POLLOUT : 0));

@@ -19,6 +19,8 @@ using StreamId = std::int32_t;
 /// HTTP/2 client with prior knowledge over one connection of loopback.
 ///
 /// Works in the calling thread and only inside its calls: between them nothing is read or written.
+/// Calls that send do not read, so that what a test sets after them holds from the first byte;
+/// those that wait or pump do both.
 /// Every wait ends after `kPatience` with a `Failure` that names what did not come. Belongs to one
 /// thread.
 class H2Client {
@@ -120,6 +122,7 @@ class H2Client {
   struct Callbacks;
 
   void configure(const Options& options);
+  void write();
   void step(int wait_ms);
   void connection_lost();
   Stream& stream(StreamId id);
