@@ -212,7 +212,7 @@ TEST_CASE("Upstream: it can go away and come back on its port", "[support]") {
   upstream.stop_listening();
   test::eventually("connections to be refused", [&] {
     try {
-      test::H2Client{upstream.port()};
+      const test::H2Client client{upstream.port()};
       return false;
     } catch (const test::Failure&) {
       return true;

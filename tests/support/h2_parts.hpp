@@ -22,7 +22,7 @@ struct SessionDeleter {
 using SessionPtr = std::unique_ptr<nghttp2_session, SessionDeleter>;
 
 /// Bodies are recorded up to this size and counted beyond it.
-inline constexpr std::size_t kRecordedBodyBytes = 1024 * 1024;
+inline constexpr std::size_t kRecordedBodyBytes = 1 << 20;
 
 /// A body on its way out: bytes that were queued, then `filler_bytes` of generated ones.
 struct OutBody {
