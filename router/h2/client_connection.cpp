@@ -43,6 +43,14 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
     connection_.transport_->want_write();
   }
 
+  /// The endpoint allows fewer streams than it did when this one was opened.
+  void refuse_unless_sent() {
+    if (!was_sent_ && exchange_ != nullptr) {
+      connection_.session_.reset(id, Reset::cancel);
+      fail({Errc::stream_refused, Sent::no});
+    }
+  }
+
   /// The connection is gone.
   void abandon(Errc reason) {
     if (exchange_ != nullptr && reply_ended_) {
@@ -191,7 +199,17 @@ void ClientConnection::on_settings() {
     state_ = State::open;
     was_connected_ = true;
     events_.on_connected(*this);
-  } else if (state_ == State::open) {
+    return;
+  }
+  // nghttp2 would hold back what has not been written and is above a lowered limit, with no end.
+  // Only streams at the end of the list can be such ones.
+  const std::size_t n_allowed = session_.peer_max_streams();
+  for (auto stream = std::next(streams_.begin(), std::min(n_allowed, streams_.size()));
+       stream != streams_.end();
+       ++stream) {
+    stream->refuse_unless_sent();
+  }
+  if (state_ == State::open) {
     events_.on_capacity(*this);  // the limit may have been raised
   }
 }

@@ -110,7 +110,7 @@ TEST_CASE("ClientConnection: bytes behind a reply never become the next request'
   Endpoint endpoint;
   Attempt first;
   Attempt second;
-  endpoint.pool.waiting = &second;  // opened from inside `on_capacity`, if that comes
+  endpoint.pool.waiting = {&second};  // opened from inside `on_capacity`, if that comes
   endpoint.open(first);
   endpoint.peer.read_until("\r\n\r\n");
 

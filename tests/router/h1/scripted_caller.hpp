@@ -3,7 +3,7 @@
 
 #include "router/exchange/body.hpp"
 #include "router/h1/server_connection.hpp"
-#include "tests/router/h1/loopback.hpp"
+#include "tests/router/loopback.hpp"
 
 #include <functional>
 #include <list>
