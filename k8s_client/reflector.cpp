@@ -43,6 +43,7 @@ Reflector::Reflector(std::string resource,
 
 asio::awaitable<void> Reflector::run() {
   while (!is_stopped_) {
+    const bool is_continued = need_ == Need::nothing;
     watched_for_ = {};
     has_told_ = false;
     const Failure ended = co_await list_then_watch();
@@ -57,10 +58,13 @@ asio::awaitable<void> Reflector::run() {
       backoff_ = kMinBackoff;
       refusals_ = 0;
     }
+    // What an outage made expire is listed soon after it: the pauses of the outage have set the
+    // nodes apart. A list that expires at once gets the whole pause.
+    const bool ends_outage = is_continued && ended.code == Errc::version_expired;
     // A short watch is followed by a pause even if it ended in good order: a proxy that accepts and
     // closes must not make this loop spin.
     if (ended.code || !was_long) {
-      co_await clock_.sleep_for(next_pause(ended));
+      co_await clock_.sleep_for(next_pause(ended, ends_outage ? kMinBackoff : backoff_));
     }
   }
 }
@@ -238,9 +242,9 @@ void Reflector::report_recovery() {
   }
 }
 
-Clock::Duration Reflector::next_pause(const Failure& ended) {
+Clock::Duration Reflector::next_pause(const Failure& ended, Clock::Duration at_most) {
   // Full jitter: a restarted API server must not meet every node of the cluster at once.
-  std::uniform_int_distribution<Clock::Duration::rep> anywhere{1, backoff_.count()};
+  std::uniform_int_distribution<Clock::Duration::rep> anywhere{1, at_most.count()};
   backoff_ = std::min<Clock::Duration>(backoff_ * 2, kMaxBackoff);
   const Clock::Duration at_least =
       std::min(ended.retry_after.value_or(std::chrono::seconds{0}), kMaxRetryAfter);

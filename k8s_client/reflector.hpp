@@ -83,7 +83,7 @@ class Reflector {
   void learn_from(const Failure& ended);
   void report(const Failure& failure);
   void report_recovery();
-  [[nodiscard]] Clock::Duration next_pause(const Failure& ended);
+  [[nodiscard]] Clock::Duration next_pause(const Failure& ended, Clock::Duration at_most);
 
   ListWatch& source_;
   ObjectSink& sink_;

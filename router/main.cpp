@@ -3,7 +3,6 @@
 
 #include <array>
 #include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <random>
 #include <unistd.h>
@@ -45,6 +44,6 @@ int catch_stop_signals() {
 
 int main(int argc, char** argv) {
   std::random_device entropy;
-  std::exit(router::cli::run_command_line(
-      argc, argv, {.seed = entropy(), .catch_stop_signals = catch_stop_signals}));
+  return router::cli::run_command_line(
+      argc, argv, {.seed = entropy(), .catch_stop_signals = catch_stop_signals});
 }

@@ -114,7 +114,7 @@ Core::State::~State() {
 
 Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address) {
   auto listener = std::make_unique<Listener>(loop_, *this);
-  const auto opened = listener->open(address);
+  auto opened = listener->open(address);
   if (opened) {
     listeners_.push_back(std::move(listener));
   }

@@ -59,7 +59,7 @@ void Loop::schedule_end_of_turn() {
 void Loop::end_turn() {
   end_scheduled_ = false;
   // By index: a flush may queue further ones, which belong to this turn too.
-  for (std::size_t i = 0; i < to_flush_.size(); ++i) {
+  for (std::size_t i = 0; i < to_flush_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     if (Flushable* what = to_flush_[i]; what != nullptr) {
       what->is_queued_ = false;
       to_flush_[i] = nullptr;

@@ -4,7 +4,6 @@
 
 #include <catch2/catch.hpp>
 
-using test::Frame;
 using test::FrameType;
 
 TEST_CASE("RFC 9113, 3.4: the server's first frame is SETTINGS", "[conformance]") {

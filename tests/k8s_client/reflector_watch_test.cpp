@@ -198,6 +198,41 @@ TEST_CASE("Reflector: watches that tell something and then lead to a list are no
   CHECK(rig.server.lists_asked.size() < 1000);
 }
 
+TEST_CASE("Reflector: what an outage made expire is listed within 800 ms of hearing so",
+          "[k8s_client]") {
+  const auto seed = GENERATE(range(1U, 20U));
+  CAPTURE(seed);
+  Rig rig{seed};
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("cart", "3")}, "7"));
+  rig.server.watches.push_back(
+      {{}, {ScriptedListWatch::fails(Failure{boost::asio::error::connection_reset}, 1min)}});
+  for (int i = 0; i < 8; ++i) {  // long enough for pauses of up to 30 s
+    rig.server.watches.push_back({Failure{boost::asio::error::connection_refused}, {}});
+  }
+  rig.server.watches.push_back({refusal(Errc::version_expired), {}});
+  rig.server.lists.push_back(ScriptedListWatch::page({service_json("users", "90")}, "90"));
+  rig.start();
+
+  rig.clock.advance(10min);
+
+  REQUIRE(rig.server.lists_asked.size() == 2);
+  CHECK(rig.server.lists_asked[1].at - rig.server.watches_asked[9].at <= Reflector::kMinBackoff);
+  CHECK(rig.names() == std::set<std::string>{"users"});
+}
+
+TEST_CASE("Reflector: lists that expire at once are asked for ever more seldom", "[k8s_client]") {
+  Rig rig;
+  for (int i = 0; i < 10000; ++i) {
+    rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+    rig.server.watches.push_back({refusal(Errc::version_expired), {}});
+  }
+  rig.start();
+
+  rig.clock.advance(1h);
+
+  CHECK(rig.server.lists_asked.size() < 1000);
+}
+
 TEST_CASE("Reflector: watches refused five times in a row lead to a list, and go on being tried",
           "[k8s_client]") {
   const auto code = GENERATE(Errc::forbidden, Errc::server_error);
