@@ -9,6 +9,7 @@
 #include "k8s_client/store_sink.hpp"
 
 #include <exception>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,14 @@ struct Followed {
   asio::cancellation_signal cancel;
 };
 
+std::string node_path(const std::string& node) {
+  return "/api/v1/nodes?fieldSelector=metadata.name%3D" + node;
+}
+
+std::string pods_path(const std::string& node) {
+  return "/api/v1/pods?fieldSelector=spec.nodeName%3D" + node;
+}
+
 std::string config_map_path(const ObjectKey& key) {
   return "/api/v1/namespaces/" + key.ns + "/configmaps?fieldSelector=metadata.name%3D" + key.name;
 }
@@ -66,13 +75,25 @@ struct ApiSource::State {
                stores.endpoint_slices,
                time},
         config_maps{
-            "configmaps", config_map_path(options.config_map), options, stores.config_maps, time} {}
+            "configmaps", config_map_path(options.config_map), options, stores.config_maps, time} {
+    if (options.node.empty()) {
+      stores.nodes.replace({});
+      stores.pods.replace({});
+    } else {
+      node.emplace("nodes", node_path(options.node), options, stores.nodes, time);
+      pods.emplace("pods", pods_path(options.node), options, stores.pods, time);
+    }
+  }
 
   template <class Visit>
   void for_each(const Visit& visit) {
     visit(services);
     visit(slices);
     visit(config_maps);
+    if (node) {
+      visit(*node);
+      visit(*pods);
+    }
   }
 
   asio::any_io_executor executor;
@@ -81,6 +102,8 @@ struct ApiSource::State {
   Followed<Service> services;
   Followed<EndpointSlice> slices;
   Followed<ConfigMap> config_maps;
+  std::optional<Followed<Node>> node;  // with the pods, or neither
+  std::optional<Followed<Pod>> pods;
 };
 
 ApiSource::ApiSource(asio::any_io_executor executor, Options options, Stores& stores, Clock& clock)

@@ -18,13 +18,14 @@
 
 namespace k8s_client {
 
-/// The cluster as its API server tells it: three reflectors (Services, EndpointSlices, one
-/// ConfigMap), each with a connection of its own. Control thread.
+/// The cluster as its API server tells it: a reflector for each of Services, EndpointSlices, one
+/// ConfigMap, this Node and its Pods, each with a connection of its own. Control thread.
 class ApiSource final : public Source {
  public:
   struct Options {
     ApiServer server;
     ObjectKey config_map;    ///< the only ConfigMap that is watched
+    std::string node{};      ///< whose Node and Pods are watched; "": none, and they count as read
     std::uint64_t seed = 0;  ///< of the jitter; must differ between nodes
     NoticeSink notices;      ///< may be empty
   };

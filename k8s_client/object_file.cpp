@@ -89,8 +89,10 @@ class FileReader {
     if (kind == "List" && api_version == "v1") {
       take_list(object, node);
     } else if (!take_if<Service>(kind, api_version, object, node) &&
-               !take_if<EndpointSlice>(kind, api_version, object, node)) {
-      (void)take_if<ConfigMap>(kind, api_version, object, node);
+               !take_if<EndpointSlice>(kind, api_version, object, node) &&
+               !take_if<ConfigMap>(kind, api_version, object, node) &&
+               !take_if<Node>(kind, api_version, object, node)) {
+      (void)take_if<Pod>(kind, api_version, object, node);
     }
   }
 

@@ -4,6 +4,8 @@
 #include "k8s_client/file_problem.hpp"
 #include "k8s_client/objects/config_map.hpp"
 #include "k8s_client/objects/endpoint_slice.hpp"
+#include "k8s_client/objects/node.hpp"
+#include "k8s_client/objects/pod.hpp"
 #include "k8s_client/objects/service.hpp"
 #include "k8s_client/yaml_json.hpp"
 
@@ -24,7 +26,9 @@ struct Placed {
 struct ObjectFile {
   std::tuple<std::vector<Placed<Service>>,
              std::vector<Placed<EndpointSlice>>,
-             std::vector<Placed<ConfigMap>>>
+             std::vector<Placed<ConfigMap>>,
+             std::vector<Placed<Node>>,
+             std::vector<Placed<Pod>>>
       objects;
   /// Whether there are ConfigMaps among them, or a part that cannot be read may be one.
   bool may_hold_config_maps = false;

@@ -134,6 +134,8 @@ void ObjectFolder::update_stores() {
     problems_.insert(problems_.end(), file.problems.begin(), file.problems.end());
   }
   update_store(stores_.config_maps);
+  update_store(stores_.nodes);
+  update_store(stores_.pods);
   update_store(stores_.endpoint_slices);
   update_store(stores_.services);
   std::stable_sort(problems_.begin(), problems_.end(), [](const auto& a, const auto& b) {

@@ -3,7 +3,9 @@
 
 #include "k8s_client/objects/config_map.hpp"
 #include "k8s_client/objects/endpoint_slice.hpp"
+#include "k8s_client/objects/node.hpp"
 #include "k8s_client/objects/object_meta.hpp"
+#include "k8s_client/objects/pod.hpp"
 #include "k8s_client/objects/service.hpp"
 
 #include <cstddef>
@@ -137,10 +139,13 @@ struct Stores {
   Store<Service> services;
   Store<EndpointSlice> endpoint_slices;
   Store<ConfigMap>
-      config_maps;  ///< from the API: nodeway's own one at most; from files: all there are
+      config_maps;    ///< from the API: nodeway's own one at most; from files: all there are
+  Store<Node> nodes;  ///< from the API: this node at most; from files: all there are
+  Store<Pod> pods;    ///< from the API: those of this node; from files: all there are
 
   [[nodiscard]] bool is_synced() const noexcept {
-    return services.is_synced() && endpoint_slices.is_synced() && config_maps.is_synced();
+    return services.is_synced() && endpoint_slices.is_synced() && config_maps.is_synced() &&
+           nodes.is_synced() && pods.is_synced();
   }
 };
 

@@ -141,6 +141,7 @@ control::ControlPlane::Options App::State::control_options() const {
   return {.config_namespace = config_.pod_namespace,
           .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
           .config_file = config_.config_file,
+          .node = config_.node,
           .reporter = config_.node,
           .seed = seed_};
 }
@@ -233,6 +234,7 @@ std::unique_ptr<k8s_client::Source> App::State::make_source() {
   k8s_client::ApiSource::Options options{
       .server = find_api_server(std::get<KubernetesSource>(config_.source).kubeconfig),
       .config_map = {.ns = config_.pod_namespace, .name = "nodeway"},
+      .node = config_.node,
       .seed = seed_,
       .notices = log_notice};
   return std::make_unique<k8s_client::ApiSource>(

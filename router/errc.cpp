@@ -83,6 +83,7 @@ constexpr std::array kVerdicts{
     Verdict{
         Errc::client_cancelled, "client_cancelled", 499, 1, Sent::maybe, "the client went away"},
     Verdict{Errc::internal, "internal", 500, 13, Sent::maybe, "the router failed"},
+    Verdict{Errc::denied, "denied", 403, 7, Sent::no, "the caller may not call here"},
 };
 
 constexpr std::size_t row_of(Errc code) {

@@ -40,6 +40,7 @@ enum class Errc : std::uint8_t {
   deadline_exceeded,
   client_cancelled,
   internal,
+  denied,
 };
 
 /// Whether the request may have reached the application.
@@ -55,7 +56,7 @@ struct Verdict {
   std::string_view text;      ///< what a person is told first; the cause in detail follows it
 };
 
-inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::internal);
+inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::denied);
 
 [[nodiscard]] const Verdict& verdict_of(Errc code) noexcept;
 [[nodiscard]] error_code make_error_code(Errc code) noexcept;

@@ -72,7 +72,18 @@ void Builder::set_slice(const ObjectKey& key, Slice slice) {
 
 void Builder::set_config(ConfigDocument config) {
   config_ = std::move(config);
+  callers_.set_allowed(config_.callers);
   is_config_changed_ = true;
+  derive_all();
+}
+
+void Builder::set_zone(const std::string& zone) {
+  if (std::exchange(here_.zone, zone) != zone) {
+    derive_all();
+  }
+}
+
+void Builder::derive_all() {
   for (const auto& [key, service] : services_) {
     changed_.insert(key);
   }
@@ -83,13 +94,16 @@ SnapshotPtr Builder::build() {
   for (const ObjectKey& key : std::exchange(changed_, {})) {
     is_changed = update(key) || is_changed;
   }
-  if (!is_changed) {
+  boost::shared_ptr<const Callers> callers = callers_.build();
+  if (!is_changed && callers == known_callers_) {
     return nullptr;
   }
+  known_callers_ = callers;
   auto snapshot = boost::make_shared<Snapshot>();
   snapshot->generation = ++generation_;
   snapshot->default_namespace = config_.default_namespace;
   snapshot->cluster_domain = config_.cluster_domain;
+  snapshot->callers = std::move(callers);
   snapshot->services.reserve(derived_.size());
   for (const auto& [key, derived] : derived_) {
     snapshot->services.emplace(full_name(key), derived.service);
@@ -158,7 +172,11 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
   result.protocol = result.policy.upstream_protocol.value_or(protocol.protocol);
   result.names_http = protocol.names_http;
   result.names_h2 = protocol.names_h2;
-  result.endpoints = endpoints.selected();
+  // A headless Service has no virtual address that a policy could be about.
+  result.only_local =
+      !service.headless && service.internal_traffic_policy == k8s_client::TrafficPolicy::local;
+  result.endpoints =
+      result.only_local ? endpoints.selected_on(here_.node) : endpoints.selected(here_);
   result.endpoints_known = static_cast<std::uint32_t>(port_counts.total());
   return result;
 }

@@ -4,6 +4,7 @@
 #include "k8s_client/objects/endpoint_slice.hpp"
 #include "k8s_client/objects/object_meta.hpp"
 #include "k8s_client/objects/service.hpp"
+#include "router/control/caller_table.hpp"
 #include "router/control/config_document.hpp"
 #include "router/control/endpoint_table.hpp"
 #include "router/control/snapshot.hpp"
@@ -32,11 +33,22 @@ class Builder {
   using KubeService = std::shared_ptr<const k8s_client::Service>;  ///< shared with its Store
   using Slice = EndpointTable::Slice;                              ///< likewise
 
+  /// `node` is the name of the one that this router is on; may be empty.
+  explicit Builder(std::string node = {}) : here_{.node = node, .zone = {}}, callers_{node} {}
+
   /// The Service of that key is `service` from here on; null: it is gone.
   void set_service(const ObjectKey& key, KubeService service);
 
   /// The slice of that key is `slice` from here on; null: it is gone. It may change its Service.
   void set_slice(const ObjectKey& key, Slice slice);
+
+  /// This node's zone; "" if it has none. Another one derives all Services anew.
+  void set_zone(const std::string& zone);
+
+  /// The pod of that key is `pod` from here on; null: it is gone.
+  void set_pod(const ObjectKey& key, CallerTable::Pod pod) {
+    callers_.set_pod(key, std::move(pod));
+  }
 
   /// Derives all Services anew.
   void set_config(ConfigDocument config);
@@ -57,6 +69,7 @@ class Builder {
     EndpointCounts counts;
   };
 
+  void derive_all();
   [[nodiscard]] Derived derive(const k8s_client::Service& service);
   [[nodiscard]] ServicePort derive_port(const k8s_client::Service& service,
                                         const k8s_client::ServicePort& port,
@@ -72,6 +85,9 @@ class Builder {
   std::map<ObjectKey, Derived> derived_;
   std::set<ObjectKey> changed_;  // Services to derive at the next build
   std::map<std::tuple<std::string, std::string, std::uint16_t>, ClusterId> ids_;
+  Locality here_;
+  CallerTable callers_;
+  boost::shared_ptr<const Callers> known_callers_;  // of the last snapshot
   ConfigDocument config_;
   bool is_config_changed_ = true;  // the first snapshot counts as a change
   EndpointCounts counts_;

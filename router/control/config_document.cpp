@@ -10,6 +10,9 @@
 #include <chrono>
 #include <utility>
 
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
 #include <fmt/format.h>
 
 namespace router::control {
@@ -39,6 +42,9 @@ constexpr std::array kBalancerKinds{BalancerKind::peak_ewma, BalancerKind::round
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
 constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
 
+constexpr std::string_view kNodePods = "node-pods";
+constexpr std::string_view kLoopback = "loopback";
+
 constexpr std::size_t kMaxLabelBytes = 63;
 constexpr std::size_t kMaxDomainBytes = 253 - sizeof("a.b.svc.");  // something must fit before it
 
@@ -60,6 +66,30 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     begin = end + 1;
   }
   return parts;
+}
+
+/// `10.0.0.0/8`, `fd00::/8`, or one address. Bits behind the prefix are a mistake, for which nobody
+/// should be let in.
+std::optional<AddressRange> parse_range(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  boost::system::error_code failure;
+  const auto base = boost::asio::ip::make_address(std::string{text.substr(0, slash)}, failure);
+  const std::uint8_t all_bits = base.is_v4() ? 32 : 128;
+  AddressRange range{.base = base, .prefix_bits = all_bits};
+  if (failure || slash == std::string_view::npos) {
+    return failure ? std::nullopt : std::optional{range};
+  }
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data() + slash + 1, last, range.prefix_bits);
+  if (error != std::errc{} || end != last || range.prefix_bits > all_bits) {
+    return std::nullopt;
+  }
+  const bool has_more_bits =
+      base.is_v4() ? boost::asio::ip::make_network_v4(base.to_v4(), range.prefix_bits).network() !=
+                         base.to_v4()
+                   : boost::asio::ip::make_network_v6(base.to_v6(), range.prefix_bits).network() !=
+                         base.to_v6();
+  return has_more_bits ? std::nullopt : std::optional{range};
 }
 
 /// A key of `services`: what it names, or in words why it is none.
@@ -103,6 +133,7 @@ class DocumentReader {
         Field{"version", [this](const Place& value) { version(value); }},
         Field{"defaultNamespace", [this](const Place& value) { default_namespace(value); }},
         Field{"clusterDomain", [this](const Place& value) { cluster_domain(value); }},
+        Field{"callers", [this](const Place& value) { callers(value); }},
         Field{"defaults", [this](const Place& value) { policy(value, document_.defaults); }},
         Field{"services", [this](const Place& value) { services(value); }},
     };
@@ -145,6 +176,38 @@ class DocumentReader {
       }
       document_.cluster_domain = std::move(*domain);
     }
+  }
+
+  void callers(const Place& value) {
+    const std::array fields{Field{"allow", [this](const Place& list) { allow(list); }}};
+    reader_.fields(value, fields);
+  }
+
+  void allow(const Place& list) {
+    if (list.node.kind == YamlNode::Kind::sequence) {
+      document_.callers = {.node_pods = false, .loopback = false, .ranges = {}};
+    }
+    reader_.items(list, [this](const Place& item) {
+      const std::optional<std::string> text = reader_.text(item);
+      if (!text) {
+        return;
+      }
+      CallersAllowed& callers = document_.callers;
+      if (*text == kNodePods) {
+        callers.node_pods = true;
+      } else if (*text == kLoopback) {
+        callers.loopback = true;
+      } else if (const std::optional<AddressRange> range = parse_range(*text)) {
+        callers.ranges.push_back(*range);
+      } else {
+        reader_.fail(item.node.place,
+                     item.path,
+                     fmt::format("{} is neither {}, {} nor a range of addresses such as 10.0.0.0/8",
+                                 quoted(*text),
+                                 kNodePods,
+                                 kLoopback));
+      }
+    });
   }
 
   void services(const Place& value) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/resolve/callers.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstddef>
@@ -37,6 +38,7 @@ struct PolicyOverrides {
 struct ConfigDocument {
   std::string default_namespace = "default";     ///< of short names
   std::string cluster_domain = "cluster.local";  ///< kubelet's and CoreDNS's own default
+  CallersAllowed callers;
   PolicyOverrides defaults;
   std::map<std::string, PolicyOverrides, std::less<>> services;  ///< by `name.namespace`
   std::map<std::pair<std::string, std::uint16_t>, PolicyOverrides>

@@ -130,6 +130,16 @@ void ConfigReader::fields(const Place& map, std::span<const Field> known) {
   });
 }
 
+void ConfigReader::items(const Place& list, const std::function<void(const Place& item)>& read) {
+  const YamlNode::Kind kind = list.node.kind;
+  if (kind != YamlNode::Kind::sequence && kind != YamlNode::Kind::null) {
+    fail(list, fmt::format("a list is expected here, not {}", name_of(kind)));
+  }
+  for (std::size_t i = 0; i < list.node.items.size(); ++i) {
+    read({.node = list.node.items[i], .path = fmt::format("{}[{}]", list.path, i)});
+  }
+}
+
 std::optional<std::string> ConfigReader::text(const Place& value) {
   if (is_scalar(value)) {
     return value.node.text;

@@ -53,6 +53,9 @@ class ConfigReader {
   void members(const Place& map,
                const std::function<void(const YamlMember& member, const Place& value)>& read);
 
+  /// Calls `read` for each item of a list.
+  void items(const Place& list, const std::function<void(const Place& item)>& read);
+
   [[nodiscard]] std::optional<std::string> text(const Place& value);
   [[nodiscard]] std::optional<std::uint32_t> count(const Place& value, CountRange range);
   [[nodiscard]] std::optional<Nanoseconds> duration(const Place& value, DurationRange range);

@@ -71,6 +71,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
         options{std::move(given)},
         log{std::move(log_sink)},
         publish{std::move(publish_snapshot)},
+        builder{options.node},
         config{origin_of(options)},
         rng{options.seed},
         publisher{executor, clock, [this] { build_and_publish(); }} {}
@@ -123,8 +124,20 @@ void ControlPlane::State::follow_stores() {
         builder.set_slice(key, after);
         publisher.request();
       });
+  stores.nodes.on_change([this](const auto& key, const auto& /*before*/, const auto& after) {
+    if (key.name == options.node) {
+      builder.set_zone(after ? after->zone : "");
+      publisher.request();
+    }
+  });
+  stores.pods.on_change([this](const auto& key, const auto& /*before*/, const auto& after) {
+    builder.set_pod(key, after);
+    publisher.request();
+  });
   stores.services.on_synced([this] { publisher.request(); });
   stores.endpoint_slices.on_synced([this] { publisher.request(); });
+  stores.nodes.on_synced([this] { publisher.request(); });
+  stores.pods.on_synced([this] { publisher.request(); });
   if (options.config_file) {
     return;
   }
@@ -240,7 +253,8 @@ asio::awaitable<void> ControlPlane::State::make_event(std::shared_ptr<State> sta
 }
 
 bool ControlPlane::State::is_synced() const {
-  return stores.services.is_synced() && stores.endpoint_slices.is_synced();
+  return stores.services.is_synced() && stores.endpoint_slices.is_synced() &&
+         stores.nodes.is_synced() && stores.pods.is_synced();
 }
 
 void ControlPlane::State::build_and_publish() {
@@ -262,8 +276,10 @@ std::string ControlPlane::State::why_not_ready() const {
   std::string missing;
   for (const auto& [name, synced] :
        {std::pair{"Services", stores.services.is_synced()},
-        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()}}) {
-    missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : " and ", name);
+        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()},
+        std::pair{"this Node", stores.nodes.is_synced()},
+        std::pair{"its Pods", stores.pods.is_synced()}}) {
+    missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : ", ", name);
   }
   if (!missing.empty()) {
     return missing + " have not been read yet";

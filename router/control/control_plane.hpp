@@ -48,9 +48,9 @@ struct ControlStatus {
 ///     Source -> Stores -> Builder -> Snapshot -> publish (the cores)
 ///     ConfigMap or file -> parse_config ----^
 ///
-/// Nothing is published before Services, slices and configuration have been read once and the
-/// configuration is valid; afterwards whatever fails leaves the last good state in service.
-/// Control thread, unless said otherwise.
+/// Nothing is published before Services, slices, this node, its pods and configuration have been
+/// read once and the configuration is valid; afterwards whatever fails leaves the last good state
+/// in service. Control thread, unless said otherwise.
 class ControlPlane {
  public:
   using Publish = std::function<void(SnapshotPtr)>;
@@ -59,6 +59,7 @@ class ControlPlane {
     std::string config_namespace = "nodeway-system";  ///< of ConfigMap `nodeway` (`POD_NAMESPACE`)
     bool config_in_any_namespace = false;  ///< with files: another namespace does if that has none
     std::optional<std::filesystem::path> config_file{};  ///< `--config`: instead of the ConfigMap
+    std::string node{};      ///< the one that this router is on; "" if that is not known
     std::string reporter{};  ///< who makes Events about a wrong configuration: node or pod
     std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
   };

@@ -81,14 +81,59 @@ void EndpointTable::add(const k8s_client::EndpointSlice& slice,
   }
 }
 
-std::vector<Endpoint> EndpointTable::selected() const {
-  const bool any_ready = std::any_of(entries_.begin(), entries_.end(), [](const auto& e) {
-    return e.second.state == State::ready;
+namespace {
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+std::vector<Endpoint> EndpointTable::selected(const Locality& here) const {
+  Hints hints = nullptr;
+  if (is_hinted(&k8s_client::SliceEndpoint::hint_nodes, here.node)) {
+    hints = &k8s_client::SliceEndpoint::hint_nodes;
+  } else if (is_hinted(&k8s_client::SliceEndpoint::hint_zones, here.zone)) {
+    hints = &k8s_client::SliceEndpoint::hint_zones;
+  }
+  const std::string& wanted =
+      hints == &k8s_client::SliceEndpoint::hint_nodes ? here.node : here.zone;
+  return in_best_state([&](const Entry& entry) {
+    return hints == nullptr || entry.state != State::ready || has(entry.endpoint->*hints, wanted);
   });
-  const State wanted = any_ready ? State::ready : State::serving_terminating;
+}
+
+std::vector<Endpoint> EndpointTable::selected_on(const std::string& node) const {
+  return in_best_state(
+      [&node](const Entry& entry) { return !node.empty() && entry.endpoint->node_name == node; });
+}
+
+/// Whether each ready endpoint has hints, and one of them is for here: a partly hinted set is one
+/// that is being changed.
+bool EndpointTable::is_hinted(Hints hints, const std::string& here) const {
+  bool is_any_for_here = false;
+  for (const auto& [address, entry] : entries_) {
+    if (entry.state != State::ready) {
+      continue;
+    }
+    const std::vector<std::string>& names = entry.endpoint->*hints;
+    if (names.empty()) {
+      return false;
+    }
+    is_any_for_here = is_any_for_here || has(names, here);
+  }
+  return is_any_for_here && !here.empty();
+}
+
+template <class Predicate>
+std::vector<Endpoint> EndpointTable::in_best_state(const Predicate& may_be_used) const {
+  State best = State::serving_terminating;
+  for (const auto& [address, entry] : entries_) {
+    best = may_be_used(entry) ? std::max(best, entry.state) : best;
+  }
   std::vector<Endpoint> result;
   for (const auto& [address, entry] : entries_) {
-    if (entry.state == wanted) {
+    if (entry.state == best && may_be_used(entry)) {
       const k8s_client::SliceEndpoint& from = *entry.endpoint;
       result.push_back(
           {.address = address,

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,12 +31,21 @@ struct EndpointCounts {
   bool operator==(const EndpointCounts&) const = default;
 };
 
+/// Where this router is, as far as it is known; empty strings otherwise.
+struct Locality {
+  std::string node;
+  std::string zone;
+
+  bool operator==(const Locality&) const = default;
+};
+
 /// The endpoints of one Service port, merged from all its slices.
 ///
 /// An endpoint may be in two slices for a moment: it is counted once, with the better of its two
 /// states. Of a dual-stack Service one family is used, so that no pod counts twice: the preferred
 /// one, or the other one if the preferred one has no endpoint at all.
-/// Source: KEP-0752, KEP-1669, KEP-1672; docs/configuration.md, "Which pods get requests".
+/// Source: KEP-0752, KEP-1669, KEP-1672, KEP-2086, KEP-2433, KEP-4444; kube-proxy's
+/// `pkg/proxy/topology.go`; docs/configuration.md, "Which pods get requests".
 class EndpointTable {
  public:
   using Slice = std::shared_ptr<const k8s_client::EndpointSlice>;
@@ -46,8 +56,11 @@ class EndpointTable {
                 std::string_view port_name,
                 k8s_client::IpFamily preferred);
 
-  /// All that are ready; if none is, all that still serve while they terminate. By address.
-  [[nodiscard]] std::vector<Endpoint> selected() const;
+  /// Those that are ready and hinted for `here`, if the hints are complete and any is for here;
+  /// else all that are ready; if none is, all that still serve while they terminate. By address.
+  [[nodiscard]] std::vector<Endpoint> selected(const Locality& here) const;
+  /// The same among the endpoints of this node only, hints apart: `internalTrafficPolicy: Local`.
+  [[nodiscard]] std::vector<Endpoint> selected_on(const std::string& node) const;
   [[nodiscard]] EndpointCounts counts() const noexcept;
 
  private:
@@ -58,6 +71,11 @@ class EndpointTable {
   };
   using Entries = std::map<boost::asio::ip::tcp::endpoint, Entry>;
 
+  using Hints = std::vector<std::string> k8s_client::SliceEndpoint::*;
+
+  template <class Predicate>
+  [[nodiscard]] std::vector<Endpoint> in_best_state(const Predicate& may_be_used) const;
+  [[nodiscard]] bool is_hinted(Hints hints, const std::string& here) const;
   static State state_of(const k8s_client::EndpointConditions& conditions) noexcept;
   static void add(const k8s_client::EndpointSlice& slice, std::uint16_t port, Entries& entries);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/resolve/callers.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/smart_ptr/make_shared.hpp>
 #include <boost/smart_ptr/shared_ptr.hpp>
 
 namespace router {
@@ -41,9 +43,10 @@ struct ServicePort {
   bool names_h2 = false;  ///< name or appProtocol is `grpc`, `h2c` or `http2`; see resolve()
   Policy policy;
   std::vector<Endpoint>
-      endpoints;  ///< selected by kubernetes.md 1 to 4, sorted by address; empty: `no_endpoints`
+      endpoints;  ///< selected by kubernetes.md 1 to 6, sorted by address; empty: `no_endpoints`
   std::uint32_t endpoints_known =
-      0;  ///< in the slices, selected or not (the second figure of `3/3`)
+      0;                    ///< in the slices, selected or not (the second figure of `3/3`)
+  bool only_local = false;  ///< `internalTrafficPolicy: Local`: none but this node's are selected
 
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
@@ -74,6 +77,8 @@ struct Snapshot {
   /// Service copies pointers only (hence shared_ptr: the snapshots share them).
   std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
       services;
+  /// Shared between snapshots likewise; never null.
+  boost::shared_ptr<const Callers> callers = boost::make_shared<const Callers>();
 };
 
 /// Shared by the control thread and by every core until its last request has ended.

@@ -30,7 +30,7 @@ void Exchange::on_no_connection(Errc reason) {
 void Exchange::stop_waiting() {
   --cluster_->waiting;
   queued_for_ += host_.loop().now() - attempt_at_;
-  queue_timer_.cancel();
+  wait_timer_.cancel();
   PoolWaiter::unlink();
 }
 

@@ -39,15 +39,62 @@ Exchange::Exchange(
 Exchange::~Exchange() = default;
 
 void Exchange::begin() {
-  const bool is_refused = refuse_at_once() || !find_service();
-  metrics_->requests.add();
-  metrics_->streams_open.add();
-  if (is_refused) {
+  if (refuse_at_once()) {
+    count_request();
+  } else {
+    find_way();
+  }
+}
+
+void Exchange::find_way() {
+  if (must_wait_for_caller()) {
+    if (!SnapshotWaiter::is_linked()) {
+      host_.wait_for_snapshot(*this);
+    }
+    host_.loop().arm(wait_timer_, began_at_ + kCallerWait);
     return;
   }
-  arm_deadline();
-  edit_request(request_, host_.via_entry());
-  try_endpoint(Errc::no_endpoints);
+  wait_timer_.cancel();
+  const bool is_found = find_service();
+  count_request();
+  if (is_found) {
+    arm_deadline();
+    edit_request(request_, host_.via_entry());
+    try_endpoint(Errc::no_endpoints);
+  }
+}
+
+void Exchange::on_snapshot() {
+  snapshot_ = host_.snapshot();
+  find_way();
+}
+
+void Exchange::on_wait_over() {
+  if (attempt_ == AttemptState::none) {
+    SnapshotWaiter::unlink();
+    has_waited_for_caller_ = true;
+    find_way();
+  } else {
+    fail(Errc::queue_timeout, {});
+  }
+}
+
+/// A pod may call before its status says which address is its own.
+bool Exchange::must_wait_for_caller() const {
+  const Caller caller = snapshot_->callers->find(client_->peer());
+  return caller.may_become_known && !has_waited_for_caller_ &&
+         (!caller.is_allowed || is_short_name(name()));
+}
+
+void Exchange::count_request() {
+  if (!std::exchange(is_counted_, true)) {
+    metrics_->requests.add();
+    metrics_->streams_open.add();
+  }
+}
+
+std::string_view Exchange::name() const {
+  return request_.fields.find(kOverrideHeader).value_or(request_.authority);
 }
 
 bool Exchange::refuse_at_once() {
@@ -66,9 +113,18 @@ bool Exchange::refuse_at_once() {
 }
 
 bool Exchange::find_service() {
-  const std::string_view name = request_.fields.find(kOverrideHeader).value_or(request_.authority);
+  const Caller caller = snapshot_->callers->find(client_->peer());
+  if (!caller.is_allowed) {
+    fail(Errc::denied,
+         fmt::format("{} is no pod of this node, and callers.allow does not name it",
+                     client_->peer().to_string()));
+    return false;
+  }
   const Resolution found =
-      resolve(*snapshot_, name, request_.is_grpc ? CallerProtocol::grpc : protocol_);
+      resolve(*snapshot_,
+              name(),
+              caller.pod != nullptr ? caller.pod->namespace_ : snapshot_->default_namespace,
+              request_.is_grpc ? CallerProtocol::grpc : protocol_);
   if (found.port == nullptr) {
     fail(found.error, found.detail);
     return false;
@@ -78,7 +134,13 @@ bool Exchange::find_service() {
   metrics_ = &cluster_->metrics();
   if (port_->endpoints.empty()) {
     fail(Errc::no_endpoints,
-         fmt::format("{}.{}:{}", found.service->name, found.service->namespace_, port_->number));
+         fmt::format("{}.{}:{}{}",
+                     found.service->name,
+                     found.service->namespace_,
+                     port_->number,
+                     port_->only_local && port_->endpoints_known > 0
+                         ? " has internalTrafficPolicy Local, and none on this node"
+                         : ""));
     return false;
   }
   return true;
@@ -122,7 +184,7 @@ void Exchange::try_endpoint(Errc if_none) {
     fail(Errc::overloaded, {});
   } else {
     // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
-    host_.loop().arm(queue_timer_, attempt_at_ + port_->policy.queue_timeout - queued_for_);
+    host_.loop().arm(wait_timer_, attempt_at_ + port_->policy.queue_timeout - queued_for_);
   }
 }
 
@@ -239,6 +301,9 @@ void Exchange::finish() {
   // take it.
   give_up_attempt();
   deadline_timer_.cancel();
+  wait_timer_.cancel();
+  SnapshotWaiter::unlink();
+  count_request();
   telemetry::ResponseKey key;
   key.success = is_success(reply_status_, grpc_status_);
   if (reason_) {

@@ -38,11 +38,19 @@ class ExchangeHost {
   [[nodiscard]] virtual telemetry::ServiceMetrics&
   unresolved_metrics() = 0;                                ///< of requests that named no Service
   [[nodiscard]] virtual std::string_view via_entry() = 0;  ///< `2 nodeway-1a2b3c4d`
-  virtual void on_exchange_over(Exchange& exchange) = 0;   ///< destroys it at the end of the turn
+  /// Calls `on_snapshot` once there is another one, unless the exchange unlinks its
+  /// `SnapshotWaiter` before.
+  virtual void wait_for_snapshot(Exchange& exchange) = 0;
+  virtual void on_exchange_over(Exchange& exchange) = 0;  ///< destroys it at the end of the turn
 
  protected:
   ~ExchangeHost() = default;
 };
+
+/// The place of an exchange in its core's list of those that wait for the next snapshot.
+using SnapshotWaiter =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<class SnapshotWaiters>,
+                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// One request with its reply: from the complete head to the last byte, over as many attempts as it
 /// takes.
@@ -63,6 +71,7 @@ class Exchange final : public Disposable,
                        public ClientEvents,
                        private UpstreamEvents,
                        private PoolWaiter,
+                       public SnapshotWaiter,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::tag<class CoreList>,
                            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
@@ -72,6 +81,9 @@ class Exchange final : public Disposable,
   /// For error trailers to be taken by a client that still has body bytes before it; then it gets
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
+  /// For the status of a pod that has just begun to run, which kubelet reports within a second or
+  /// two: longer than that, and the caller is none of this node's pods.
+  static constexpr std::chrono::seconds kCallerWait{3};
 
   Exchange(ExchangeHost& host,
            ClientStream& client,
@@ -82,6 +94,8 @@ class Exchange final : public Disposable,
 
   /// Takes the ten steps of docs/life-of-a-request.md as far as they go at once.
   void begin();
+  /// The cluster has changed while the exchange waited for that.
+  void on_snapshot();
 
   void on_request_data(std::span<const std::byte> bytes) override;
   void on_request_trailers(HeaderList trailers) override;
@@ -96,12 +110,16 @@ class Exchange final : public Disposable,
 
   // The way to an endpoint (exchange.cpp).
   bool refuse_at_once();
+  void find_way();
+  [[nodiscard]] bool must_wait_for_caller() const;
   bool find_service();
+  void count_request();
+  [[nodiscard]] std::string_view name() const;
   void arm_deadline();
   /// Begins an attempt; ends the request with `if_none` if there is no endpoint left to try.
   void try_endpoint(Errc if_none);
   void on_deadline();
-  void on_queue_timeout() { fail(Errc::queue_timeout, {}); }
+  void on_wait_over();
 
   // The attempt (attempt.cpp).
   void on_connection(UpstreamConnection& connection) override;
@@ -162,7 +180,9 @@ class Exchange final : public Disposable,
 
   std::optional<TimePoint> deadline_;
   Timer deadline_timer_{on_timer<&Exchange::on_deadline>, this};
-  Timer queue_timer_{on_timer<&Exchange::on_queue_timeout>, this};
+  Timer wait_timer_{on_timer<&Exchange::on_wait_over>, this};  ///< for its caller, or an endpoint
+  bool has_waited_for_caller_ = false;
+  bool is_counted_ = false;
   bool is_over_ = false;
 };
 

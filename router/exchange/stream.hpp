@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 
+#include <boost/asio/ip/address.hpp>
+
 /// The two seams that an exchange joins, neutral of protocol. HTTP/2 (`h2/`) and HTTP/1.1 (`h1/`)
 /// implement both.
 ///
@@ -68,6 +70,8 @@ class ClientEvents {
 /// One request's stream toward the client. Owned by its connection.
 class ClientStream {
  public:
+  /// Where the connection comes from; an IPv4 address is never in its IPv6 form.
+  [[nodiscard]] virtual const boost::asio::ip::address& peer() const noexcept = 0;
   virtual void send_informational(const ReplyHead& head) = 0;  ///< 1xx; `head` is read at once
   /// Sends the final head. With `end`, it is the whole reply; otherwise the body is pulled.
   virtual void send_head(ReplyHead head, bool end) = 0;

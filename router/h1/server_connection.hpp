@@ -69,6 +69,9 @@ class ServerConnection final : public router::ClientConnection,
   void on_room(OutputBuffer& out) override;
   void on_closed(error_code /*error*/) override { end(); }
 
+  [[nodiscard]] const boost::asio::ip::address& peer() const noexcept override {
+    return transport_.peer();
+  }
   void send_informational(const ReplyHead& head) override;
   void send_head(ReplyHead head, bool end) override;
   [[nodiscard]] bool takes_trailers() const noexcept override { return takes_trailers_; }

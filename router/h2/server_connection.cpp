@@ -27,6 +27,9 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     return exchange_->reply_trailers();
   }
 
+  [[nodiscard]] const boost::asio::ip::address& peer() const noexcept override {
+    return connection_.transport_.peer();
+  }
   void send_informational(const ReplyHead& head) override {
     if (informational_unsent_ == kMaxInformational) {
       connection_.loop_.metrics().hit(telemetry::Limit::informational_heads);

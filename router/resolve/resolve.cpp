@@ -127,7 +127,8 @@ bool split_port(std::string_view name, std::string_view& host, std::optional<std
 /// Reads names into a buffer of its own, so that a request's path allocates nothing.
 class NameReader {
  public:
-  explicit NameReader(const Snapshot& snapshot) noexcept : snapshot_{snapshot} {}
+  NameReader(const Snapshot& snapshot, std::string_view home_namespace) noexcept
+      : snapshot_{snapshot}, home_namespace_{home_namespace} {}
 
   /// The target's views last as long as the reader and the snapshot.
   [[nodiscard]] std::optional<Failure> read(std::string_view name, Target& target) {
@@ -203,10 +204,10 @@ class NameReader {
 
   [[nodiscard]] std::optional<Failure> complete_short_name(Target& target) {
     target.is_short = true;
-    target.namespace_ = snapshot_.default_namespace;
+    target.namespace_ = home_namespace_;
     const std::size_t size = target.service.size() + 1 + target.namespace_.size();
     if (target.namespace_.size() > kMaxLabelBytes) {
-      return Failure{Errc::unknown_service, "the default namespace is no namespace's name"};
+      return Failure{Errc::unknown_service, "the caller's namespace is no namespace's name"};
     }
     char* end = buffer_.data() + target.service.size();
     *end++ = '.';
@@ -216,6 +217,7 @@ class NameReader {
   }
 
   const Snapshot& snapshot_;
+  std::string_view home_namespace_;
   std::array<char, kMaxNameBytes + 1> buffer_{};
 };
 
@@ -308,8 +310,19 @@ const ServicePort* choose_port(const Service& service,
 
 }  // namespace
 
-Resolution resolve(const Snapshot& snapshot, std::string_view name, CallerProtocol caller) {
-  NameReader reader{snapshot};
+bool is_short_name(std::string_view name) noexcept {
+  std::string_view host = name.substr(0, name.find(':'));
+  if (host.ends_with('.')) {
+    host.remove_suffix(1);
+  }
+  return host.find('.') == std::string_view::npos && !host.starts_with('[');
+}
+
+Resolution resolve(const Snapshot& snapshot,
+                   std::string_view name,
+                   std::string_view home_namespace,
+                   CallerProtocol caller) {
+  NameReader reader{snapshot, home_namespace};
   Target target;
   if (std::optional<Failure> failure = reader.read(name, target)) {
     return failed(std::move(*failure));

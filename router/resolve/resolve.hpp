@@ -26,13 +26,17 @@ struct Resolution {
 ///
 /// `name` is the value of `:authority`, `Host` or the override header: `svc`, `svc.ns`,
 /// `svc.ns.svc`, `svc.ns.svc.<cluster domain>`, with or without a trailing dot, in any case, with
-/// or without `:port`. A short name is looked up in `default_namespace`. Without a port: the only
-/// one; else the one whose appProtocol or name fits `caller`; else 80; else `unknown_port` with the
-/// list in `detail`. Errors: bad_authority, unknown_service, unknown_port. Allocates only for an
-/// error. Source: DNS-1035 labels, at most 63 bytes; docs/configuration.md "Which service is
+/// or without `:port`. A short name is looked up in `home_namespace`, the caller's. Without a port:
+/// the only one; else the one whose appProtocol or name fits `caller`; else 80; else `unknown_port`
+/// with the list in `detail`. Errors: bad_authority, unknown_service, unknown_port. Allocates only
+/// for an error. Source: DNS-1035 labels, at most 63 bytes; docs/configuration.md "Which service is
 /// meant".
 [[nodiscard]] Resolution resolve(const Snapshot& snapshot,
                                  std::string_view name,
+                                 std::string_view home_namespace,
                                  CallerProtocol caller);
+
+/// Whether `name` leaves the namespace to `home_namespace`.
+[[nodiscard]] bool is_short_name(std::string_view name) noexcept;
 
 }  // namespace router

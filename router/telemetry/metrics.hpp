@@ -42,6 +42,7 @@ enum class CoreFigure : std::uint8_t {
   upstream_connects,        ///< tried, including those that failed
   upstream_connects_failed,
   loop_turns_slow,  ///< turns that took over 1 ms
+  caller_waits,     ///< waits of a request for the pod that it comes from to be known
 };
 
 enum class FigureKind : std::uint8_t { counter, gauge };
@@ -76,6 +77,11 @@ inline constexpr std::array kCoreFigures{
                          FigureKind::counter,
                          "nodeway_loop_turns_slow_total",
                          "Turns of a worker's event loop that took more than 1 ms."},
+    CoreFigureDefinition{CoreFigure::caller_waits,
+                         FigureKind::counter,
+                         "nodeway_caller_waits_total",
+                         "Waits of requests for the pod that they come from to be known: its "
+                         "status follows its first calls by up to seconds."},
 };
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.

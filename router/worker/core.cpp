@@ -69,6 +69,7 @@ class Core::State final : public ListenerEvents,
   [[nodiscard]] Cluster& cluster_of(const Service& service, const ServicePort& port) override;
   [[nodiscard]] telemetry::ServiceMetrics& unresolved_metrics() override { return unresolved_; }
   [[nodiscard]] std::string_view via_entry() override { return via_entry_; }
+  void wait_for_snapshot(Exchange& exchange) override;
   void on_exchange_over(Exchange& exchange) override;
 
   [[nodiscard]] std::unique_ptr<UpstreamConnection> connect(
@@ -85,6 +86,10 @@ class Core::State final : public ListenerEvents,
                                  boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
                              boost::intrusive::constant_time_size<false>>;
 
+  using SnapshotWaiterList = boost::intrusive::list<Exchange,
+                                                    boost::intrusive::base_hook<SnapshotWaiter>,
+                                                    boost::intrusive::constant_time_size<false>>;
+
   Options options_;
   std::string via_entry_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
@@ -96,6 +101,7 @@ class Core::State final : public ListenerEvents,
   std::unordered_map<Disposable*, std::unique_ptr<ClientConnection>> connections_;
   ExchangeList
       exchanges_;  ///< owned: `on_exchange_over` hands each to the loop for its destruction
+  SnapshotWaiterList snapshot_waiters_;
   bool is_draining_ = false;
 };
 
@@ -172,6 +178,11 @@ ClientEvents& Core::State::begin(ClientStream& stream,
   return *exchange;
 }
 
+void Core::State::wait_for_snapshot(Exchange& exchange) {
+  metrics.figure(CoreFigure::caller_waits).add();
+  snapshot_waiters_.push_back(exchange);
+}
+
 void Core::State::on_exchange_over(Exchange& exchange) {
   exchanges_.erase(exchanges_.iterator_to(exchange));
   loop_.destroy_later(std::unique_ptr<Disposable>{&exchange});
@@ -241,6 +252,13 @@ void Core::State::adopt(SnapshotPtr snapshot) {
       adopt_into(slot);
       slot.cluster->forget_unused();
     }
+  }
+  SnapshotWaiterList waiters;
+  waiters.swap(snapshot_waiters_);
+  while (!waiters.empty()) {
+    Exchange& waiter = waiters.front();
+    waiters.pop_front();
+    waiter.on_snapshot();
   }
 }
 

@@ -6,11 +6,13 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_local_shared.hpp>
 
 namespace router {
 
-using boost::asio::ip::tcp;
+namespace ip = boost::asio::ip;
+using ip::tcp;
 
 void OutputBuffer::mark_written(std::size_t n_bytes) noexcept {
   written_ += n_bytes;
@@ -23,6 +25,17 @@ void OutputBuffer::mark_written(std::size_t n_bytes) noexcept {
   }
 }
 
+namespace {
+
+/// A dual-stack socket tells IPv4 peers in their IPv6 form (RFC 4291 section 2.5.5.2).
+ip::address unmapped(const ip::address& address) {
+  return address.is_v6() && address.to_v6().is_v4_mapped()
+             ? ip::make_address_v4(ip::v4_mapped, address.to_v6())
+             : address;
+}
+
+}  // namespace
+
 Transport::Transport(Loop& loop, tcp::socket socket, TransportEvents& events)
     : loop_{loop},
       socket_{std::move(socket)},
@@ -30,7 +43,7 @@ Transport::Transport(Loop& loop, tcp::socket socket, TransportEvents& events)
       self_{boost::make_local_shared<Transport*>(this)} {
   // Failures here mean that the peer has gone already; the first read will say so.
   error_code ignored;
-  peer_ = socket_.remote_endpoint(ignored);
+  peer_ = unmapped(socket_.remote_endpoint(ignored).address());
   socket_.non_blocking(true, ignored);
   socket_.set_option(tcp::no_delay{true}, ignored);
 }

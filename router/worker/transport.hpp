@@ -93,7 +93,8 @@ class Transport final : private Flushable {
   /// Closes now; no event follows.
   void close() noexcept;
 
-  [[nodiscard]] const boost::asio::ip::tcp::endpoint& peer() const noexcept { return peer_; }
+  /// An IPv4 address is never in its IPv6 form. Unspecified if the peer had gone already.
+  [[nodiscard]] const boost::asio::ip::address& peer() const noexcept { return peer_; }
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
 
  private:
@@ -112,7 +113,7 @@ class Transport final : private Flushable {
 
   Loop& loop_;
   boost::asio::ip::tcp::socket socket_;
-  boost::asio::ip::tcp::endpoint peer_;
+  boost::asio::ip::address peer_;
   TransportEvents& events_;
   OutputBuffer output_;
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};

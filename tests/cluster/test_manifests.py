@@ -20,6 +20,8 @@ _READ = ["get", "list", "watch"]
 _EVERYWHERE = {
     ("", "services", "*", *_READ),
     ("discovery.k8s.io", "endpointslices", "*", *_READ),
+    ("", "nodes", "*", "list", "watch"),
+    ("", "pods", "*", "list", "watch"),
 }
 _IN_ITS_NAMESPACE = {
     ("", "configmaps", "nodeway", *_READ),

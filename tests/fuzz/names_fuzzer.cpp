@@ -58,7 +58,7 @@ void check_error(const Resolution& resolution) {
 }
 
 void check_name(std::string_view name, CallerProtocol caller) {
-  const Resolution resolution = resolve(snapshot(), name, caller);
+  const Resolution resolution = resolve(snapshot(), name, "default", caller);
   if (resolution.port == nullptr) {
     check_error(resolution);
     return;
@@ -74,7 +74,8 @@ void check_name(std::string_view name, CallerProtocol caller) {
   for (char& c : other_case) {
     c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
-  require(resolve(snapshot(), other_case, caller).port == resolution.port, "case does not matter");
+  require(resolve(snapshot(), other_case, "default", caller).port == resolution.port,
+          "case does not matter");
 }
 
 void check_timeout(std::string_view text) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kMuch = 1 << 30;
 constexpr std::uint64_t kWindow = 65535;  // of the tests' own client and upstream, and the router's
-constexpr std::uint64_t kMostUnread = kWindow + 256 * 1024;
+constexpr std::uint64_t kMostUnread = kWindow + (256 << 10);
 constexpr auto kRest = 300ms;  // without progress for so long, a sender has come to rest
 
 /// One endpoint that never reads requests to `/stall` and answers others when they have ended.
@@ -22,7 +22,7 @@ test::Script stalls_on_demand() {
 
 /// How much memory a stalled stream may cost. Sanitizers keep what was freed, for a while.
 std::size_t most_growth() {
-  return (test::is_sanitized() ? 64 : 2) * std::size_t{1024 * 1024};
+  return std::size_t{test::is_sanitized() ? 64U : 2U} << 20U;
 }
 
 /// Works until `bytes()` has not changed for `kRest`, and returns it.

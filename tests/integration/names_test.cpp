@@ -45,6 +45,83 @@ TEST_CASE("nodeway: a short name means the default namespace", "[integration][na
   CHECK(client.get("CART.", "/").body == "default's cart");
 }
 
+namespace {
+
+/// A Pod for the folder; `status` in YAML's flow style.
+std::string pod_yaml(const std::string& ns, const std::string& name, const std::string& status) {
+  return "apiVersion: v1\nkind: Pod\nmetadata: {namespace: " + ns + ", name: " + name +
+         "}\nspec: {nodeName: node-1}\nstatus: " + status + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("nodeway: a short name means the namespace of the caller's pod",
+          "[integration][names][callers]") {
+  test::Upstream shop{test::answer(200, "shop's cart")};
+  test::Upstream ml{test::answer(200, "ml's cart")};
+  test::Upstream none{test::answer(200, "default's cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {shop.endpoint()});
+  cluster.add_service("cart.ml", 80, {ml.endpoint()});
+  cluster.add_service("cart.default", 80, {none.endpoint()});
+  cluster.write_raw("a.yaml", pod_yaml("shop", "web-0", "{podIPs: [{ip: 127.0.0.5}]}"));
+  cluster.write_raw("b.yaml", pod_yaml("ml", "web-0", "{podIPs: [{ip: 127.0.0.6}]}"));
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--node", "node-1"}}};
+  const auto body_for = [&router](const char* address, const char* authority) {
+    return test::H2Client{router.listen_port(), {.from = address}}.get(authority, "/").body;
+  };
+
+  CHECK(body_for("127.0.0.5", "cart") == "shop's cart");
+  CHECK(body_for("127.0.0.6", "cart") == "ml's cart");
+  CHECK(body_for("127.0.0.7", "cart") == "default's cart");
+  CHECK(body_for("127.0.0.5", "cart.ml") == "ml's cart");
+}
+
+TEST_CASE("nodeway: an address that is given on never means its former pod's namespace",
+          "[integration][names][callers]") {
+  test::Upstream shop{test::answer(200, "shop's cart")};
+  test::Upstream ml{test::answer(200, "ml's cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {shop.endpoint()});
+  cluster.add_service("cart.ml", 80, {ml.endpoint()});
+  std::string former = pod_yaml("shop", "web-0", "{podIPs: [{ip: 127.0.0.5}]}");
+  former.insert(former.find("name:"), "deletionTimestamp: '2026-01-01T00:00:00Z', ");
+  cluster.write_raw("a.yaml", former);
+  cluster.write_raw("b.yaml", pod_yaml("ml", "web-0", "{phase: Pending}"));
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--node", "node-1"}}};
+  test::H2Client client{router.listen_port(), {.from = "127.0.0.5"}};
+
+  const test::StreamId stream = client.open_get("cart", "/");
+  test::eventually("the request to wait for its pod",
+                   [&] { return router.metric("nodeway_caller_waits_total") == 1; });
+  cluster.write_raw("b.yaml", pod_yaml("ml", "web-0", "{podIPs: [{ip: 127.0.0.5}]}"));
+
+  CHECK(client.wait(stream).body == "ml's cart");
+  CHECK(shop.requests_seen() == 0);
+}
+
+TEST_CASE("nodeway: who is not let in is denied, and counted", "[integration][names][callers]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  cluster.set_config("version: 1\ncallers: {allow: [127.0.0.8/31]}");
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client stranger{router.listen_port()};
+  test::H2Client allowed{router.listen_port(), {.from = "127.0.0.9"}};
+
+  const test::Reply denied = stranger.get("cart.shop", "/");
+
+  CHECK(denied.status == 403);
+  CHECK(test::find(denied.headers, "nodeway-error") == "denied");
+  CHECK(denied.body.find("127.0.0.1 is no pod of this node") != std::string::npos);
+  CHECK(allowed.get("cart.shop", "/").status == 200);
+  CHECK(router.metric("nodeway_responses_total", {{"reason", "denied"}}) == 1);
+
+  cluster.set_config("version: 1");
+  test::eventually("loopback to be let in",
+                   [&] { return stranger.get("cart.shop", "/").status == 200; });
+}
+
 TEST_CASE("nodeway: names that are no Service's get an error, never DNS", "[integration][names]") {
   test::Upstream upstream{test::answer(200, "cart")};
   test::ClusterFolder cluster;
@@ -152,8 +229,8 @@ TEST_CASE("nodeway: l5d-dst-override goes before the authority and is stripped",
   test::RouterProcess router{{.source = cluster.path()}};
   test::H2Client client{router.listen_port()};
 
-  const auto* const override_ = GENERATE("other.shop", "other.shop.svc.cluster.local:8080");
-  const test::Reply reply = client.get("cart.shop", "/", {{"l5d-dst-override", override_}});
+  const auto* const other_name = GENERATE("other.shop", "other.shop.svc.cluster.local:8080");
+  const test::Reply reply = client.get("cart.shop", "/", {{"l5d-dst-override", other_name}});
 
   CHECK(reply.body == "other");
   const test::SeenRequest seen = other.wait_for_request(1);

@@ -81,7 +81,7 @@ TEST_CASE("nodeway: a stderr that nobody reads does not hold up its end",
   REQUIRE(::write(full.get(), std::string(4096, 'x').data(), 4096) == 4096);
   test::ChildProcess stuck{{"/bin/sh",
                             "-c",
-                            "exec \"$0\" \"$@\" 2>'" + pipe + "'",
+                            R"(exec "$0" "$@" 2>')" + pipe + "'",
                             binary,
                             "run",
                             "--source",

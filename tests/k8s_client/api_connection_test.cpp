@@ -81,12 +81,12 @@ constexpr const char* kChunkedHead = "HTTP/1.1 200 OK\r\ntransfer-encoding: chun
 TEST_CASE("ApiConnection: speaks to a server that its CA has signed, and reads the body",
           "[k8s_client]") {
   Rig rig;
-  rig.listener.replies.push_back(test::reply("200 OK", "{\"major\":\"1\"}"));
+  rig.listener.replies.push_back(test::reply("200 OK", R"({"major":"1"})"));
   ApiConnection connection{rig.server, rig.clock};
 
   REQUIRE(rig.get(connection));
 
-  CHECK(rig.run(connection.read_some()).value() == "{\"major\":\"1\"}");
+  CHECK(rig.run(connection.read_some()).value() == R"({"major":"1"})");
   CHECK(rig.run(connection.read_some()).value().empty());
   REQUIRE(rig.listener.requests.size() == 1);
   CHECK(rig.listener.requests[0].target == "/version");
@@ -146,7 +146,7 @@ TEST_CASE("ApiConnection: sends the token, and reads its file again after 401", 
   mount.write("token", "old\n");
   Rig rig;
   rig.server.token.file = mount.path() / "token";
-  rig.listener.replies.push_back(test::reply("401 Unauthorized", "{\"message\":\"Unauthorized\"}"));
+  rig.listener.replies.push_back(test::reply("401 Unauthorized", R"({"message":"Unauthorized"})"));
   rig.listener.replies.push_back(test::reply("200 OK", "{}"));
   ApiConnection connection{rig.server, rig.clock};
 

@@ -4,6 +4,7 @@
 #include "tests/k8s_client/certificates.hpp"
 #include "tests/k8s_client/tls_server.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -18,6 +19,8 @@ namespace {
 
 constexpr const char* kServices = "/api/v1/services";
 constexpr const char* kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
+constexpr const char* kNodes = "/api/v1/nodes";
+constexpr const char* kPods = "/api/v1/pods";
 constexpr const char* kConfigMaps = "/api/v1/namespaces/nodeway-system/configmaps";
 
 test::TlsServer::Reply list_of(const std::string& item) {
@@ -37,7 +40,9 @@ struct Rig {
         {kSlices,
          {list_of(R"({"metadata":{"namespace":"shop","name":"cart-1"},"addressType":"IPv4"})"),
           silent_watch()}},
-        {kConfigMaps, {list_of(""), silent_watch()}}};
+        {kConfigMaps, {list_of(""), silent_watch()}},
+        {kNodes, {list_of(R"({"metadata":{"name":"node-1"}})"), silent_watch()}},
+        {kPods, {list_of(R"({"metadata":{"namespace":"shop","name":"cart-0"}})"), silent_watch()}}};
   }
 
   [[nodiscard]] ApiSource::Options options() const {
@@ -47,6 +52,7 @@ struct Rig {
     server.ca.file = certificates.file("ca.pem");
     return {.server = server,
             .config_map = {.ns = "nodeway-system", .name = "nodeway"},
+            .node = "node-1",
             .seed = 1,
             .notices = {}};
   }
@@ -83,7 +89,7 @@ struct Rig {
 
 }  // namespace
 
-TEST_CASE("ApiSource: fills the three stores and watches on, one connection each", "[k8s_client]") {
+TEST_CASE("ApiSource: fills the five stores and watches on, one connection each", "[k8s_client]") {
   Rig rig;
   rig.source.start();
 
@@ -93,15 +99,32 @@ TEST_CASE("ApiSource: fills the three stores and watches on, one connection each
   CHECK(rig.stores.services.find({"shop", "cart"}) != nullptr);
   CHECK(rig.stores.endpoint_slices.find({"shop", "cart-1"}) != nullptr);
   CHECK(rig.stores.config_maps.size() == 0);
-  CHECK(rig.listener.connections == 3);
-  bool asked_by_name = false;
-  for (const test::SeenRequest& request : rig.listener.requests) {
-    asked_by_name =
-        asked_by_name ||
-        request.target.rfind(std::string{kConfigMaps} + "?fieldSelector=metadata.name%3Dnodeway&",
-                             0) == 0;
-  }
-  CHECK(asked_by_name);
+  CHECK(rig.listener.connections == 5);
+  CHECK(rig.stores.nodes.find({"", "node-1"}) != nullptr);
+  CHECK(rig.stores.pods.find({"shop", "cart-0"}) != nullptr);
+  const auto was_asked = [&rig](const std::string& path) {
+    return std::ranges::any_of(rig.listener.requests, [&path](const test::SeenRequest& request) {
+      return request.target.starts_with(path + "&");
+    });
+  };
+  CHECK(was_asked(std::string{kConfigMaps} + "?fieldSelector=metadata.name%3Dnodeway"));
+  CHECK(was_asked(std::string{kNodes} + "?fieldSelector=metadata.name%3Dnode-1"));
+  CHECK(was_asked(std::string{kPods} + "?fieldSelector=spec.nodeName%3Dnode-1"));
+}
+
+TEST_CASE("ApiSource: without a node's name neither Nodes nor Pods are asked for", "[k8s_client]") {
+  boost::asio::io_context loop;
+  SteadyClock clock;
+  Stores stores;
+
+  ApiSource source{loop.get_executor(),
+                   {.server = {}, .config_map = {"a", "b"}, .seed = 1, .notices = {}},
+                   stores,
+                   clock};
+
+  CHECK(source.status().size() == 3);
+  CHECK(stores.nodes.is_synced());
+  CHECK(stores.pods.is_synced());
 }
 
 TEST_CASE("ApiSource: after `stop` its coroutines end, also without it", "[k8s_client]") {

@@ -107,6 +107,8 @@ TEST_CASE("Stores: are synced when each of them is", "[k8s_client]") {
   Stores stores;
   stores.services.replace({});
   stores.endpoint_slices.replace({});
+  stores.nodes.replace({});
+  stores.pods.replace({});
   REQUIRE_FALSE(stores.is_synced());
 
   stores.config_maps.replace({});

@@ -27,7 +27,7 @@ Outcome read(std::vector<std::string> args, const Environment& environment = {})
 }
 
 Outcome read_with_folder(std::vector<std::string> args, const Environment& environment = {}) {
-  args.push_back("--source");
+  args.emplace_back("--source");
   args.push_back("files:" + kHere);
   return read(std::move(args), environment);
 }
@@ -41,7 +41,7 @@ Config good(const Outcome& outcome) {
 
 std::string wrong(const Outcome& outcome) {
   REQUIRE(std::holds_alternative<std::string>(outcome));
-  const std::string line = std::get<std::string>(outcome);
+  std::string line = std::get<std::string>(outcome);
   CHECK(line.find('\n') == std::string::npos);
   return line;
 }

@@ -329,7 +329,7 @@ void H2Client::step(int wait_ms) {
   if (is_closed_) {
     return;
   }
-  const short events = static_cast<short>(POLLIN | (socket_.has_unwritten() ? POLLOUT : 0));
+  const auto events = static_cast<short>(POLLIN | (socket_.has_unwritten() ? POLLOUT : 0));
   pollfd wanted{.fd = socket_.fd().get(), .events = events, .revents = 0};
   if (poll(&wanted, 1, wait_ms) <= 0) {
     return;

@@ -142,7 +142,7 @@ void wait_for(const Fd& socket, short poll_events, const Deadline& deadline) {
 }
 
 Received receive_some(const Fd& socket) {
-  std::array<char, 64 * 1024>
+  std::array<char, 64 * std::size_t{1024}>
       buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
   const ssize_t n = recv(socket.get(), buffer.data(), buffer.size(), 0);
   if (n > 0) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s_client/objects/config_map.hpp"
 #include "k8s_client/objects/endpoint_slice.hpp"
+#include "k8s_client/objects/node.hpp"
+#include "k8s_client/objects/pod.hpp"
 #include "k8s_client/objects/service.hpp"
 #include "tests/k8s_client/result_text.hpp"
 
@@ -276,4 +278,93 @@ TEST_CASE("Objects: what is no object is an error, whatever it is", "[k8s_client
   CHECK_FALSE(Service::from_json(json::parse(text)));
   CHECK_FALSE(EndpointSlice::from_json(json::parse(text)));
   CHECK_FALSE(ConfigMap::from_json(json::parse(text)));
+}
+
+TEST_CASE("Node: takes over its zone", "[k8s_client]") {
+  const auto node = Node::from_json(json::parse(R"json({
+    "kind": "Node", "apiVersion": "v1",
+    "metadata": {"name": "node-a", "resourceVersion": "9", "namespace": "default",
+                 "labels": {"topology.kubernetes.io/zone": "z1", "kubernetes.io/os": "linux"}},
+    "status": {"addresses": [{"type": "InternalIP", "address": "192.168.0.1"}]}
+  })json"));
+
+  REQUIRE(node);
+  CHECK(node->meta.key == ObjectKey{"", "node-a"});
+  CHECK(node->zone == "z1");
+  const auto without = Node::from_json(json::parse(R"({"metadata": {"name": "node-b"}})"));
+  REQUIRE(without);
+  CHECK(without->zone.empty());
+}
+
+namespace {
+
+const char* const kPod = R"json({
+  "kind": "Pod", "apiVersion": "v1",
+  "metadata": {
+    "name": "cart-7d4b9-x2x", "namespace": "shop", "uid": "p-1", "resourceVersion": "11",
+    "labels": {"app": "cart", "pod-template-hash": "7d4b9"},
+    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart-7d4b9", "uid": "r-1",
+                         "controller": true}]},
+  "spec": {"nodeName": "node-a", "serviceAccountName": "cart", "containers": [{"name": "cart"}]},
+  "status": {"phase": "Running", "podIP": "10.244.1.5", "podIPs": [{"ip": "10.244.1.5"}, {"ip": "fd00::5"}]}
+})json";
+
+}  // namespace
+
+TEST_CASE("Pod: takes over whose address is which", "[k8s_client]") {
+  const auto pod = Pod::from_json(json::parse(kPod));
+
+  REQUIRE(pod);
+  CHECK(pod->meta.key == ObjectKey{"shop", "cart-7d4b9-x2x"});
+  CHECK(pod->node_name == "node-a");
+  CHECK(pod->service_account == "cart");
+  CHECK(pod->ips == std::vector<std::string>{"10.244.1.5", "fd00::5"});
+  CHECK_FALSE(pod->host_network);
+  CHECK_FALSE(pod->is_terminating);
+  CHECK_FALSE(pod->is_over);
+}
+
+TEST_CASE("Pod: its workload is the Deployment, not the ReplicaSet", "[k8s_client]") {
+  json object = json::parse(kPod);
+  const auto workload = [&object] {
+    const auto pod = Pod::from_json(object);
+    return pod ? pod->workload_kind + "/" + pod->workload_name : pod.error().message();
+  };
+  CHECK(workload() == "Deployment/cart");
+
+  object["metadata"]["labels"].erase("pod-template-hash");  // a ReplicaSet of its own
+  CHECK(workload() == "ReplicaSet/cart-7d4b9");
+
+  object["metadata"]["ownerReferences"][0]["kind"] = "StatefulSet";
+  object["metadata"]["ownerReferences"][0]["name"] = "cart";
+  CHECK(workload() == "StatefulSet/cart");
+
+  object["metadata"]["ownerReferences"][0]["controller"] = false;
+  CHECK(workload() == "/");
+}
+
+TEST_CASE("Pod: its phase and deletion tell whether its address is still its own", "[k8s_client]") {
+  json object = json::parse(kPod);
+  object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  object["spec"]["hostNetwork"] = true;
+  object["status"] = {{"phase", GENERATE(as<std::string>{}, "Succeeded", "Failed")},
+                      {"podIP", "10.244.1.5"}};
+
+  const auto pod = Pod::from_json(object);
+
+  REQUIRE(pod);
+  CHECK(pod->is_terminating);
+  CHECK(pod->is_over);
+  CHECK(pod->host_network);
+  CHECK(pod->ips == std::vector<std::string>{"10.244.1.5"});
+}
+
+TEST_CASE("Pod: one that is not scheduled yet has neither node nor address", "[k8s_client]") {
+  const auto pod = Pod::from_json(json::parse(
+      R"({"metadata": {"name": "a", "namespace": "b"}, "status": {"phase": "Pending"}})"));
+
+  REQUIRE(pod);
+  CHECK(pod->node_name.empty());
+  CHECK(pod->ips.empty());
+  CHECK(pod->workload_kind.empty());
 }

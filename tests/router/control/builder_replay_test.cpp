@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,21 +35,31 @@ std::string line(const std::string& service,
                  std::uint16_t port,
                  const std::string& port_name,
                  std::uint32_t known,
+                 bool only_local,
                  const std::vector<std::string>& endpoints) {
-  return fmt::format(
-      "{}:{} '{}' known {} [{}]\n", service, port, port_name, known, fmt::join(endpoints, " "));
+  return fmt::format("{}:{} '{}' known {}{} [{}]\n",
+                     service,
+                     port,
+                     port_name,
+                     known,
+                     only_local ? " local" : "",
+                     fmt::join(endpoints, " "));
 }
+
+const std::string kHere = "node-1";
 
 /// The objects of the cluster at one moment, and the rules of docs/configuration.md read literally.
 struct Model {
   std::map<ObjectKey, k8s_client::Service> services;
   std::map<ObjectKey, EndpointSlice> slices;
+  std::string zone;  // of this node
 
   struct Candidate {
     boost::asio::ip::address address;
     std::uint16_t port;
     std::string pod;
     int rank;  // 2 ready, 1 serving though terminating, 0 neither
+    k8s_client::SliceEndpoint from;
   };
 
   static int rank(const k8s_client::EndpointConditions& c) {
@@ -79,7 +90,8 @@ struct Model {
           boost::system::error_code failed;
           const auto address = boost::asio::ip::make_address(endpoint.addresses.at(0), failed);
           if (!failed) {
-            merge(all, {address, *port.port, endpoint.target_name, rank(endpoint.conditions)});
+            merge(all,
+                  {address, *port.port, endpoint.target_name, rank(endpoint.conditions), endpoint});
           }
         }
         break;  // the first port of that name
@@ -100,6 +112,52 @@ struct Model {
     all.push_back(one);
   }
 
+  using Candidates = std::vector<Candidate>;
+
+  static Candidates of_rank(const Candidates& all, int rank) {
+    Candidates some;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(some), [rank](const Candidate& one) {
+      return one.rank == rank;
+    });
+    return some;
+  }
+
+  /// kube-proxy's rules for `internalTrafficPolicy: Local`.
+  static Candidates chosen_here(Candidates all) {
+    std::erase_if(all, [](const Candidate& one) { return one.from.node_name != kHere; });
+    const Candidates ready = of_rank(all, 2);
+    return ready.empty() ? of_rank(all, 1) : ready;
+  }
+
+  /// Its rules for all others: hints for nodes, hints for zones, all that are ready, and at last
+  /// those that terminate.
+  [[nodiscard]] Candidates chosen_anywhere(const Candidates& all) const {
+    const Candidates ready = of_rank(all, 2);
+    if (ready.empty()) {
+      return of_rank(all, 1);
+    }
+    const Candidates for_node = hinted(ready, &k8s_client::SliceEndpoint::hint_nodes, kHere);
+    const Candidates for_zone = hinted(ready, &k8s_client::SliceEndpoint::hint_zones, zone);
+    return !for_node.empty() ? for_node : !for_zone.empty() ? for_zone : ready;
+  }
+
+  /// None unless each has hints.
+  static Candidates hinted(const Candidates& ready,
+                           std::vector<std::string> k8s_client::SliceEndpoint::*hints,
+                           const std::string& here) {
+    Candidates some;
+    for (const Candidate& one : ready) {
+      const std::vector<std::string>& names = one.from.*hints;
+      if (names.empty()) {
+        return {};
+      }
+      if (!here.empty() && std::find(names.begin(), names.end(), here) != names.end()) {
+        some.push_back(one);
+      }
+    }
+    return some;
+  }
+
   [[nodiscard]] std::string port_line(const k8s_client::Service& service,
                                       const k8s_client::ServicePort& port) const {
     const bool prefers_v6 =
@@ -112,20 +170,18 @@ struct Model {
     std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
       return std::tie(a.address, a.port) < std::tie(b.address, b.port);
     });
-    int best = 1;
-    for (const Candidate& one : all) {
-      best = std::max(best, one.rank);
-    }
+    const bool is_local =
+        service.internal_traffic_policy == k8s_client::TrafficPolicy::local && !service.headless;
     std::vector<std::string> chosen;
-    for (const Candidate& one : all) {
-      if (one.rank == best) {
-        chosen.push_back(fmt::format("{}/{}@{}", one.address.to_string(), one.port, one.pod));
-      }
+    for (const Candidate& one : is_local ? chosen_here(all) : chosen_anywhere(all)) {
+      chosen.push_back(fmt::format(
+          "{}/{}@{}on{}", one.address.to_string(), one.port, one.pod, one.from.node_name));
     }
     return line(service.meta.key.name + "." + service.meta.key.ns,
                 port.port,
                 port.name,
                 static_cast<std::uint32_t>(all.size()),
+                is_local,
                 chosen);
   }
 
@@ -153,12 +209,14 @@ std::string text_of(const Snapshot& snapshot) {
     for (const ServicePort& port : service->ports) {
       std::vector<std::string> endpoints;
       for (const Endpoint& endpoint : port.endpoints) {
-        endpoints.push_back(fmt::format("{}/{}@{}",
+        endpoints.push_back(fmt::format("{}/{}@{}on{}",
                                         endpoint.address.address().to_string(),
                                         endpoint.address.port(),
-                                        endpoint.pod));
+                                        endpoint.pod,
+                                        endpoint.node));
       }
-      lines.insert(line(name, port.number, port.name, port.endpoints_known, endpoints));
+      lines.insert(
+          line(name, port.number, port.name, port.endpoints_known, port.only_local, endpoints));
     }
   }
   return fmt::format("{}", fmt::join(lines, ""));
@@ -190,6 +248,10 @@ class Chance {
     if (one_in(2)) {
       result.ip_families = {one_in(2) ? k8s_client::IpFamily::ipv6 : k8s_client::IpFamily::ipv4};
     }
+    if (one_in(4)) {
+      result.internal_traffic_policy = k8s_client::TrafficPolicy::local;
+    }
+    result.headless = one_in(5);
     std::uint16_t number = 80;
     for (const std::string& name : kPortNames) {
       if (!one_in(3)) {
@@ -218,11 +280,15 @@ class Chance {
         }
       }
     }
+    const Hinting hinting{.nodes = one_in(3), .zones = one_in(2)};
     for (int i = below(5); i > 0; --i) {
       result.endpoints.push_back(endpoint(result.address_type));
+      hint(result.endpoints.back(), hinting);
     }
     return result;
   }
+
+  std::string zone() { return any(kZones); }
 
  private:
   static inline const std::array<std::string, 2> kNamespaces{"shop", "ml"};
@@ -230,9 +296,27 @@ class Chance {
   static inline const std::array<std::string, 5> kSlices{"s1", "s2", "s3", "s4", "s5"};
   static inline const std::array<std::string, 3> kPortNames{"", "grpc", "http"};
   static inline const std::array<std::string, 2> kUids{"uid-1", "uid-2"};
+  static inline const std::array<std::string, 3> kNodes{"", kHere, "node-2"};
+  static inline const std::array<std::string, 3> kZones{"", "zone-a", "zone-b"};
 
   k8s_client::Protocol protocol() {
     return one_in(6) ? k8s_client::Protocol::udp : k8s_client::Protocol::tcp;
+  }
+
+  /// Whether a slice's endpoints have hints, of which some are missing nevertheless.
+  struct Hinting {
+    bool nodes;
+    bool zones;
+  };
+
+  void hint(k8s_client::SliceEndpoint& endpoint, Hinting hinting) {
+    endpoint.node_name = any(kNodes);
+    if (hinting.nodes && !one_in(20)) {
+      endpoint.hint_nodes = {any(kNodes)};
+    }
+    if (hinting.zones && !one_in(20)) {
+      endpoint.hint_zones = {any(kZones), any(kZones)};
+    }
   }
 
   std::optional<bool> condition() {
@@ -258,6 +342,11 @@ class Chance {
 
 /// Lets one event happen to both.
 void happen(Chance& chance, Model& model, Builder& builder) {
+  if (chance.one_in(50)) {
+    model.zone = chance.zone();
+    builder.set_zone(model.zone);
+    return;
+  }
   const bool is_deletion = chance.one_in(3);
   if (chance.one_in(3)) {
     const ObjectKey key = chance.service_key();
@@ -310,7 +399,7 @@ TEST_CASE("Builder: any history ends in what the objects of the moment give",
   CAPTURE(seed);
   Chance chance{seed};
   Model model;
-  Builder builder;
+  Builder builder{kHere};
   IdCheck ids;
   std::optional<std::string> last;
 

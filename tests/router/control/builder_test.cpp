@@ -426,3 +426,108 @@ TEST_CASE("Builder: the first snapshot comes also of an empty cluster", "[builde
   CHECK(snapshot->generation == 1);
   CHECK(snapshot->services.empty());
 }
+
+namespace {
+
+k8s_client::SliceEndpoint at(std::string address,
+                             std::string node,
+                             std::vector<std::string> zones = {},
+                             std::vector<std::string> nodes = {}) {
+  k8s_client::SliceEndpoint result = endpoint(std::move(address));
+  result.node_name = std::move(node);
+  result.hint_zones = std::move(zones);
+  result.hint_nodes = std::move(nodes);
+  return result;
+}
+
+/// `cart` as seen from node-1 in zone-a.
+Builder cart_here(std::vector<k8s_client::SliceEndpoint> endpoints,
+                  k8s_client::TrafficPolicy policy = k8s_client::TrafficPolicy::cluster) {
+  Builder builder{"node-1"};
+  builder.set_zone("zone-a");
+  k8s_client::Service cart = service("cart", {service_port(80)});
+  cart.internal_traffic_policy = policy;
+  put(builder, std::move(cart));
+  put(builder, slice("cart-a", "cart", std::move(endpoints)));
+  return builder;
+}
+
+}  // namespace
+
+TEST_CASE("Builder: hints for this node go before hints for its zone", "[builder][topology]") {
+  Builder builder = cart_here({at("10.0.0.1", "node-1", {"zone-a"}, {"node-1"}),
+                               at("10.0.0.2", "node-2", {"zone-a"}, {"node-2"}),
+                               at("10.0.0.3", "node-3", {"zone-b"}, {"node-3"})});
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+}
+
+TEST_CASE("Builder: hints for zones are obeyed where each ready endpoint has one",
+          "[builder][topology]") {
+  Builder builder = cart_here({at("10.0.0.1", "node-2", {"zone-a"}),
+                               at("10.0.0.2", "node-2", {"zone-b", "zone-a"}),
+                               at("10.0.0.3", "node-3", {"zone-b"})});
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080", "10.0.0.2:8080"});
+
+  builder.set_zone("zone-b");
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.2:8080", "10.0.0.3:8080"});
+
+  builder.set_zone("zone-c");  // for which there is none
+  CHECK(port_of(builder.build()).endpoints.size() == 3);
+}
+
+TEST_CASE("Builder: hints that are incomplete are no hints", "[builder][topology]") {
+  Builder builder = cart_here({at("10.0.0.1", "node-2", {"zone-a"}),
+                               at("10.0.0.2", "node-2"),
+                               at("10.0.0.3", "node-3", {"zone-b"})});
+
+  CHECK(port_of(builder.build()).endpoints.size() == 3);
+}
+
+TEST_CASE("Builder: an endpoint that is not ready need not have hints", "[builder][topology]") {
+  k8s_client::SliceEndpoint starting = at("10.0.0.2", "node-2");
+  starting.conditions = kStarting;
+  Builder builder = cart_here({at("10.0.0.1", "node-2", {"zone-a"}),
+                               std::move(starting),
+                               at("10.0.0.3", "node-3", {"zone-b"})});
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+}
+
+TEST_CASE("Builder: terminating endpoints are used regardless of hints", "[builder][topology]") {
+  k8s_client::SliceEndpoint ending = at("10.0.0.1", "node-2", {"zone-b"});
+  ending.conditions = kEnding;
+  Builder builder = cart_here({std::move(ending)});
+
+  CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
+}
+
+TEST_CASE("Builder: internalTrafficPolicy Local means this node's endpoints or none",
+          "[builder][topology]") {
+  using k8s_client::TrafficPolicy;
+  k8s_client::SliceEndpoint ending = at("10.0.0.1", "node-1");
+  ending.conditions = kEnding;
+
+  Builder ready =
+      cart_here({at("10.0.0.1", "node-1"), at("10.0.0.2", "node-2")}, TrafficPolicy::local);
+  Builder terminating = cart_here({ending, at("10.0.0.2", "node-2")}, TrafficPolicy::local);
+  Builder elsewhere = cart_here({at("10.0.0.2", "node-2")}, TrafficPolicy::local);
+
+  CHECK(addresses(port_of(ready.build())) == Addresses{"10.0.0.1:8080"});
+  CHECK(addresses(port_of(terminating.build())) == Addresses{"10.0.0.1:8080"});
+  const ServicePort none = port_of(elsewhere.build());
+  CHECK(none.endpoints.empty());
+  CHECK(none.endpoints_known == 1);
+  CHECK(none.only_local);
+}
+
+TEST_CASE("Builder: internalTrafficPolicy means nothing to a headless Service",
+          "[builder][topology]") {
+  Builder builder = cart_here({at("10.0.0.2", "node-2")}, k8s_client::TrafficPolicy::local);
+  k8s_client::Service headless = service("cart", {service_port(80)});
+  headless.headless = true;
+  headless.internal_traffic_policy = k8s_client::TrafficPolicy::local;
+  put(builder, std::move(headless));
+
+  CHECK(port_of(builder.build()).endpoints.size() == 1);
+}

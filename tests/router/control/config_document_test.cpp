@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/ip/address.hpp>
 #include <catch2/catch.hpp>
 
 using namespace router;
@@ -159,7 +160,8 @@ TEST_CASE("parse_config: what is wrong is told with line, column and field", "[c
 
 TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a suggestion", "[config]") {
   const auto [rest, error] = GENERATE(table<std::string, std::string>({
-      {"callers: {allow: [loopback]}", R"(2:1: callers: unknown field "callers")"},
+      {"callers: {alow: [loopback]}",
+       R"(2:11: callers.alow: unknown field "alow"; did you mean allow?)"},
       {"routes: []", R"(2:1: routes: unknown field "routes")"},
       {"service: {}", R"(2:1: service: unknown field "service"; did you mean services?)"},
       {"Defaults: {}", R"(2:1: Defaults: unknown field "Defaults"; did you mean defaults?)"},
@@ -352,4 +354,51 @@ TEST_CASE("parse_config: no damage to a document breaks more than the document",
   CHECK(std::all_of(parsed.errors.begin(), parsed.errors.end(), [](const ConfigError& error) {
     return !error.message.empty() && error.text().find('\n') == std::string::npos;
   }));
+}
+
+TEST_CASE("parse_config: `callers.allow` names all that may call", "[config]") {
+  const auto callers = [](const std::string& rest) {
+    const ParsedConfig parsed = parse_config(with_version(rest));
+    REQUIRE(parsed.is_valid());
+    return parsed.document.callers;
+  };
+  const auto range = [](const char* base, std::uint8_t bits) {
+    return AddressRange{.base = boost::asio::ip::make_address(base), .prefix_bits = bits};
+  };
+
+  CHECK(callers("") == CallersAllowed{});
+  CHECK(callers("callers:") == CallersAllowed{});
+  CHECK(callers("callers: {allow: }") == CallersAllowed{});
+  CHECK(callers("callers: {allow: []}") ==
+        CallersAllowed{.node_pods = false, .loopback = false, .ranges = {}});
+  CHECK(callers("callers: {allow: [node-pods]}") ==
+        CallersAllowed{.node_pods = true, .loopback = false, .ranges = {}});
+  CHECK(callers("callers: {allow: [loopback, 10.0.0.0/8, 'fd00::/8', 192.0.2.1, '::1/128']}") ==
+        CallersAllowed{.node_pods = false,
+                       .loopback = true,
+                       .ranges = {range("10.0.0.0", 8),
+                                  range("fd00::", 8),
+                                  range("192.0.2.1", 32),
+                                  range("::1", 128)}});
+  CHECK(callers("callers: {allow: [0.0.0.0/0]}").ranges.front() == range("0.0.0.0", 0));
+}
+
+TEST_CASE("parse_config: what is no caller is refused with its place", "[config]") {
+  const auto [rest, error] = GENERATE(table<std::string, std::string>({
+      {"callers: {allow: [node-pod]}",
+       R"(2:19: callers.allow[0]: "node-pod" is neither node-pods, loopback nor a range of addresses such as 10.0.0.0/8)"},
+      {"callers: {allow: [loopback, 10.0.0.1/8]}",
+       R"(2:29: callers.allow[1]: "10.0.0.1/8" is neither node-pods, loopback nor a range of addresses such as 10.0.0.0/8)"},
+      {"callers: {allow: [10.0.0.0/33]}",
+       R"(2:19: callers.allow[0]: "10.0.0.0/33" is neither node-pods, loopback nor a range of addresses such as 10.0.0.0/8)"},
+      {"callers: {allow: [10.0.0.0/]}",
+       R"(2:19: callers.allow[0]: "10.0.0.0/" is neither node-pods, loopback nor a range of addresses such as 10.0.0.0/8)"},
+      {"callers: {allow: loopback}",
+       "2:18: callers.allow: a list is expected here, not a single value"},
+      {"callers: {allow: [{}]}", "2:19: callers.allow[0]: text is expected here, not a map"},
+      {"callers: [loopback]", "2:10: callers: a map of fields is expected here, not a list"},
+  }));
+  CAPTURE(rest);
+
+  CHECK(headline(with_version(rest)) == error);
 }

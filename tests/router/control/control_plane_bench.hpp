@@ -97,6 +97,8 @@ struct Bench {
 
   void sync_cluster() {
     auto& stores = control.stores();
+    stores.nodes.replace({});
+    stores.pods.replace({});
     stores.services.replace({service("cart", {service_port(80)})});
     stores.endpoint_slices.replace({slice("cart-a", "cart", {endpoint("10.0.0.1")})});
     clock.advance(std::chrono::seconds{1});

@@ -26,7 +26,8 @@ TEST_CASE("ControlPlane: nothing is published before cluster and configuration w
   bench.start();
   CHECK(bench.script.started);
   CHECK_FALSE(bench.control.is_ready());
-  CHECK(has(bench.control.status().not_ready_reason, "Services and EndpointSlices"));
+  CHECK(has(bench.control.status().not_ready_reason,
+            "Services, EndpointSlices, this Node, its Pods"));
 
   SECTION("the cluster first") {
     bench.sync_cluster();
@@ -57,7 +58,7 @@ TEST_CASE("ControlPlane: why it is not ready includes what the watch says", "[co
   bench.clock.advance(kStatusInterval);
 
   CHECK(bench.control.status().not_ready_reason ==
-        "Services and EndpointSlices have not been read yet: connection refused");
+        "Services, EndpointSlices, this Node, its Pods have not been read yet: connection refused");
 }
 
 TEST_CASE("ControlPlane: why it is not ready includes why the ConfigMap cannot be read",
@@ -80,11 +81,49 @@ TEST_CASE("ControlPlane: an empty cluster is ready too", "[control_plane]") {
 
   bench.control.stores().services.replace({});
   bench.control.stores().endpoint_slices.replace({});
+  bench.control.stores().nodes.replace({});
+  bench.control.stores().pods.replace({});
   bench.sync_config(std::nullopt);
 
   REQUIRE(bench.published.size() == 1);
   CHECK(bench.published.back()->services.empty());
   CHECK(bench.control.is_ready());
+}
+
+TEST_CASE("ControlPlane: this node's zone and pods are in the snapshot", "[control_plane]") {
+  router::control::ControlPlane::Options options;
+  options.node = "node-1";
+  Bench bench{options};
+  bench.start();
+  bench.sync_config(std::nullopt);
+  bench.sync_cluster();
+  const auto endpoint_at = [](const char* address, const char* zone) {
+    k8s_client::SliceEndpoint result = test::endpoint(address);
+    result.hint_zones = {zone};
+    return result;
+  };
+  bench.control.stores().endpoint_slices.put(test::slice(
+      "cart-a", "cart", {endpoint_at("10.0.0.1", "zone-a"), endpoint_at("10.0.0.2", "zone-b")}));
+  const auto n_endpoints = [&bench] {
+    bench.clock.advance(std::chrono::seconds{1});
+    return bench.published.back()->services.at("cart.shop")->ports.front().endpoints.size();
+  };
+  CHECK(n_endpoints() == 2);
+
+  bench.control.stores().nodes.put({.meta = {{"", "node-2"}, "", ""}, .zone = "zone-a"});
+  CHECK(n_endpoints() == 2);  // another node's
+  bench.control.stores().nodes.put({.meta = {{"", "node-1"}, "", ""}, .zone = "zone-a"});
+  CHECK(n_endpoints() == 1);
+  bench.control.stores().nodes.erase({"", "node-1"});
+  CHECK(n_endpoints() == 2);
+
+  k8s_client::Pod pod;
+  pod.meta.key = {"shop", "web-0"};
+  pod.node_name = "node-1";
+  pod.ips = {"10.0.0.7"};
+  bench.control.stores().pods.put(pod);
+  bench.clock.advance(std::chrono::seconds{1});
+  CHECK(bench.published.back()->callers->pods.size() == 1);
 }
 
 TEST_CASE("ControlPlane: a burst of changes becomes few snapshots, and the last one is whole",

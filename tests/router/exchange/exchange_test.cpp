@@ -3,6 +3,7 @@
 
 #include "tests/router/exchange/scripted_host.hpp"
 
+#include <array>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -180,7 +181,8 @@ TEST_CASE("Exchange: gives up after five re-picks, and counts that", "[exchange]
   test::ScriptedClient client;
   Exchange& exchange = host.begin(client, request(true), true);
 
-  for (std::size_t i = 0; i < host.connections.size(); ++i) {
+  // By index: each failure adds a connection.
+  for (std::size_t i = 0; i < host.connections.size(); ++i) {  // NOLINT(modernize-loop-convert)
     host.connections[i]->fail_to_connect(Errc::connect_failed);
   }
 
@@ -331,7 +333,7 @@ TEST_CASE("Exchange: a full queue refuses at once", "[exchange]") {
   Policy policy;
   policy.queue_requests = 2;
   test::ScriptedHost host{1, policy};
-  test::ScriptedClient waiting[2];
+  std::array<test::ScriptedClient, 2> waiting;
   Exchange& first = host.begin(waiting[0], request(true), true);
   Exchange& second = host.begin(waiting[1], request(true), true);
   test::ScriptedClient refused;
@@ -379,6 +381,120 @@ TEST_CASE("Exchange: informational heads pass, and the final one after them", "[
   CHECK(client.head->status == 204);
   CHECK(client.is_head_whole);
   exchange.on_reply_sent();
+  host.end_turn();
+}
+
+namespace {
+
+const auto kPeer = boost::asio::ip::make_address("10.0.0.7");
+
+Callers with_pod(std::string ns) {
+  Callers callers;
+  callers.pods.emplace(
+      kPeer, boost::make_shared<CallerPod>(CallerPod{std::move(ns), "web-0", "default", ""}));
+  return callers;
+}
+
+/// A pod of the node has begun to run, and its address is not known.
+Callers awaiting() {
+  Callers callers;
+  callers.awaits_addresses = true;
+  return callers;
+}
+
+}  // namespace
+
+TEST_CASE("Exchange: a short name means the caller's namespace", "[exchange][callers]") {
+  const bool is_home = GENERATE(true, false);
+  test::ScriptedHost host{1};
+  host.adopt(with_pod(is_home ? "shop" : "ml"));
+  test::ScriptedClient client;
+  client.address = kPeer;
+
+  Exchange& exchange = host.begin(client, request(true, "cart"), true);
+
+  CHECK(host.connections.size() == (is_home ? 1 : 0));
+  CHECK(client.head.has_value() == !is_home);
+  if (!is_home) {
+    CHECK(client.header("nodeway-error") == "unknown_service");
+    CHECK(client.header("grpc-message").find("\"ml\"") != std::string::npos);
+  }
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a stranger is denied, with its address", "[exchange][callers]") {
+  const bool is_grpc = GENERATE(true, false);
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  client.address = kPeer;
+
+  Exchange& exchange = host.begin(client, request(is_grpc), true);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "denied");
+  CHECK(client.head->status == (is_grpc ? 200 : 403));
+  CHECK(client.header("grpc-status") == (is_grpc ? "7" : ""));
+  CHECK(host.connections.empty());
+  exchange.on_reply_sent();
+  CHECK(host.is_over);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a request waits until its caller's pod is known", "[exchange][callers]") {
+  test::ScriptedHost host{1};
+  host.adopt(awaiting());
+  test::ScriptedClient client;
+  client.address = kPeer;
+  Exchange& exchange = host.begin(client, request(true, "cart"), false);
+  exchange.on_request_data(test::bytes_of("body"));
+  REQUIRE(host.waiting == &exchange);
+  CHECK_FALSE(client.head.has_value());
+
+  host.adopt(awaiting());  // a change that says nothing of it
+  CHECK(host.waiting == &exchange);
+  CHECK(host.connections.empty());
+  host.adopt(with_pod("shop"));
+
+  REQUIRE(host.connections.size() == 1);
+  host.connections[0]->connect();
+  CHECK(host.connections[0]->pull() == "body");
+  CHECK(host.service_metrics().requests.read() == 1);
+  exchange.on_client_gone(Reset::cancel);
+  CHECK(host.service_metrics().streams_open.read() == 0);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a client may leave while its request waits for its pod to be known",
+          "[exchange][callers]") {
+  test::ScriptedHost host{1};
+  host.adopt(awaiting());
+  test::ScriptedClient client;
+  client.address = kPeer;
+  Exchange& exchange = host.begin(client, request(true), true);
+  REQUIRE(host.waiting == &exchange);
+
+  exchange.on_client_gone(Reset::cancel);
+
+  CHECK(host.is_over);
+  CHECK(host.unresolved_metrics().requests.read() == 1);
+  CHECK(host.unresolved_metrics().streams_open.read() == 0);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: who may call and names the namespace does not wait", "[exchange][callers]") {
+  test::ScriptedHost host{1};
+  Callers callers = awaiting();
+  callers.allowed.ranges = {{.base = kPeer, .prefix_bits = 32}};
+  host.adopt(std::move(callers));
+  test::ScriptedClient client;
+  client.address = kPeer;
+
+  Exchange& exchange = host.begin(client, request(true, "cart.shop"), true);
+
+  CHECK(host.waiting == nullptr);
+  CHECK(host.connections.size() == 1);
+  exchange.on_client_gone(Reset::cancel);
   host.end_turn();
 }
 

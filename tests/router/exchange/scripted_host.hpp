@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 
 namespace test {
@@ -23,6 +24,7 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
 /// A client's stream that records what it is told, and pulls only when the test says so.
 class ScriptedClient final : public router::ClientStream {
  public:
+  [[nodiscard]] const boost::asio::ip::address& peer() const noexcept override { return address; }
   void send_informational(const router::ReplyHead& reply) override {
     informational.push_back(reply.status);
   }
@@ -39,6 +41,7 @@ class ScriptedClient final : public router::ClientStream {
     return std::string{head->fields.find(name).value_or("")};
   }
 
+  boost::asio::ip::address address = boost::asio::ip::address_v4::loopback();
   std::vector<int> informational;
   std::optional<router::ReplyHead> head;
   bool is_head_whole = false;
@@ -147,6 +150,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     return unresolved_;
   }
   [[nodiscard]] std::string_view via_entry() override { return "2 nodeway-00000001"; }
+  void wait_for_snapshot(router::Exchange& exchange) override { waiting = &exchange; }
   void on_exchange_over(router::Exchange& exchange) override {
     is_over = true;
     loop_.destroy_later(std::unique_ptr<router::Disposable>{&exchange});
@@ -157,6 +161,16 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     auto connection = std::make_unique<ScriptedConnection>(options, events);
     connections.push_back(connection.get());
     return connection;
+  }
+
+  /// From here on these are the callers; what waits for a snapshot hears of it.
+  void adopt(router::Callers callers) {
+    auto next = boost::make_shared<router::Snapshot>(*snapshot_);
+    next->callers = boost::make_shared<const router::Callers>(std::move(callers));
+    snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{next}};
+    if (router::Exchange* const woken = std::exchange(waiting, nullptr)) {
+      woken->on_snapshot();
+    }
   }
 
   /// Begins a request; it is owned by itself until `is_over`.
@@ -178,6 +192,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   router::telemetry::CoreMetrics metrics;
   std::vector<ScriptedConnection*> connections;  ///< in the order they were asked for
   bool is_over = false;
+  router::Exchange* waiting = nullptr;  ///< for the next snapshot
 
  private:
   boost::asio::io_context io_;

@@ -15,7 +15,12 @@ using namespace router;
 
 namespace {
 
-constexpr auto kH2 = CallerProtocol::h2;
+/// By a caller without a namespace of its own.
+Resolution look_up(const Snapshot& snapshot,
+                   std::string_view name,
+                   CallerProtocol caller = CallerProtocol::h2) {
+  return resolve(snapshot, name, snapshot.default_namespace, caller);
+}
 
 ServicePort port(std::uint16_t number, std::string name = "") {
   ServicePort result;
@@ -80,7 +85,7 @@ TEST_CASE("resolve: every form of a Service's name leads to it", "[resolve]") {
   CAPTURE(name);
   const Snapshot snapshot = two_carts();
 
-  const Resolution resolution = resolve(snapshot, name, kH2);
+  const Resolution resolution = look_up(snapshot, name);
 
   CAPTURE(resolution.detail);
   CHECK(found(resolution) == number);
@@ -132,7 +137,7 @@ TEST_CASE("resolve: what is no name is refused as a bad authority", "[resolve]")
   CAPTURE(name);
   const Snapshot snapshot = two_carts();
 
-  const Resolution resolution = resolve(snapshot, name, kH2);
+  const Resolution resolution = look_up(snapshot, name);
 
   CHECK(resolution.port == nullptr);
   CHECK(resolution.error == Errc::bad_authority);
@@ -143,7 +148,7 @@ TEST_CASE("resolve: what is no name is refused as a bad authority", "[resolve]")
 TEST_CASE("resolve: an error repeats the caller's text in printable characters only", "[resolve]") {
   const Snapshot snapshot = two_carts();
 
-  const Resolution resolution = resolve(snapshot, "a\r\nset-cookie: \"b\"\x7f", kH2);
+  const Resolution resolution = look_up(snapshot, "a\r\nset-cookie: \"b\"\x7f");
 
   CHECK(says(resolution, R"("a??set-cookie: ?b??")"));
 }
@@ -159,10 +164,10 @@ TEST_CASE("resolve: labels of 63 bytes and names of 253 are taken", "[resolve]")
   const std::string full = label + "." + label + ".svc." + domain;
   REQUIRE(full.size() == 253);
 
-  CHECK(found(resolve(snapshot, full, kH2)) == 80);
-  CHECK(found(resolve(snapshot, full + ".", kH2)) == 80);
-  CHECK(found(resolve(snapshot, label, kH2)) == 80);
-  CHECK(resolve(snapshot, full + "e", kH2).error == Errc::bad_authority);
+  CHECK(found(look_up(snapshot, full)) == 80);
+  CHECK(found(look_up(snapshot, full + ".")) == 80);
+  CHECK(found(look_up(snapshot, label)) == 80);
+  CHECK(look_up(snapshot, full + "e").error == Errc::bad_authority);
 }
 
 TEST_CASE("resolve: names that are no Service's are unknown", "[resolve]") {
@@ -180,7 +185,7 @@ TEST_CASE("resolve: names that are no Service's are unknown", "[resolve]") {
   CAPTURE(name);
   const Snapshot snapshot = two_carts();
 
-  const Resolution resolution = resolve(snapshot, name, kH2);
+  const Resolution resolution = look_up(snapshot, name);
 
   CHECK(resolution.port == nullptr);
   CHECK(resolution.error == Errc::unknown_service);
@@ -197,7 +202,7 @@ TEST_CASE("resolve: an IP address is no Service's name, and the error says so", 
   CAPTURE(name);
   const Snapshot snapshot = two_carts();
 
-  const Resolution resolution = resolve(snapshot, name, kH2);
+  const Resolution resolution = look_up(snapshot, name);
 
   CHECK(resolution.error == Errc::unknown_service);
   CHECK(says(resolution, "is an IP address"));
@@ -207,18 +212,18 @@ TEST_CASE("resolve: an unknown short name tells where it was looked up", "[resol
   Snapshot snapshot = two_carts();
   snapshot.default_namespace = "shop";
 
-  CHECK(found(resolve(snapshot, "cart", kH2)) == 9090);
-  CHECK(says(resolve(snapshot, "card", kH2),
+  CHECK(found(look_up(snapshot, "cart")) == 9090);
+  CHECK(says(look_up(snapshot, "card"),
              R"(no Service "card" in namespace "shop", where short names are looked up)"));
-  CHECK(says(resolve(snapshot, "card.shop", kH2), R"(no Service "card" in namespace "shop")"));
+  CHECK(says(look_up(snapshot, "card.shop"), R"(no Service "card" in namespace "shop")"));
 }
 
 TEST_CASE("resolve: the cluster domain is the configured one", "[resolve]") {
   Snapshot snapshot = two_carts();
   snapshot.cluster_domain = "example.org";
 
-  CHECK(found(resolve(snapshot, "cart.shop.svc.example.org", kH2)) == 9090);
-  const Resolution other = resolve(snapshot, "cart.shop.svc.cluster.local", kH2);
+  CHECK(found(look_up(snapshot, "cart.shop.svc.example.org")) == 9090);
+  const Resolution other = look_up(snapshot, "cart.shop.svc.cluster.local");
   CHECK(other.error == Errc::unknown_service);
   CHECK(says(other, "name.namespace[.svc[.example.org]]"));
 }
@@ -226,7 +231,7 @@ TEST_CASE("resolve: the cluster domain is the configured one", "[resolve]") {
 TEST_CASE("resolve: a port that is not the Service's is refused with the list", "[resolve]") {
   const Snapshot snapshot = with_ports({port(8080, "http"), port(9090)});
 
-  const Resolution resolution = resolve(snapshot, "cart.shop:8081", kH2);
+  const Resolution resolution = look_up(snapshot, "cart.shop:8081");
 
   CHECK(resolution.port == nullptr);
   CHECK(resolution.error == Errc::unknown_port);
@@ -255,17 +260,17 @@ TEST_CASE("resolve: without a port, the choice goes by number, protocol, then 80
   CAPTURE(c.ports.size());
   const Snapshot snapshot = with_ports(c.ports);
 
-  CHECK(found(resolve(snapshot, "cart.shop", CallerProtocol::grpc)) == c.grpc);
-  CHECK(found(resolve(snapshot, "cart.shop", CallerProtocol::h2)) == c.h2);
-  CHECK(found(resolve(snapshot, "cart.shop", CallerProtocol::http1)) == c.http1);
+  CHECK(found(look_up(snapshot, "cart.shop", CallerProtocol::grpc)) == c.grpc);
+  CHECK(found(look_up(snapshot, "cart.shop", CallerProtocol::h2)) == c.h2);
+  CHECK(found(look_up(snapshot, "cart.shop", CallerProtocol::http1)) == c.http1);
 }
 
 TEST_CASE("resolve: when no port fits, the error lists them", "[resolve]") {
   const Snapshot two = with_ports({port(8080, "a"), port(9090, "b")});
   const Snapshot none = with_ports({});
 
-  const Resolution ambiguous = resolve(two, "cart.shop", kH2);
-  const Resolution empty = resolve(none, "cart.shop", kH2);
+  const Resolution ambiguous = look_up(two, "cart.shop");
+  const Resolution empty = look_up(none, "cart.shop");
 
   CHECK(ambiguous.error == Errc::unknown_port);
   CHECK(says(ambiguous, "needs a port"));
@@ -279,20 +284,20 @@ TEST_CASE("resolve: a port that asks for TLS is refused with a hint", "[resolve]
   tls.protocol = UpstreamProtocol::tls;
   const Snapshot snapshot = with_ports({tls, port(80, "http")});
 
-  const Resolution resolution = resolve(snapshot, "cart.shop:443", kH2);
+  const Resolution resolution = look_up(snapshot, "cart.shop:443");
 
   CHECK(resolution.port == nullptr);
   CHECK(resolution.error == Errc::unknown_port);
   CHECK(says(resolution, "upstreamProtocol"));
-  CHECK(found(resolve(snapshot, "cart.shop", kH2)) == 80);
+  CHECK(found(look_up(snapshot, "cart.shop")) == 80);
 }
 
 TEST_CASE("resolve: a success allocates nothing", "[resolve]") {
   const Snapshot snapshot = two_carts();
 
   const std::size_t before = test::allocations();
-  const Resolution full = resolve(snapshot, "Cart.Shop.svc.cluster.local.:9090", kH2);
-  const Resolution short_name = resolve(snapshot, "cart", kH2);
+  const Resolution full = look_up(snapshot, "Cart.Shop.svc.cluster.local.:9090");
+  const Resolution short_name = look_up(snapshot, "cart");
   const std::size_t after = test::allocations();
 
   CHECK(found(full) == 9090);

@@ -126,7 +126,7 @@ TEST_CASE("TrafficWindow: hours of one Service take no more memory than ten minu
   const WindowView view = window.view(10min, kStart + 5s * 3'000, traffic.totals);
   CHECK(view.covered == 10min);
   REQUIRE(view.rows.size() == 1);
-  CHECK(view.rows[0].ended == 100 * 120);
+  CHECK(view.rows[0].ended == 12'000);
 }
 
 TEST_CASE("TrafficWindow: at its bound of memory the window shrinks and says so", "[telemetry]") {
