@@ -3,6 +3,7 @@
 
 #include "router/control/config_document.hpp"
 #include "router/control/config_file.hpp"
+#include "router/control/config_schema.hpp"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -20,6 +21,7 @@ using control::ConfigDocument;
 using control::ConfigError;
 using control::ParsedConfig;
 
+constexpr int kFailed = 1;
 constexpr int kWrong = 2;
 
 std::string service_list(const ConfigDocument& document) {
@@ -69,6 +71,11 @@ int check(const std::string& file) {
   return 0;
 }
 
+int print_schema() {
+  std::cout << control::config_schema() << std::flush;
+  return std::cout ? 0 : kFailed;
+}
+
 }  // namespace
 
 void add_check_command(CLI::App& app, Action& action) {
@@ -76,8 +83,22 @@ void add_check_command(CLI::App& app, Action& action) {
       app.add_subcommand("check", "Check a configuration file without a router");
   // Shared by the parser, which fills it, and by the action, which comes after.
   auto file = std::make_shared<std::string>();
-  command->add_option("FILE", *file, "What the ConfigMap's nodeway.yaml would hold")->required();
-  command->callback([&action, file] { action = [file] { return check(*file); }; });
+  auto wants_schema = std::make_shared<bool>(false);
+  CLI::Option* const option =
+      command->add_option("FILE", *file, "What the ConfigMap's nodeway.yaml would hold");
+  command
+      ->add_flag(
+          "--schema", *wants_schema, "Print the JSON Schema of the configuration, for editors")
+      ->excludes(option);
+  command->callback([&action, file, wants_schema, option] {
+    if (*wants_schema) {
+      action = print_schema;
+    } else if (option->count() > 0) {
+      action = [file] { return check(*file); };
+    } else {
+      throw CLI::RequiredError{"FILE"};
+    }
+  });
 }
 
 }  // namespace router::cli

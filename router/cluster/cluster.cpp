@@ -171,13 +171,25 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
   } else if (chosen = choose_but(tried, false); !chosen) {
     chosen = choose_but(tried, true);
   }
-  if (!chosen) {
-    return nullptr;
+  return chosen ? &take(*chosen) : nullptr;
+}
+
+ClusterEndpoint* Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address,
+                                     std::span<const std::uint64_t> tried) {
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    const bool was_tried = std::find(tried.begin(), tried.end(), ids_[i]) != tried.end();
+    if (endpoints_[i]->endpoint().address == address && !was_tried) {
+      return &take(i);
+    }
   }
-  ClusterEndpoint& endpoint = *endpoints_[*chosen];
-  candidates_[*chosen].in_flight = ++endpoint.in_flight_;
+  return nullptr;
+}
+
+ClusterEndpoint& Cluster::take(std::size_t index) {
+  ClusterEndpoint& endpoint = *endpoints_[index];
+  candidates_[index].in_flight = ++endpoint.in_flight_;
   ++endpoint.requests_;
-  return &endpoint;
+  return endpoint;
 }
 
 std::optional<std::size_t> Cluster::choose(std::span<const balancer::Candidate> candidates,

@@ -103,6 +103,10 @@ class Cluster {
   /// until `release`. Null if none is left. Endpoints that could not be connected lately, or took
   /// no stream, are chosen only if there is no other.
   [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried);
+  /// The endpoint at that address, whatever the balancer thinks of it; null if it is not selected
+  /// any more or is one of those `tried`.
+  [[nodiscard]] ClusterEndpoint* acquire_at(const boost::asio::ip::tcp::endpoint& address,
+                                            std::span<const std::uint64_t> tried);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
@@ -122,6 +126,7 @@ class Cluster {
                                                       bool avoided_too);
   [[nodiscard]] std::chrono::nanoseconds unknown_rtt();
   void list_candidates();
+  [[nodiscard]] ClusterEndpoint& take(std::size_t index);
   void retire_missing(const std::vector<Endpoint>& wanted);
   void add_new(const std::vector<Endpoint>& wanted);
 

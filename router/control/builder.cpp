@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 
 namespace router::control {
@@ -73,6 +74,7 @@ void Builder::set_slice(const ObjectKey& key, Slice slice) {
 void Builder::set_config(ConfigDocument config) {
   config_ = std::move(config);
   callers_.set_allowed(config_.callers);
+  identifiers_ = boost::make_shared<const Identifiers>(config_.identifiers);
   is_config_changed_ = true;
   derive_all();
 }
@@ -99,11 +101,16 @@ SnapshotPtr Builder::build() {
     return nullptr;
   }
   known_callers_ = callers;
+  if (std::exchange(are_cluster_ips_changed_, false)) {
+    cluster_ips_ = boost::make_shared<const ClusterIps>(collect_cluster_ips());
+  }
   auto snapshot = boost::make_shared<Snapshot>();
   snapshot->generation = ++generation_;
   snapshot->default_namespace = config_.default_namespace;
   snapshot->cluster_domain = config_.cluster_domain;
   snapshot->callers = std::move(callers);
+  snapshot->identifiers = identifiers_;
+  snapshot->cluster_ips = cluster_ips_;
   snapshot->services.reserve(derived_.size());
   for (const auto& [key, derived] : derived_) {
     snapshot->services.emplace(full_name(key), derived.service);
@@ -114,38 +121,59 @@ SnapshotPtr Builder::build() {
 /// Whether anything that routing sees has changed.
 bool Builder::update(const ObjectKey& key) {
   const auto service = services_.find(key);
-  const auto old = derived_.find(key);
   const bool has_entry =
       service != services_.end() && service->second->type != k8s_client::ServiceType::external_name;
+  const auto old = derived_.find(key);
+  if (!has_entry && old == derived_.end()) {
+    return false;
+  }
   if (!has_entry) {
-    if (old == derived_.end()) {
-      return false;
-    }
     counts_ -= old->second.counts;
+    are_cluster_ips_changed_ = are_cluster_ips_changed_ || !old->second.cluster_ips.empty();
     derived_.erase(old);
     return true;
   }
   Derived derived = derive(*service->second);
   counts_ += derived.counts;
   if (old == derived_.end()) {
+    are_cluster_ips_changed_ = are_cluster_ips_changed_ || !derived.cluster_ips.empty();
     derived_.emplace(key, std::move(derived));
     return true;
   }
   counts_ -= old->second.counts;
-  old->second.counts = derived.counts;
+  const bool has_moved = old->second.cluster_ips != derived.cluster_ips;
+  are_cluster_ips_changed_ = are_cluster_ips_changed_ || has_moved;
   if (*old->second.service == *derived.service) {
-    return false;
+    derived.service = old->second.service;  // the same object: cores compare pointers
+    old->second = std::move(derived);
+    return has_moved;
   }
-  old->second.service = std::move(derived.service);
+  old->second = std::move(derived);
   return true;
+}
+
+ClusterIps Builder::collect_cluster_ips() const {
+  ClusterIps result;
+  for (const auto& [key, derived] : derived_) {
+    for (const std::string& text : derived.cluster_ips) {
+      boost::system::error_code failure;
+      const auto address = boost::asio::ip::make_address(text, failure);
+      if (!failure) {
+        result.emplace(address, full_name(key));
+      }
+    }
+  }
+  return result;
 }
 
 Builder::Derived Builder::derive(const k8s_client::Service& service) {
   const auto entry = boost::make_shared<Service>();
   entry->namespace_ = service.meta.key.ns;
   entry->name = service.meta.key.name;
+  entry->headless = service.headless;
   const std::vector<Slice> slices = slices_of(service);
   Derived derived;
+  derived.cluster_ips = service.cluster_ips;
   for (const k8s_client::ServicePort& port : service.ports) {
     // The API refuses a second port of the same number; a folder of YAML may have it.
     if (port.protocol == k8s_client::Protocol::tcp && !has_number(entry->ports, port.port)) {

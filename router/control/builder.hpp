@@ -18,6 +18,7 @@
 #include <tuple>
 #include <vector>
 
+#include <boost/smart_ptr/make_shared.hpp>
 #include <boost/smart_ptr/shared_ptr.hpp>
 
 namespace router::control {
@@ -66,10 +67,12 @@ class Builder {
   /// What was made of one Service.
   struct Derived {
     ServicePtr service;
+    std::vector<std::string> cluster_ips;
     EndpointCounts counts;
   };
 
   void derive_all();
+  [[nodiscard]] ClusterIps collect_cluster_ips() const;
   [[nodiscard]] Derived derive(const k8s_client::Service& service);
   [[nodiscard]] ServicePort derive_port(const k8s_client::Service& service,
                                         const k8s_client::ServicePort& port,
@@ -88,6 +91,10 @@ class Builder {
   Locality here_;
   CallerTable callers_;
   boost::shared_ptr<const Callers> known_callers_;  // of the last snapshot
+  boost::shared_ptr<const Identifiers> identifiers_ =
+      boost::make_shared<const Identifiers>(default_identifiers());
+  boost::shared_ptr<const ClusterIps> cluster_ips_ = boost::make_shared<const ClusterIps>();
+  bool are_cluster_ips_changed_ = false;
   ConfigDocument config_;
   bool is_config_changed_ = true;  // the first snapshot counts as a change
   EndpointCounts counts_;

@@ -19,8 +19,8 @@ namespace router::control {
 namespace {
 
 using namespace std::chrono_literals;
-using Place = ConfigReader::Place;
-using Field = ConfigReader::Field;
+using Place = FieldReader::Place;
+using Field = FieldReader::Field;
 
 /// What values are taken. The defaults are in Policy (router/route/policy.hpp).
 namespace range {
@@ -34,9 +34,11 @@ constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
 constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 /// At most: no caller waits longer for a first byte, so that it would only hold memory.
 constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
+/// A name and its namespace, in its longest form: `name.namespace.svc` and the cluster's domain.
+constexpr CountRange kPathSegments{.least = 1, .most = 8};
 }  // namespace range
 
-constexpr std::string_view kVersion = "1";
+constexpr std::uint32_t kVersion = 1;
 constexpr std::array<std::string_view, 2> kBalancers{"peak_ewma", "round_robin"};
 constexpr std::array kBalancerKinds{BalancerKind::peak_ewma, BalancerKind::round_robin};
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
@@ -46,7 +48,6 @@ constexpr std::string_view kNodePods = "node-pods";
 constexpr std::string_view kLoopback = "loopback";
 
 constexpr std::size_t kMaxLabelBytes = 63;
-constexpr std::size_t kMaxDomainBytes = 253 - sizeof("a.b.svc.");  // something must fit before it
 
 bool is_label(std::string_view text) {
   const auto is_alphanumeric = [](char c) {
@@ -56,6 +57,15 @@ bool is_label(std::string_view text) {
          is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
            return is_alphanumeric(c) || c == '-';
          });
+}
+
+/// RFC 9110 section 5.6.2, token.
+bool is_field_name(std::string_view text) {
+  constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kOthers.find(c) != std::string_view::npos;
+  });
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -127,12 +137,15 @@ ServiceKey parse_service_key(std::string_view key) {
 /// Reads the fields of the document into a ConfigDocument.
 class DocumentReader {
  public:
-  [[nodiscard]] ParsedConfig read(const YamlNode& root) {
+  explicit DocumentReader(FieldReader& reader) : reader_{reader} {}
+
+  [[nodiscard]] ConfigDocument read(const YamlNode& root) {
     const Place place{.node = root, .path = ""};
     const std::array fields{
         Field{"version", [this](const Place& value) { version(value); }},
         Field{"defaultNamespace", [this](const Place& value) { default_namespace(value); }},
         Field{"clusterDomain", [this](const Place& value) { cluster_domain(value); }},
+        Field{"identifiers", [this](const Place& value) { identifiers(value); }},
         Field{"callers", [this](const Place& value) { callers(value); }},
         Field{"defaults", [this](const Place& value) { policy(value, document_.defaults); }},
         Field{"services", [this](const Place& value) { services(value); }},
@@ -142,18 +155,13 @@ class DocumentReader {
     if (!has_version_ && could_have) {
       reader_.fail(root.place, "version", fmt::format("is missing; {} is expected", kVersion));
     }
-    return {.document = std::move(document_), .errors = reader_.take_errors()};
+    return std::move(document_);
   }
 
  private:
   void version(const Place& value) {
-    const YamlNode& node = value.node;
-    has_version_ = node.kind != YamlNode::Kind::null;
-    if (has_version_ && !(node.is_plain && node.text == kVersion)) {
-      reader_.fail(node.place,
-                   value.path,
-                   fmt::format("this version is not known; {} is expected", kVersion));
-    }
+    has_version_ = value.node.kind != YamlNode::Kind::null;
+    reader_.constant(value, kVersion, "this version is not known");
   }
 
   void default_namespace(const Place& value) {
@@ -168,7 +176,7 @@ class DocumentReader {
   void cluster_domain(const Place& value) {
     if (std::optional<std::string> domain = reader_.text(value)) {
       const std::vector<std::string_view> labels = split(*domain, '.');
-      if (domain->size() > kMaxDomainBytes ||
+      if (domain->size() > kMaxClusterDomainBytes ||
           !std::all_of(labels.begin(), labels.end(), is_label)) {
         reader_.fail(value.node.place,
                      value.path,
@@ -176,6 +184,110 @@ class DocumentReader {
       }
       document_.cluster_domain = std::move(*domain);
     }
+  }
+
+  void identifiers(const Place& list) {
+    if (list.node.kind == YamlNode::Kind::sequence) {
+      document_.identifiers.clear();
+    }
+    reader_.items(list, [this](const Place& item) { identifier(item); });
+    if (list.node.kind == YamlNode::Kind::sequence && list.node.items.empty()) {
+      reader_.fail(list.node.place, list.path, "is empty: no request would mean a Service");
+    }
+  }
+
+  void identifier(const Place& item) {
+    const std::array alternatives{
+        Field{"header", [this](const Place& value) { header_identifier(value); }},
+        Field{"authority",
+              [this](const Place& value) {
+                reader_.fields(value, {});
+                document_.identifiers.emplace_back(AuthorityIdentifier{});
+              }},
+        Field{"grpc-path", [this](const Place& value) { grpc_path_identifier(value); }},
+        Field{"path", [this](const Place& value) { path_identifier(value); }},
+    };
+    reader_.one_of(item, alternatives);
+  }
+
+  void header_identifier(const Place& value) {
+    HeaderIdentifier header;
+    const std::array fields{
+        Field{"name", [&](const Place& field) { header_name(field, header.field); }}};
+    reader_.fields(value, fields);
+    document_.identifiers.emplace_back(std::move(header));
+  }
+
+  void header_name(const Place& value, std::string& name) {
+    std::optional<std::string> text = reader_.text(value);
+    if (!text) {
+      return;
+    }
+    if (!is_field_name(*text)) {
+      reader_.fail(value.node.place, value.path, quoted(*text) + " is no name of a header field");
+    }
+    std::transform(text->begin(), text->end(), text->begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    name = *std::move(text);
+  }
+
+  void grpc_path_identifier(const Place& value) {
+    GrpcPathIdentifier grpc;
+    const std::array fields{
+        Field{"services", [&](const Place& field) { grpc_services(field, grpc); }},
+        Field{"template", [&](const Place& field) { grpc_template(field, grpc.name_template); }},
+    };
+    reader_.fields(value, fields);
+    if (grpc.services.empty() && grpc.name_template.empty()) {
+      reader_.fail(value.node.place, value.path, "needs services, a template, or both");
+    }
+    document_.identifiers.emplace_back(std::move(grpc));
+  }
+
+  void grpc_services(const Place& value, GrpcPathIdentifier& grpc) {
+    reader_.members(value, [&](const YamlMember& member, const Place& name) {
+      if (std::optional<std::string> text = reader_.text(name)) {
+        const ServiceKey key = parse_service_key(*text);
+        if (!key.problem.empty()) {
+          reader_.fail(name.node.place, name.path, quoted(*text) + " " + key.problem);
+        }
+        grpc.services[member.key] = *std::move(text);
+      }
+    });
+  }
+
+  void grpc_template(const Place& value, std::string& name_template) {
+    std::optional<std::string> text = reader_.text(value);
+    if (!text) {
+      return;
+    }
+    std::string example = *text;
+    for (const std::string_view part : {kServicePlace, kPackagePlace}) {
+      for (auto at = example.find(part); at != std::string::npos; at = example.find(part)) {
+        example.replace(at, part.size(), "a");
+      }
+    }
+    if (!parse_service_key(example).problem.empty()) {
+      reader_.fail(value.node.place,
+                   value.path,
+                   quoted(*text) + " makes no name of a Service, as {service}.{package} does");
+    }
+    name_template = *std::move(text);
+  }
+
+  void path_identifier(const Place& value) {
+    PathIdentifier path;
+    const std::array fields{
+        Field{"segments",
+              [&](const Place& field) {
+                path.segments = reader_.count(field, range::kPathSegments).value_or(path.segments);
+              }},
+        Field{"consume",
+              [&](const Place& field) { path.consume = reader_.flag(field).value_or(false); }},
+    };
+    reader_.fields(value, fields);
+    document_.identifiers.emplace_back(path);
   }
 
   void callers(const Place& value) {
@@ -287,7 +399,7 @@ class DocumentReader {
     reader_.fields(value, fields);
   }
 
-  ConfigReader reader_;
+  FieldReader& reader_;
   ConfigDocument document_;
   bool has_version_ = false;
 };
@@ -341,6 +453,10 @@ std::string ConfigError::text() const {
   return result + message;
 }
 
+ConfigDocument read_document(const YamlNode& root, FieldReader& reader) {
+  return DocumentReader{reader}.read(root);
+}
+
 ParsedConfig parse_config(std::string_view text) {
   if (text.size() > kMaxConfigBytes) {
     return refused(
@@ -352,7 +468,9 @@ ParsedConfig parse_config(std::string_view text) {
     const YamlError error = tree.error();
     return refused(error.place, error.message);
   }
-  return DocumentReader{}.read(*tree);
+  ConfigReader reader;
+  ConfigDocument document = read_document(*tree, reader);
+  return {.document = std::move(document), .errors = reader.take_errors()};
 }
 
 }  // namespace router::control

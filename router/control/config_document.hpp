@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/resolve/callers.hpp"
+#include "router/resolve/identifier.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstddef>
@@ -39,6 +40,7 @@ struct ConfigDocument {
   std::string default_namespace = "default";     ///< of short names
   std::string cluster_domain = "cluster.local";  ///< kubelet's and CoreDNS's own default
   CallersAllowed callers;
+  Identifiers identifiers = default_identifiers();
   PolicyOverrides defaults;
   std::map<std::string, PolicyOverrides, std::less<>> services;  ///< by `name.namespace`
   std::map<std::pair<std::string, std::uint16_t>, PolicyOverrides>
@@ -75,6 +77,9 @@ inline constexpr std::size_t kMaxConfigErrors = 20;
 
 /// What the API server stores in a ConfigMap at most (core/v1 validation, MaxSecretSize).
 inline constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
+
+/// Of a cluster domain: of the 253 bytes of a DNS name, what is left behind the shortest Service.
+inline constexpr std::size_t kMaxClusterDomainBytes = 253 - sizeof("a.b.svc.");
 
 /// Reads and checks a whole document, in YAML or JSON; docs/configuration.md has its fields.
 ///

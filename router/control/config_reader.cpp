@@ -5,6 +5,7 @@
 #include "router/control/nearest_word.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 #include <tuple>
@@ -41,7 +42,7 @@ bool is_scalar(const ConfigReader::Place& value) noexcept {
   return value.node.kind == YamlNode::Kind::scalar;
 }
 
-/// A number needs no quotes, and in quotes it is text: as in JSON, and as the schema will say.
+/// A number needs no quotes, and in quotes it is text: as in JSON, and as the schema says.
 std::optional<std::uint64_t> number_of(const YamlNode& node) {
   std::uint64_t number = 0;
   const char* last = node.text.data() + node.text.size();
@@ -50,6 +51,29 @@ std::optional<std::uint64_t> number_of(const YamlNode& node) {
     return std::nullopt;
   }
   return number;
+}
+
+/// What YAML's core schema, and so JSON and the editor, takes for a number or a boolean. Source:
+/// YAML 1.2.2 section 10.3.2.
+bool is_number_or_boolean(const YamlNode& node) {
+  static constexpr std::array<std::string_view, 6> kBooleans{
+      "true", "True", "TRUE", "false", "False", "FALSE"};
+  const std::string& text = node.text;
+  if (!node.is_plain || text.empty()) {
+    return false;
+  }
+  if (std::find(kBooleans.begin(), kBooleans.end(), text) != kBooleans.end()) {
+    return true;
+  }
+  if (text.starts_with("0x") || text.starts_with("0o")) {
+    const char* const digits = text[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567";
+    return text.size() > 2 && text.find_first_not_of(digits, 2) == std::string::npos;
+  }
+  double ignored = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, ignored);
+  const bool is_word = text.find_first_not_of("0123456789.eE+-") != std::string::npos;
+  return end == last && error != std::errc::invalid_argument && !is_word;
 }
 
 }  // namespace
@@ -140,7 +164,59 @@ void ConfigReader::items(const Place& list, const std::function<void(const Place
   }
 }
 
+void ConfigReader::one_of(const Place& value, std::span<const Field> alternatives) {
+  std::vector<std::string_view> names;
+  std::transform(alternatives.begin(),
+                 alternatives.end(),
+                 std::back_inserter(names),
+                 [](const Field& alternative) { return alternative.name; });
+  if (value.node.kind != YamlNode::Kind::map) {
+    YamlNode without_settings;
+    without_settings.place = value.node.place;
+    if (const auto index = choice(value, names)) {
+      alternatives[*index].read({.node = without_settings, .path = value.path});
+    } else if (value.node.kind == YamlNode::Kind::null) {
+      fail(value, fmt::format("one of {} is expected here", fmt::join(names, ", ")));
+    }
+    return;
+  }
+  if (value.node.members.size() != 1) {
+    fail(
+        value,
+        fmt::format("one of {} is expected here, with what belongs to it", fmt::join(names, ", ")));
+    return;
+  }
+  fields(value, alternatives);
+}
+
+std::optional<bool> ConfigReader::flag(const Place& value) {
+  const YamlNode& node = value.node;
+  if (node.kind == YamlNode::Kind::null) {
+    return std::nullopt;
+  }
+  if (!node.is_plain || (node.text != "true" && node.text != "false")) {
+    fail(value, "true or false is expected here");
+    return std::nullopt;
+  }
+  return node.text == "true";
+}
+
 std::optional<std::string> ConfigReader::text(const Place& value) {
+  if (is_scalar(value) && is_number_or_boolean(value.node)) {
+    fail(value, fmt::format("text is expected here: write \"{}\" in quotes", value.node.text));
+    return std::nullopt;
+  }
+  return scalar(value);
+}
+
+void ConfigReader::constant(const Place& value, std::uint32_t number, std::string_view problem) {
+  if (value.node.kind != YamlNode::Kind::null &&
+      !(is_scalar(value) && number_of(value.node) == number)) {
+    fail(value, fmt::format("{}; {} is expected", problem, number));
+  }
+}
+
+std::optional<std::string> ConfigReader::scalar(const Place& value) {
   if (is_scalar(value)) {
     return value.node.text;
   }
@@ -168,7 +244,7 @@ std::optional<std::uint32_t> ConfigReader::count(const Place& value, CountRange 
 }
 
 std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRange range) {
-  const std::optional<std::string> written = text(value);
+  const std::optional<std::string> written = scalar(value);
   if (!written) {
     return std::nullopt;
   }
@@ -194,7 +270,7 @@ std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRa
 
 std::optional<std::size_t> ConfigReader::choice(const Place& value,
                                                 std::span<const std::string_view> names) {
-  const std::optional<std::string> written = text(value);
+  const std::optional<std::string> written = scalar(value);
   if (!written) {
     return std::nullopt;
   }

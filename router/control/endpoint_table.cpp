@@ -139,7 +139,8 @@ std::vector<Endpoint> EndpointTable::in_best_state(const Predicate& may_be_used)
           {.address = address,
            .pod = from.target_name.empty() ? address.address().to_string() : from.target_name,
            .node = from.node_name,
-           .zone = from.zone});
+           .zone = from.zone,
+           .hostname = from.hostname});
     }
   }
   return result;

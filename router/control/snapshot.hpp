@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/resolve/callers.hpp"
+#include "router/resolve/identifier.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstdint>
@@ -19,9 +20,10 @@ namespace router {
 /// One pod (or other backend) that may get requests of a Service port now.
 struct Endpoint {
   boost::asio::ip::tcp::endpoint address;
-  std::string pod;   ///< `targetRef` name, else the address as text
-  std::string node;  ///< `nodeName`, may be empty
-  std::string zone;  ///< may be empty
+  std::string pod;         ///< `targetRef` name, else the address as text
+  std::string node;        ///< `nodeName`, may be empty
+  std::string zone;        ///< may be empty
+  std::string hostname{};  ///< `pod-0` of a StatefulSet; may be empty
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
@@ -54,6 +56,7 @@ struct ServicePort {
 struct Service {
   std::string namespace_;
   std::string name;
+  bool headless = false;           ///< its pods have names of their own: `pod-0.name.namespace`
   std::vector<ServicePort> ports;  ///< TCP only, in the order of the Service's manifest
 
   friend bool operator==(const Service&, const Service&) = default;
@@ -67,6 +70,9 @@ struct NameHash {
   }
 };
 
+/// The key in `Snapshot::services` of the Service that has a virtual address.
+using ClusterIps = std::unordered_map<boost::asio::ip::address, std::string>;
+
 /// Immutable routing state: everything that a request may look up. Built on the control thread,
 /// read on every core.
 struct Snapshot {
@@ -77,8 +83,11 @@ struct Snapshot {
   /// Service copies pointers only (hence shared_ptr: the snapshots share them).
   std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
       services;
-  /// Shared between snapshots likewise; never null.
+  // What follows is shared between snapshots likewise; never null.
   boost::shared_ptr<const Callers> callers = boost::make_shared<const Callers>();
+  boost::shared_ptr<const Identifiers> identifiers =
+      boost::make_shared<const Identifiers>(default_identifiers());
+  boost::shared_ptr<const ClusterIps> cluster_ips = boost::make_shared<const ClusterIps>();
 };
 
 /// Shared by the control thread and by every core until its last request has ended.

@@ -64,7 +64,6 @@ void edit_request(RequestHead& head, std::string_view via_entry) {
   if (takes_trailers) {
     head.fields.add({"te", "trailers"});
   }
-  head.fields.remove(kOverrideHeader);
   head.fields.add({"via", via_entry});
 }
 

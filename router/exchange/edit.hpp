@@ -9,10 +9,6 @@
 /// Everything else passes as it came.
 namespace router {
 
-/// Names the Service for this request, before the authority is asked; never forwarded. The name is
-/// Linkerd's.
-inline constexpr std::string_view kOverrideHeader = "l5d-dst-override";
-
 /// What our entry of `via` begins with: the protocol of the hop, HTTP/2.
 inline constexpr std::string_view kViaProtocol = "2 ";
 

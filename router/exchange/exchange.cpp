@@ -47,7 +47,10 @@ void Exchange::begin() {
 }
 
 void Exchange::find_way() {
-  if (must_wait_for_caller()) {
+  IdentifiedName identified;
+  const auto name = identified.find(*snapshot_->identifiers, request_);
+  const Caller caller = snapshot_->callers->find(client_->peer());
+  if (must_wait_for(caller, name)) {
     if (!SnapshotWaiter::is_linked()) {
       host_.wait_for_snapshot(*this);
     }
@@ -55,10 +58,11 @@ void Exchange::find_way() {
     return;
   }
   wait_timer_.cancel();
-  const bool is_found = find_service();
+  const bool is_found = find_service(caller, name);
   count_request();
   if (is_found) {
     arm_deadline();
+    remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
     try_endpoint(Errc::no_endpoints);
   }
@@ -80,10 +84,9 @@ void Exchange::on_wait_over() {
 }
 
 /// A pod may call before its status says which address is its own.
-bool Exchange::must_wait_for_caller() const {
-  const Caller caller = snapshot_->callers->find(client_->peer());
+bool Exchange::must_wait_for(const Caller& caller, std::optional<std::string_view> name) const {
   return caller.may_become_known && !has_waited_for_caller_ &&
-         (!caller.is_allowed || is_short_name(name()));
+         (!caller.is_allowed || (name && is_short_name(*name)));
 }
 
 void Exchange::count_request() {
@@ -91,10 +94,6 @@ void Exchange::count_request() {
     metrics_->requests.add();
     metrics_->streams_open.add();
   }
-}
-
-std::string_view Exchange::name() const {
-  return request_.fields.find(kOverrideHeader).value_or(request_.authority);
 }
 
 bool Exchange::refuse_at_once() {
@@ -112,17 +111,20 @@ bool Exchange::refuse_at_once() {
   return reason_.has_value();
 }
 
-bool Exchange::find_service() {
-  const Caller caller = snapshot_->callers->find(client_->peer());
+bool Exchange::find_service(const Caller& caller, std::optional<std::string_view> name) {
   if (!caller.is_allowed) {
     fail(Errc::denied,
          fmt::format("{} is no pod of this node, and callers.allow does not name it",
                      client_->peer().to_string()));
     return false;
   }
+  if (!name) {
+    fail(Errc::bad_authority, "no identifier of the configuration applies to the request");
+    return false;
+  }
   const Resolution found =
       resolve(*snapshot_,
-              name(),
+              *name,
               caller.pod != nullptr ? caller.pod->namespace_ : snapshot_->default_namespace,
               request_.is_grpc ? CallerProtocol::grpc : protocol_);
   if (found.port == nullptr) {
@@ -130,6 +132,7 @@ bool Exchange::find_service() {
     return false;
   }
   port_ = found.port;
+  named_endpoint_ = found.endpoint;
   cluster_ = &host_.cluster_of(*found.service, *port_);
   metrics_ = &cluster_->metrics();
   if (port_->endpoints.empty()) {
@@ -160,7 +163,8 @@ void Exchange::arm_deadline() {
 }
 
 void Exchange::try_endpoint(Errc if_none) {
-  endpoint_ = cluster_->acquire(tried_);
+  endpoint_ = named_endpoint_ == nullptr ? cluster_->acquire(tried_)
+                                         : cluster_->acquire_at(named_endpoint_->address, tried_);
   if (endpoint_ == nullptr) {
     fail(if_none, {});
     return;

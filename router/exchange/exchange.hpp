@@ -111,10 +111,10 @@ class Exchange final : public Disposable,
   // The way to an endpoint (exchange.cpp).
   bool refuse_at_once();
   void find_way();
-  [[nodiscard]] bool must_wait_for_caller() const;
-  bool find_service();
+  [[nodiscard]] bool must_wait_for(const Caller& caller,
+                                   std::optional<std::string_view> name) const;
+  bool find_service(const Caller& caller, std::optional<std::string_view> name);
   void count_request();
-  [[nodiscard]] std::string_view name() const;
   void arm_deadline();
   /// Begins an attempt; ends the request with `if_none` if there is no endpoint left to try.
   void try_endpoint(Errc if_none);
@@ -153,6 +153,7 @@ class Exchange final : public Disposable,
   CallerProtocol protocol_;
   LocalSnapshotPtr snapshot_;  ///< what the request began with; keeps `service_` and `port_` alive
   const ServicePort* port_ = nullptr;
+  const Endpoint* named_endpoint_ = nullptr;  ///< the only one that the caller wants; null: any
   Cluster* cluster_ = nullptr;
   telemetry::ServiceMetrics* metrics_;
   TimePoint began_at_;

@@ -26,6 +26,7 @@ struct Target {
   std::string_view service;     ///< first label
   std::string_view namespace_;  ///< second label, or the default
   std::string_view key;         ///< `name.namespace`, as the snapshot has it
+  std::string_view hostname;    ///< of a headless Service's pod; "" if none is named
   std::optional<std::uint16_t> port;
   bool is_short = false;  ///< the caller named no namespace
 };
@@ -38,6 +39,7 @@ struct Failure {
 Resolution failed(Failure failure) {
   return {.service = nullptr,
           .port = nullptr,
+          .endpoint = nullptr,
           .detail = std::move(failure.detail),
           .error = failure.error};
 }
@@ -89,18 +91,19 @@ bool is_dotted_labels(std::string_view host) noexcept {
   return true;
 }
 
-bool is_ip_literal(std::string_view host) {
+std::optional<boost::asio::ip::address> ip_literal(std::string_view host) {
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
+  constexpr std::size_t kMaxAddressBytes = 45;  // of an IPv6 address with an IPv4 one in it
+  if (host.size() > kMaxAddressBytes) {
+    return std::nullopt;
+  }
+  std::array<char, kMaxAddressBytes + 1> text{};
+  std::copy(host.begin(), host.end(), text.begin());
   boost::system::error_code failure;
-  boost::asio::ip::make_address(std::string{host}, failure);
-  return !failure;
-}
-
-Failure ip_literal(std::string_view name) {
-  return {Errc::unknown_service,
-          fmt::format("{} is an IP address, not a Service's name", quoted(name))};
+  const auto address = boost::asio::ip::make_address(text.data(), failure);
+  return failure ? std::nullopt : std::optional{address};
 }
 
 Failure bad_name(std::string_view name, std::string_view why) {
@@ -137,11 +140,16 @@ class NameReader {
     if (name.find('@') != std::string_view::npos) {
       return bad_name(name, "holds user information");
     }
-    if (is_beyond_a_name(host)) {
+    const bool is_beyond = is_beyond_a_name(host);
+    const auto address = is_beyond ? ip_literal(host) : std::nullopt;
+    if (is_beyond && !address) {
       return why_no_name(name, host);
     }
     if (!port_is_good) {
       return bad_name(name, "has no valid port: a number from 1 to 65535 is expected");
+    }
+    if (address) {
+      return take_cluster_ip(name, *address, target);
     }
     if (host.ends_with('.')) {
       host.remove_suffix(1);
@@ -172,7 +180,22 @@ class NameReader {
     if (host.size() > kMaxNameBytes + 1) {
       return bad_name(name, "is longer than a DNS name's 253 bytes");
     }
-    return is_ip_literal(host) ? ip_literal(name) : bad_name(name, "is no IP address");
+    return bad_name(name, "is no IP address");
+  }
+
+  [[nodiscard]] std::optional<Failure> take_cluster_ip(std::string_view name,
+                                                       const boost::asio::ip::address& address,
+                                                       Target& target) const {
+    const auto found = snapshot_.cluster_ips->find(address);
+    if (found == snapshot_.cluster_ips->end()) {
+      return Failure{Errc::unknown_service,
+                     fmt::format("{} is no Service's ClusterIP", quoted(name))};
+    }
+    target.key = found->second;
+    std::string_view rest = target.key;
+    target.service = next_label(rest);
+    target.namespace_ = rest;
+    return std::nullopt;
   }
 
   [[nodiscard]] std::optional<Failure> take_apart(std::string_view name,
@@ -188,18 +211,31 @@ class NameReader {
     }
     target.namespace_ = next_label(rest);
     target.key = host.substr(0, target.service.size() + 1 + target.namespace_.size());
-    if (rest.empty()) {
+    if (is_kind_or_end(rest)) {
       return std::nullopt;
     }
-    const std::string_view kind = next_label(rest);
-    if (kind == "svc" && (rest.empty() || rest == snapshot_.cluster_domain)) {
+    // One label more: `pod-0.svc.ns`.
+    target.hostname = std::exchange(target.service, target.namespace_);
+    target.namespace_ = next_label(rest);
+    target.key = host.substr(target.hostname.size() + 1,
+                             target.service.size() + 1 + target.namespace_.size());
+    if (is_kind_or_end(rest)) {
       return std::nullopt;
     }
     return Failure{
         Errc::unknown_service,
-        fmt::format("{} is not of the form name.namespace[.svc[.{}]]; no other names are served",
-                    quoted(name),
-                    snapshot_.cluster_domain)};
+        fmt::format(
+            "{} is not of the form [pod.]name.namespace[.svc[.{}]]; no other names are served",
+            quoted(name),
+            snapshot_.cluster_domain)};
+  }
+
+  /// Whether `rest` is what may follow the namespace: nothing, `svc`, `svc.<cluster domain>`.
+  [[nodiscard]] bool is_kind_or_end(std::string_view rest) const {
+    if (rest.empty()) {
+      return true;
+    }
+    return next_label(rest) == "svc" && (rest.empty() || rest == snapshot_.cluster_domain);
   }
 
   [[nodiscard]] std::optional<Failure> complete_short_name(Target& target) {
@@ -258,6 +294,21 @@ Failure tls_port(const Target& target, const ServicePort& port) {
                       "plain text, set upstreamProtocol to h2c or http1 in the configuration",
                       port.number,
                       target.key)};
+}
+
+Failure no_such_pod(const Target& target, const Service& service) {
+  return {Errc::unknown_service,
+          service.headless
+              ? fmt::format("{} has no ready pod {}", target.key, quoted(target.hostname))
+              : fmt::format("{} is not headless, so that its pods have no names", target.key)};
+}
+
+const Endpoint* find_pod(const ServicePort& port, std::string_view hostname) noexcept {
+  const auto found = std::find_if(
+      port.endpoints.begin(), port.endpoints.end(), [hostname](const Endpoint& endpoint) {
+        return endpoint.hostname == hostname;
+      });
+  return found == port.endpoints.end() ? nullptr : &*found;
 }
 
 const ServicePort* find_number(const Service& service, std::uint16_t number) noexcept {
@@ -340,6 +391,12 @@ Resolution resolve(const Snapshot& snapshot,
     return failed(tls_port(target, *port));
   }
   Resolution resolution;
+  if (!target.hostname.empty()) {
+    resolution.endpoint = service.headless ? find_pod(*port, target.hostname) : nullptr;
+    if (resolution.endpoint == nullptr) {
+      return failed(no_such_pod(target, service));
+    }
+  }
   resolution.service = &service;
   resolution.port = port;
   return resolution;

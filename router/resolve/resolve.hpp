@@ -17,6 +17,7 @@ enum class CallerProtocol : std::uint8_t { http1, h2, grpc };
 struct Resolution {
   const Service* service = nullptr;
   const ServicePort* port = nullptr;
+  const Endpoint* endpoint = nullptr;  ///< the one that was named; null: any
   std::string detail;  ///< with an error: what was looked for, what there is (the ports, the
                        ///< nearest name's form)
   Errc error{};        ///< meaningful if `port` is null
@@ -25,12 +26,13 @@ struct Resolution {
 /// Finds the Service port that a name means.
 ///
 /// `name` is the value of `:authority`, `Host` or the override header: `svc`, `svc.ns`,
-/// `svc.ns.svc`, `svc.ns.svc.<cluster domain>`, with or without a trailing dot, in any case, with
-/// or without `:port`. A short name is looked up in `home_namespace`, the caller's. Without a port:
-/// the only one; else the one whose appProtocol or name fits `caller`; else 80; else `unknown_port`
-/// with the list in `detail`. Errors: bad_authority, unknown_service, unknown_port. Allocates only
-/// for an error. Source: DNS-1035 labels, at most 63 bytes; docs/configuration.md "Which service is
-/// meant".
+/// `svc.ns.svc`, `svc.ns.svc.<cluster domain>`, each of the last three also with a pod's hostname
+/// before it if the Service is headless, or a ClusterIP; with or without a trailing dot, in any
+/// case, with or without `:port`. A short name is looked up in `home_namespace`, the caller's.
+/// Without a port: the only one; else the one whose appProtocol or name fits `caller`; else 80;
+/// else `unknown_port` with the list in `detail`. Errors: bad_authority, unknown_service,
+/// unknown_port. Allocates only for an error. Source: DNS-1035 labels, at most 63 bytes;
+/// docs/configuration.md "Which service is meant".
 [[nodiscard]] Resolution resolve(const Snapshot& snapshot,
                                  std::string_view name,
                                  std::string_view home_namespace,

@@ -44,9 +44,18 @@ def _container(backend: Backend, args: tuple[str, ...] = ()) -> Object:
 
 
 def deploy(
-    bed: TestBed, namespace: str, *, replicas: int, backend: Backend = GRPC_CPP, args: tuple[str, ...] = ()
+    bed: TestBed,
+    namespace: str,
+    *,
+    replicas: int,
+    backend: Backend = GRPC_CPP,
+    args: tuple[str, ...] = (),
+    service: Object | None = None,
 ) -> list[Object]:
-    """The operation `add` as Deployment and Service of that name; its pods when all are Ready."""
+    """The operation `add` as Deployment and Service of that name; its pods when all are Ready.
+
+    `service` has further fields of the Service's spec.
+    """
     spec = {"containers": [_container(backend, args)], "terminationGracePeriodSeconds": 30}
     template = {"metadata": {"labels": _LABELS}, "spec": spec}
     bed.apply(
@@ -60,7 +69,11 @@ def deploy(
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": "add", "namespace": namespace},
-            "spec": {"selector": _LABELS, "ports": [{"name": "grpc", "port": 80, "targetPort": "grpc"}]},
+            "spec": {
+                "selector": _LABELS,
+                "ports": [{"name": "grpc", "port": 80, "targetPort": "grpc"}],
+                **(service or {}),
+            },
         },
     )
     return wait_for_pods(bed, namespace, replicas)
@@ -107,17 +120,28 @@ def in_flight_at_shutdown(bed: TestBed, pod: Object) -> int:
 
 
 class Load:
-    """`nodeway-calculator load` in a pod, over one connection through the router of that pod's node."""
+    """`nodeway-calculator load` in a pod, over one connection through the router of that pod's node, or of `target`.
 
-    def __init__(self, bed: TestBed, namespace: str, *args: str, node: str = "node-1", suffix: str = "") -> None:
+    The authority is `add` and `suffix`, the namespace unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        bed: TestBed,
+        namespace: str,
+        *args: str,
+        node: str = "node-1",
+        suffix: str | None = None,
+        target: str = "$(HOST_IP)",
+    ) -> None:
         self._bed = bed
         self._namespace = namespace
-        authority = ["--authority-suffix", suffix or f".{namespace}"]
+        authority = ["--authority-suffix", f".{namespace}" if suffix is None else suffix]
         container = {
             "name": "load",
             "image": "nodeway-calculator",
             "env": [{"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}],
-            "args": ["load", "--target", "$(HOST_IP):4140", "--only", "add", "--progress", *authority, *args],
+            "args": ["load", "--target", f"{target}:4140", "--only", "add", "--progress", *authority, *args],
         }
         spec = {
             "restartPolicy": "Never",

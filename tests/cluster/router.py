@@ -15,7 +15,7 @@ from testbed.wait import wait_until
 NAMESPACE = "nodeway-system"
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 _CONFIG_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nodeway"
-_WATCHES = 3  # of Services, EndpointSlices and the ConfigMap
+WATCHES = 5  # of Services, EndpointSlices, the ConfigMap, the Node and its Pods
 _SELECTOR = "app.kubernetes.io/name=nodeway"
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -62,7 +62,7 @@ class Routers:
 
     def wait_for_watches(self, timeout_s: float = 90) -> None:
         """Until each router has a connection for each of its watches; after an outage they come back one by one."""
-        needed = _WATCHES * NODE_COUNT
+        needed = WATCHES * NODE_COUNT
         wait_until(lambda: self._bed.gate.connections >= needed, timeout_s, f"{needed} connections to the API server")
 
     # Configuration

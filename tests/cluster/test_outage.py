@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from calculator import Load, add_pod, addresses, assert_none_failed, deploy, wait_for_pods
-from router import NAMESPACE, Routers, total_of
+from router import NAMESPACE, WATCHES, Routers, total_of
 from testbed.api import Object
 from testbed.bed import TestBed
 from testbed.wait import wait_until
@@ -43,7 +43,7 @@ def _server_counts(bed: TestBed, verb: str) -> dict[str, float]:
 def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Routers, namespace: str) -> None:
     before = {pod["metadata"]["name"] for pod in deploy(bed, namespace, replicas=2)}
     lists, ended = _server_counts(bed, "LIST"), _server_counts(bed, "WATCH")
-    open_watches = len(_WATCHED) * len(bed.nodes)
+    open_watches = WATCHES * len(bed.nodes)
 
     for _ in range(3):
         watches = routers.total("nodeway_watch_watches_total")

@@ -5,6 +5,8 @@
 #include "tests/support/router_process.hpp"
 #include "tests/support/upstream.hpp"
 
+#include <string>
+
 #include <catch2/catch.hpp>
 
 TEST_CASE("nodeway: every form of a Service's name leads to it", "[integration][names]") {
@@ -120,6 +122,79 @@ TEST_CASE("nodeway: who is not let in is denied, and counted", "[integration][na
   cluster.set_config("version: 1");
   test::eventually("loopback to be let in",
                    [&] { return stranger.get("cart.shop", "/").status == 200; });
+}
+
+TEST_CASE("nodeway: identifiers are tried in the order of the configuration",
+          "[integration][names]") {
+  test::Upstream cart{test::answer(200, "cart")};
+  test::Upstream till{test::answer(200, "till")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {cart.endpoint()});
+  cluster.add_service("till.shop", 80, {till.endpoint()});
+  cluster.set_config(R"(
+version: 1
+identifiers:
+  - header: {name: X-To}
+  - grpc-path: {services: {pay.v1.Till: till.shop}}
+  - path: {segments: 2, consume: true}
+  - authority
+)");
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("node", "/a/b", {{"x-to", "till.shop"}}).body == "till");
+  CHECK(client.grpc("node", "/pay.v1.Till/Open", "").body == "till");
+  CHECK(client.get("node", "/cart/shop/items?x=1").body == "cart");
+  CHECK(client.get("till.shop", "/").body == "till");
+  CHECK(cart.wait_for_request(1).header(":path") == "/items?x=1");
+  CHECK_FALSE(till.wait_for_request(1).header("x-to"));
+  CHECK(till.wait_for_request(2).header(":path") == "/pay.v1.Till/Open");
+}
+
+TEST_CASE("nodeway: a ClusterIP means its Service", "[integration][names]") {
+  test::Upstream upstream{test::answer(200, "cart")};
+  test::ClusterFolder cluster;
+  cluster.write_raw(
+      "cart.yaml",
+      "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\n"
+      "spec: {clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7], ports: [{port: 80}]}\n"
+      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+      "metadata: {name: cart-a, namespace: shop, labels: {kubernetes.io/service-name: "
+      "cart}}\naddressType: IPv4\nendpoints: [{addresses: [127.0.0.1]}]\n"
+      "ports: [{port: " +
+          std::to_string(upstream.port()) + "}]\n");
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  CHECK(client.get("10.96.0.7", "/").body == "cart");
+  CHECK(client.get("10.96.0.7:80", "/").body == "cart");
+  CHECK(client.get("10.96.0.8", "/").status == 404);
+}
+
+TEST_CASE("nodeway: a pod of a headless Service can be named", "[integration][names]") {
+  test::Upstream first{test::answer(200, "db-0")};
+  test::Upstream second{test::answer(200, "db-1")};
+  const auto slice = [](const char* name, const test::Upstream& pod, const char* hostname) {
+    return std::string{
+               "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: "} +
+           name +
+           ", namespace: shop, labels: {kubernetes.io/service-name: db}}\naddressType: IPv4\n" +
+           "endpoints: [{addresses: [127.0.0.1], hostname: " + hostname +
+           "}]\nports: [{port: " + std::to_string(pod.port()) + "}]\n";
+  };
+  test::ClusterFolder cluster;
+  cluster.write_raw("db.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"
+                    "spec: {clusterIP: None, ports: [{port: 80}]}\n" +
+                        slice("db-a", first, "db-0") + slice("db-b", second, "db-1"));
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  for (int i = 0; i < 4; ++i) {
+    CHECK(client.get("db-0.db.shop", "/").body == "db-0");
+    CHECK(client.get("db-1.db.shop.svc.cluster.local", "/").body == "db-1");
+  }
+  CHECK(client.get("db-2.db.shop", "/").status == 404);
 }
 
 TEST_CASE("nodeway: names that are no Service's get an error, never DNS", "[integration][names]") {

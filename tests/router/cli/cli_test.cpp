@@ -3,6 +3,7 @@
 
 #include "router/cli/admin_client.hpp"
 #include "router/cli/demo_phases.hpp"
+#include "router/control/config_schema.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -121,6 +122,7 @@ TEST_CASE("nodeway: wrong flags are one line and exit code 2", "[cli]") {
       {"stat", "-t", "1s"},
       {"check"},
       {"check", "/nowhere"},
+      {"check", "--schema", "/etc/hostname"},
       {"check", "/etc"},
       {"check", "/dev/zero"},
       {"stat", "--admin", "ftp://127.0.0.1:9990"},
@@ -231,6 +233,14 @@ TEST_CASE("nodeway check: names file, line and column of each error", "[cli]") {
   CHECK(said.err.find(file.path + ":2:1: ") != std::string::npos);
   CHECK(said.err.find(file.path + ":4:") != std::string::npos);
   CHECK(said.err.ends_with("✗ " + file.path + ": 2 errors\n"));
+}
+
+TEST_CASE("nodeway check --schema: prints the schema of the configuration", "[cli]") {
+  const Said said = nodeway({"check", "--schema"});
+
+  CHECK(said.exit_code == 0);
+  CHECK(said.err.empty());
+  CHECK(said.out == router::control::config_schema());
 }
 
 TEST_CASE("nodeway demo: lasts as long as each pod needs for 20 calls", "[cli]") {

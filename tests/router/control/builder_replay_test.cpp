@@ -191,7 +191,7 @@ struct Model {
       if (service.type == k8s_client::ServiceType::external_name) {
         continue;
       }
-      lines.insert(key.name + "." + key.ns + "\n");
+      lines.insert(key.name + "." + key.ns + (service.headless ? " headless\n" : "\n"));
       for (const k8s_client::ServicePort& port : service.ports) {
         if (port.protocol == k8s_client::Protocol::tcp) {
           lines.insert(port_line(service, port));
@@ -205,7 +205,7 @@ struct Model {
 std::string text_of(const Snapshot& snapshot) {
   std::set<std::string> lines;
   for (const auto& [name, service] : snapshot.services) {
-    lines.insert(name + "\n");
+    lines.insert(name + (service->headless ? " headless\n" : "\n"));
     for (const ServicePort& port : service->ports) {
       std::vector<std::string> endpoints;
       for (const Endpoint& endpoint : port.endpoints) {

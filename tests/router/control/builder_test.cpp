@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
 #include <catch2/catch.hpp>
 
 using namespace router;
@@ -530,4 +531,31 @@ TEST_CASE("Builder: internalTrafficPolicy means nothing to a headless Service",
   put(builder, std::move(headless));
 
   CHECK(port_of(builder.build()).endpoints.size() == 1);
+}
+
+TEST_CASE("Builder: ClusterIPs lead to their Service, as long as it has them", "[builder]") {
+  Builder builder;
+  k8s_client::Service cart = service("cart", {service_port(80)});
+  cart.cluster_ips = {"10.96.0.7", "fd00::7", "no address"};
+  put(builder, cart);
+  const auto key_at = [](const SnapshotPtr& snapshot, const char* address) {
+    const auto found = snapshot->cluster_ips->find(boost::asio::ip::make_address(address));
+    return found == snapshot->cluster_ips->end() ? "" : found->second;
+  };
+  const SnapshotPtr first = builder.build();
+  CHECK(key_at(first, "10.96.0.7") == "cart.shop");
+  CHECK(key_at(first, "fd00::7") == "cart.shop");
+
+  put(builder, service("till", {service_port(80)}));
+  CHECK(builder.build()->cluster_ips == first->cluster_ips);  // nothing of it has changed
+
+  cart.cluster_ips = {"10.96.0.8"};
+  put(builder, cart);
+  const SnapshotPtr moved = builder.build();
+  REQUIRE(moved);
+  CHECK(key_at(moved, "10.96.0.7").empty());
+  CHECK(key_at(moved, "10.96.0.8") == "cart.shop");
+
+  builder.set_service(cart.meta.key, nullptr);
+  CHECK(builder.build()->cluster_ips->empty());
 }

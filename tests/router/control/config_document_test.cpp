@@ -92,6 +92,12 @@ TEST_CASE("parse_config: a field left empty is as good as left out", "[config]")
   CHECK(parsed.document.services.at("c.d") == PolicyOverrides{});
 }
 
+TEST_CASE("parse_config: a name that looks like a number is one in quotes", "[config]") {
+  CHECK(parse_config("version: 1\ndefaultNamespace: '17'").document.default_namespace == "17");
+  CHECK(parse_config("version: 1\ndefaultNamespace: 17th").document.default_namespace == "17th");
+  CHECK(parse_config("version: 1\nservices: {1.2: {}}").is_valid());  // keys are always text
+}
+
 TEST_CASE("policy_for: the narrowest level that says something wins", "[config]") {
   const ConfigDocument document = parse_config(kFull).document;
 
@@ -217,6 +223,17 @@ TEST_CASE("parse_config: values are checked for type, form and range", "[config]
       {"defaults: {upstreamProtocol: h2}",
        R"(2:30: defaults.upstreamProtocol: "h2" is none of h2c, http1; did you mean h2c?)"},
       {"defaultNamespace: Shop", R"(2:19: defaultNamespace: "Shop" is no name of a namespace)"},
+      {"defaultNamespace: 17",
+       R"(2:19: defaultNamespace: text is expected here: write "17" in quotes)"},
+      {"defaultNamespace: true",
+       R"(2:19: defaultNamespace: text is expected here: write "true" in quotes)"},
+      {"defaultNamespace: 1e3",
+       R"(2:19: defaultNamespace: text is expected here: write "1e3" in quotes)"},
+      {"defaultNamespace: 0x1f",
+       R"(2:19: defaultNamespace: text is expected here: write "0x1f" in quotes)"},
+      {"defaultNamespace: [shop]", "2:19: defaultNamespace: text is expected here, not a list"},
+      {"clusterDomain: 1.5",
+       R"(2:16: clusterDomain: text is expected here: write "1.5" in quotes)"},
       {"defaultNamespace: ''", R"(2:19: defaultNamespace: "" is no name of a namespace)"},
       {"clusterDomain: cluster.local.",
        R"(2:16: clusterDomain: "cluster.local." is no domain's name such as cluster.local)"},
@@ -397,6 +414,55 @@ TEST_CASE("parse_config: what is no caller is refused with its place", "[config]
        "2:18: callers.allow: a list is expected here, not a single value"},
       {"callers: {allow: [{}]}", "2:19: callers.allow[0]: text is expected here, not a map"},
       {"callers: [loopback]", "2:10: callers: a map of fields is expected here, not a list"},
+  }));
+  CAPTURE(rest);
+
+  CHECK(headline(with_version(rest)) == error);
+}
+
+TEST_CASE("parse_config: identifiers are a list of names, some with settings", "[config]") {
+  const auto identifiers = [](const std::string& rest) {
+    const ParsedConfig parsed = parse_config(with_version(rest));
+    REQUIRE(parsed.is_valid());
+    return parsed.document.identifiers;
+  };
+
+  CHECK(identifiers("") == default_identifiers());
+  CHECK(identifiers("identifiers: [header, authority]") == default_identifiers());
+  CHECK(identifiers("identifiers: [{header: {name: X-To}}, {authority: }, path]") ==
+        Identifiers{HeaderIdentifier{"x-to"}, AuthorityIdentifier{}, PathIdentifier{}});
+  CHECK(identifiers("identifiers: [{path: {segments: 2, consume: true}}]") ==
+        Identifiers{PathIdentifier{.segments = 2, .consume = true}});
+  CHECK(identifiers("identifiers:\n- grpc-path: {services: {a.B: b.c:80}, template: "
+                    "'{service}.{package}'}") ==
+        Identifiers{GrpcPathIdentifier{{{"a.B", "b.c:80"}}, "{service}.{package}"}});
+}
+
+TEST_CASE("parse_config: identifiers that cannot work are refused with their place", "[config]") {
+  const auto [rest, error] = GENERATE(table<std::string, std::string>({
+      {"identifiers: []", "2:14: identifiers: is empty: no request would mean a Service"},
+      {"identifiers: header", "2:14: identifiers: a list is expected here, not a single value"},
+      {"identifiers: [headers]",
+       R"(2:15: identifiers[0]: "headers" is none of header, authority, grpc-path, path; did you mean header?)"},
+      {"identifiers: [{paths: {}}]",
+       R"(2:16: identifiers[0].paths: unknown field "paths"; did you mean path?)"},
+      {"identifiers: [grpc-path]", "2:15: identifiers[0]: needs services, a template, or both"},
+      {"identifiers: [{grpc-path: {services: {a.B: b}}}]",
+       R"(2:44: identifiers[0]["grpc-path"].services["a.B"]: "b" lacks the namespace, as in b.default)"},
+      {"identifiers: [{grpc-path: {template: '{package}'}}]",
+       R"(2:38: identifiers[0]["grpc-path"].template: "{package}" makes no name of a Service, as {service}.{package} does)"},
+      {"identifiers: [{header: {name: a b}}]",
+       R"(2:31: identifiers[0].header.name: "a b" is no name of a header field)"},
+      {"identifiers: [{path: {segments: 9}}]",
+       R"(2:33: identifiers[0].path.segments: "9" is no whole number from 1 to 8)"},
+      {"identifiers: [{path: {consume: yes}}]",
+       "2:32: identifiers[0].path.consume: true or false is expected here"},
+      {"identifiers: [{path: {}, header: {}}]",
+       "2:15: identifiers[0]: one of header, authority, grpc-path, path is expected here, with "
+       "what "
+       "belongs to it"},
+      {"identifiers: [~]",
+       "2:15: identifiers[0]: one of header, authority, grpc-path, path is expected here"},
   }));
   CAPTURE(rest);
 

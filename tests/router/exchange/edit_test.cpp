@@ -66,14 +66,6 @@ TEST_CASE("edit_request: of te only trailers is passed on", "[exchange]") {
   CHECK_FALSE(without.fields.find("te").has_value());
 }
 
-TEST_CASE("edit_request: the override header is for us alone", "[exchange]") {
-  RequestHead head = request({{"l5d-dst-override", "cart.shop"}});
-
-  edit_request(head, "v");
-
-  CHECK_FALSE(head.fields.find("l5d-dst-override").has_value());
-}
-
 TEST_CASE("edit_reply: an endpoint cannot speak as nodeway", "[exchange]") {
   HeaderList fields;
   fields.add({"nodeway-error", "overloaded"});

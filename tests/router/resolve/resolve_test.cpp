@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 #include <catch2/catch.hpp>
 
@@ -33,8 +34,10 @@ ServicePort port(std::uint16_t number, std::string name = "") {
 
 void add(Snapshot& snapshot, std::string name, std::string ns, std::vector<ServicePort> ports) {
   const std::string key = name + "." + ns;
-  snapshot.services[key] = boost::make_shared<const Service>(
-      Service{.namespace_ = std::move(ns), .name = std::move(name), .ports = std::move(ports)});
+  snapshot.services[key] = boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
+                                                                     .name = std::move(name),
+                                                                     .headless = false,
+                                                                     .ports = std::move(ports)});
 }
 
 /// `cart` in `default` and in `shop`, told apart by their ports.
@@ -192,20 +195,54 @@ TEST_CASE("resolve: names that are no Service's are unknown", "[resolve]") {
   CHECK_FALSE(resolution.detail.empty());
 }
 
-TEST_CASE("resolve: an IP address is no Service's name, and the error says so", "[resolve]") {
-  const auto name = GENERATE(as<std::string>{},
-                             "10.0.0.1",
-                             "10.0.0.1:80",
-                             "[::1]",
-                             "[2001:db8::1]:80",
-                             "[::ffff:10.0.0.1]");
-  CAPTURE(name);
-  const Snapshot snapshot = two_carts();
+TEST_CASE("resolve: a ClusterIP means its Service, and other addresses nothing", "[resolve]") {
+  Snapshot snapshot = two_carts();
+  snapshot.cluster_ips = boost::make_shared<const ClusterIps>(
+      ClusterIps{{boost::asio::ip::make_address("10.96.0.7"), "cart.shop"},
+                 {boost::asio::ip::make_address("fd00::7"), "cart.shop"}});
 
-  const Resolution resolution = look_up(snapshot, name);
+  CHECK(found(look_up(snapshot, "10.96.0.7")) == 9090);
+  CHECK(found(look_up(snapshot, "10.96.0.7:9090")) == 9090);
+  CHECK(found(look_up(snapshot, "[fd00::7]")) == 9090);
+  CHECK(found(look_up(snapshot, "[FD00:0::7]:9090")) == 9090);
+  CHECK(look_up(snapshot, "10.96.0.7:80").error == Errc::unknown_port);
+  CHECK(look_up(snapshot, "10.96.0.7:x").error == Errc::bad_authority);
+  CHECK(look_up(snapshot, "[fd00::7").error == Errc::bad_authority);
+  for (const char* const other :
+       {"10.0.0.1", "10.0.0.1:80", "[::1]", "[2001:db8::1]:80", "[::ffff:10.96.0.7]"}) {
+    CAPTURE(other);
+    const Resolution resolution = look_up(snapshot, other);
+    CHECK(resolution.error == Errc::unknown_service);
+    CHECK(says(resolution, "is no Service's ClusterIP"));
+  }
+}
 
-  CHECK(resolution.error == Errc::unknown_service);
-  CHECK(says(resolution, "is an IP address"));
+TEST_CASE("resolve: a pod of a headless Service has a name of its own", "[resolve]") {
+  Snapshot snapshot;
+  ServicePort only = port(80);
+  for (const std::string hostname : {"db-0", "db-1"}) {
+    Endpoint endpoint;
+    endpoint.hostname = hostname;
+    only.endpoints.push_back(std::move(endpoint));
+  }
+  const auto add_db = [&](const std::string& name, bool is_headless) {
+    snapshot.services[name + ".shop"] = boost::make_shared<const Service>(
+        Service{.namespace_ = "shop", .name = name, .headless = is_headless, .ports = {only}});
+  };
+  add_db("db", true);
+  add_db("web", false);
+
+  for (const char* const name :
+       {"db-1.db.shop", "DB-1.db.shop.", "db-1.db.shop.svc", "db-1.db.shop.svc.cluster.local:80"}) {
+    CAPTURE(name);
+    const Resolution resolution = look_up(snapshot, name);
+    REQUIRE(resolution.endpoint != nullptr);
+    CHECK(resolution.endpoint->hostname == "db-1");
+  }
+  CHECK(look_up(snapshot, "db.shop").endpoint == nullptr);
+  CHECK(found(look_up(snapshot, "db.shop.svc")) == 80);
+  CHECK(says(look_up(snapshot, "db-2.db.shop"), R"(db.shop has no ready pod "db-2")"));
+  CHECK(says(look_up(snapshot, "db-0.web.shop"), "web.shop is not headless"));
 }
 
 TEST_CASE("resolve: an unknown short name tells where it was looked up", "[resolve]") {

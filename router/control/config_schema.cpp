@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/control/config_schema.hpp"
+
+#include "router/control/config_document.hpp"
+#include "router/control/config_survey.hpp"
+#include "router/control/duration.hpp"
+#include "router/control/value_pattern.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <string_view>
+#include <variant>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace router::control {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kLabel = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
+
+/// What is said of a field beside what its reader takes.
+struct Note {
+  std::string_view path;      ///< `policy.` stands for `defaults.` and for that of an entry
+  std::string_view standard;  ///< built-in default; "" if there is none
+  std::string_view text;
+};
+
+constexpr std::array kNotes{
+    Note{"version", "", "Version of this format. Required."},
+    Note{"defaultNamespace",
+         "default",
+         "Namespace in which a Service named without one is looked up."},
+    Note{"clusterDomain",
+         "cluster.local",
+         "Domain of the cluster's names, without a dot at its end; the same as kubelet's."},
+    Note{
+        "identifiers",
+        "",
+        "Where in a request its Service is named; the first that applies decides. Default: header, "
+        "authority."},
+    Note{"identifiers.[]", "", "An identifier, or one with its settings."},
+    Note{"identifiers.[].header", "", "The value of a header field, which is not passed on."},
+    Note{"identifiers.[].header.name", "l5d-dst-override", "The field's name."},
+    Note{"identifiers.[].authority", "", "The :authority, or Host."},
+    Note{"identifiers.[].grpc-path", "", "The gRPC service in the path: /package.Service/Method."},
+    Note{"identifiers.[].grpc-path.services",
+         "",
+         "By package.Service: the Kubernetes Service as name.namespace or name.namespace:port."},
+    Note{"identifiers.[].grpc-path.services.name.namespace",
+         "",
+         "The Kubernetes Service as name.namespace or name.namespace:port."},
+    Note{"identifiers.[].grpc-path.template",
+         "",
+         "Makes the name for all others from {service} and {package}."},
+    Note{"identifiers.[].path", "", "The first segments of the path, joined by dots."},
+    Note{"identifiers.[].path.segments", "1", "How many segments."},
+    Note{"identifiers.[].path.consume", "", "Whether the endpoint gets the path without them."},
+    Note{"callers", "", "Who may call."},
+    Note{"callers.allow",
+         "",
+         "node-pods, loopback, and ranges of addresses such as 10.0.0.0/8. Default: node-pods, "
+         "loopback."},
+    Note{"callers.allow.[]", "", "node-pods, loopback, or a range of addresses."},
+    Note{"defaults", "", "For all Services; their own entries win, field by field."},
+    Note{"services",
+         "",
+         "Settings of single Services by name.namespace, or of one port by name.namespace:port."},
+    Note{"policy", "", "Settings of this Service, or of this port of it."},
+    Note{"policy.balancer", "", "How a pod is chosen for each request."},
+    Note{
+        "policy.balancer.policy",
+        "peak_ewma",
+        "peak_ewma: the better of two random pods by latency and load. round_robin: each in turn."},
+    Note{"policy.balancer.decay",
+         "10s",
+         "Time in which a pod's latency estimate falls to 37 % if there are no requests to it."},
+    Note{"policy.timeout", "", "Limits of time."},
+    Note{"policy.timeout.connect",
+         "1s",
+         "For TCP and, with HTTP/2, the first SETTINGS of a pod; then another pod is tried."},
+    Note{"policy.timeout.request",
+         "0s",
+         "From a request's head to its end; 0 for none. A caller's own deadline always counts."},
+    Note{"policy.limits", "", "Limits of load."},
+    Note{"policy.limits.queue", "", "Requests that wait for a pod they can be sent to."},
+    Note{"policy.limits.queue.size",
+         "1000",
+         "Requests of one Service port that may wait on one worker."},
+    Note{"policy.limits.queue.timeout", "3s", "Longest wait for a pod."},
+    Note{"policy.upstreamProtocol",
+         "",
+         "Protocol spoken to the pods, whatever the Service's port says: h2c is HTTP/2 without "
+         "TLS."},
+};
+
+const Note& note_of(std::string_view path) {
+  const auto* const found = std::find_if(
+      kNotes.begin(), kNotes.end(), [path](const Note& note) { return note.path == path; });
+  assert(found != kNotes.end() && "each field of the configuration has a note");
+  return *found;
+}
+
+std::string domain_pattern() {
+  return fmt::format(R"(^{0}(?:\.{0})*$)", kLabel);
+}
+
+std::string service_key_pattern() {
+  constexpr std::uint64_t kMostPort = 65535;
+  return fmt::format(R"(^{0}\.{0}(?::{1})?$)", kLabel, number_pattern(1, kMostPort));
+}
+
+std::string text_pattern(std::string_view path) {
+  if (path == "clusterDomain") {
+    return domain_pattern();
+  }
+  if (path == "callers.allow.[]") {
+    return "^(?:node-pods|loopback|[0-9a-fA-F.:]+(?:/[0-9]{1,3})?)$";
+  }
+  if (path == "identifiers.[].header.name") {
+    return "^[-a-zA-Z0-9!#$%&'*+.^_`|~]+$";
+  }
+  if (path == "identifiers.[].grpc-path.template") {
+    return R"(^[-a-z0-9{}]+\.[-a-z0-9{}]+(?::[0-9]+)?$)";
+  }
+  return path.starts_with("identifiers.") ? service_key_pattern() : fmt::format("^{}$", kLabel);
+}
+
+Json schema_of(const ConfigShape& shape, const std::string& path);
+
+/// Says in a schema what a value of each kind looks like. A field left empty is as good as left
+/// out, therefore all but the document and its version may be null.
+struct KindWriter {
+  const ConfigShape& shape;
+  const std::string& path;
+  Json& schema;
+
+  void operator()(const ConfigShape::Nothing& /*kind*/) const {
+    assert(false && "each field of the configuration is read");
+  }
+  void operator()(const ConfigShape::Fields& /*kind*/) const {
+    schema["type"] = path.empty() ? Json("object") : Json{"object", "null"};
+    Json properties = Json::object();
+    Json required = Json::array();
+    for (const ConfigShape& member : shape.members) {
+      const std::string inner = path == "defaults" ? "policy" : path;
+      properties[member.name] =
+          schema_of(member, inner.empty() ? member.name : inner + "." + member.name);
+      if (std::holds_alternative<ConfigShape::Constant>(member.takes)) {
+        required.push_back(member.name);
+      }
+    }
+    schema["properties"] = std::move(properties);
+    schema["additionalProperties"] = false;
+    if (!required.empty()) {
+      schema["required"] = std::move(required);
+    }
+  }
+  void operator()(const ConfigShape::Items& /*kind*/) const {
+    schema["type"] = {"array", "null"};
+    schema["items"] = schema_of(shape.members.front(), path + ".[]");
+    if (path == "identifiers") {
+      schema["minItems"] = 1;
+    }
+  }
+  void operator()(const ConfigShape::OneOf& /*kind*/) const {
+    Json names = Json::array();
+    Json properties = Json::object();
+    for (const ConfigShape& member : shape.members) {
+      names.push_back(member.name);
+      properties[member.name] = schema_of(member, path + "." + member.name);
+    }
+    schema["anyOf"] = {{{"enum", std::move(names)}},
+                       {{"type", "object"},
+                        {"properties", std::move(properties)},
+                        {"additionalProperties", false},
+                        {"minProperties", 1},
+                        {"maxProperties", 1}}};
+  }
+  void operator()(const ConfigShape::Flag& /*kind*/) const { schema["type"] = {"boolean", "null"}; }
+  void operator()(const ConfigShape::Entries& /*kind*/) const {
+    schema["type"] = {"object", "null"};
+    if (path != "services") {
+      schema["additionalProperties"] =
+          schema_of(shape.members.front(), path + "." + shape.members.front().name);
+      return;
+    }
+    schema["propertyNames"] = {
+        {"pattern", service_key_pattern()},
+        {"patternErrorMessage", "name.namespace or name.namespace:port is expected"}};
+    schema["additionalProperties"] = schema_of(shape.members.front(), "policy");
+  }
+  void operator()(const ConfigShape::Text& /*kind*/) const {
+    schema["type"] = {"string", "null"};
+    schema["pattern"] = text_pattern(path);
+    if (path == "clusterDomain") {
+      schema["maxLength"] = kMaxClusterDomainBytes;
+    }
+  }
+  void operator()(const ConfigShape::Constant& kind) const {
+    schema["type"] = "integer";
+    schema["const"] = kind.number;
+  }
+  void operator()(const CountRange& range) const {
+    schema["type"] = {"integer", "null"};
+    schema["minimum"] = range.least;
+    schema["maximum"] = range.most;
+  }
+  void operator()(const DurationRange& range) const {
+    schema["type"] = {"string", "null"};
+    schema["pattern"] = duration_pattern(range);
+    if (range.zero_too) {  // the number 0, without a unit and without quotes
+      schema["type"] = {"string", "integer", "null"};
+      schema["minimum"] = 0;
+      schema["maximum"] = 0;
+    }
+    schema["patternErrorMessage"] =
+        fmt::format("a duration from {} to {}{} is expected, such as 500ms, 1.5s or 1m30s",
+                    format_duration(range.least),
+                    format_duration(range.most),
+                    range.zero_too ? ", or 0 for none," : "");
+  }
+  void operator()(const ConfigShape::Choice& kind) const {
+    schema["type"] = {"string", "null"};
+    schema["enum"] = kind.names;
+    schema["enum"].push_back(nullptr);
+  }
+};
+
+std::string description_of(const Note& note, const ConfigShape& shape) {
+  if (const auto* range = std::get_if<DurationRange>(&shape.takes)) {
+    return fmt::format(
+        "{} {} to {}.", note.text, format_duration(range->least), format_duration(range->most));
+  }
+  return std::string{note.text};
+}
+
+Json schema_of(const ConfigShape& shape, const std::string& path) {
+  const Note& note = note_of(path);
+  Json schema = {{"description", description_of(note, shape)}};
+  std::visit(KindWriter{.shape = shape, .path = path, .schema = schema}, shape.takes);
+  if (!note.standard.empty()) {
+    const bool is_number = std::holds_alternative<CountRange>(shape.takes);
+    schema["default"] = is_number ? Json::parse(note.standard) : Json(note.standard);
+  }
+  return schema;
+}
+
+}  // namespace
+
+std::string config_schema() {
+  constexpr int kIndent = 2;
+  const ConfigShape document = survey_config();
+  Json schema = {
+      {"$schema", "http://json-schema.org/draft-07/schema#"},
+      {"title", "nodeway configuration"},
+      {"description",
+       "What the key nodeway.yaml of ConfigMap nodeway holds. See docs/configuration.md."}};
+  const std::string root;
+  KindWriter{.shape = document, .path = root, .schema = schema}(ConfigShape::Fields{});
+  return schema.dump(kIndent) + "\n";
+}
+
+}  // namespace router::control
