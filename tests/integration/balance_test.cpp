@@ -55,18 +55,19 @@ TEST_CASE("nodeway: round_robin gives each endpoint of one connection its exact 
 
 TEST_CASE("nodeway: peak_ewma spreads calls one by one over equal endpoints",
           "[integration][balance]") {
-  ThreeEndpoints setup{test::answer(200, "ok")};
+  // Of some length, beside which a machine's own pauses are nothing.
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 1ms})};
   test::H2Client client{setup.router.listen_port()};
 
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     const test::StreamId stream = client.open_get("cart.shop", "/");
     REQUIRE(client.wait(stream).status == 200);
     client.forget(stream);
   }
 
   for (const int share : setup.shares()) {
-    CHECK(share >= 700);
-    CHECK(share <= 1400);
+    CHECK(share >= 350);
+    CHECK(share <= 700);
   }
 }
 

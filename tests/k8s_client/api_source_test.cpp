@@ -161,6 +161,6 @@ TEST_CASE("ApiSource: may be stopped and destroyed in the midst of its watches",
 
   rig.loop.restart();
   rig.loop.run_for(100ms);
-  CHECK(rig.source.status().size() == 3);
+  CHECK(rig.source.status().size() == 5);
   CHECK(rig.stores.services.size() == 1);
 }
