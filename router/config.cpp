@@ -30,7 +30,6 @@ constexpr const char* kDrainTimeout =
     "120s";  // longer than most calls, shorter than the pod's grace period
 constexpr const char* kLogLevel = "info";   // changes of state, never single requests
 constexpr const char* kLogFormat = "json";  // a cluster's logs are read by machines first
-constexpr const char* kPodNamespace = "nodeway-system";  // where the manifests put us
 constexpr std::uint32_t kWorkersWithoutLimit =
     4;  // without a CPU limit: enough for a node, and no claim on all of it
 constexpr std::uint32_t kMaxWorkers =
@@ -223,7 +222,7 @@ std::variant<Config, std::string> validate(const RunFlags& flags, const Environm
     config.source = source(flags, environment);
     config.node = flags.node.empty() ? environment.node_name : flags.node;
     config.pod_namespace =
-        environment.pod_namespace.empty() ? kPodNamespace : environment.pod_namespace;
+        environment.pod_namespace.empty() ? kDefaultPodNamespace : environment.pod_namespace;
     config.config_file = config_file(flags);
     config.workers = workers(flags, environment);
     config.drain_timeout = drain_timeout(flags);

@@ -37,6 +37,9 @@ struct FilesSource {
   std::filesystem::path folder;
 };
 
+/// Where the manifests put us; holds for whoever does not know its own namespace.
+inline constexpr const char* kDefaultPodNamespace = "nodeway-system";
+
 /// What `nodeway run` was told, validated.
 struct Config {
   std::vector<ListenAddress> listen;

@@ -102,9 +102,20 @@ std::variant<std::string, NoAnswer> ask_admin(
                                 url)};
   }
   if (answer->status != 200) {
-    return NoAnswer{fmt::format("{} says {}: {}", url, answer->status, first_line(answer->body))};
+    return NoAnswer{fmt::format("{} says {}: {}", url, answer->status, first_line(answer->body)),
+                    answer->status};
   }
   return answer->body;
+}
+
+bool takes_connections(const std::string& host, std::uint16_t port) {
+  httplib::Client client{host, port};
+  client.set_connection_timeout(kConnectTimeout);
+  client.set_read_timeout(kAnswerTimeout);
+  // Any answer will do, also one that is no HTTP.
+  const httplib::Result answer = client.Get("/");
+  return answer || (answer.error() != httplib::Error::Connection &&
+                    answer.error() != httplib::Error::ConnectionTimeout);
 }
 
 }  // namespace router::cli

@@ -13,6 +13,7 @@ namespace router::cli {
 /// Why a running router did not answer: one line.
 struct NoAnswer {
   std::string line;
+  int status = 0;  ///< of HTTP, if it did answer, but not with 200
 };
 
 /// Where an admin endpoint is.
@@ -37,5 +38,8 @@ struct AdminUrl {
     const std::string& url,
     const std::string& path,
     const std::map<std::string, std::string>& parameters);
+
+/// Whether somebody accepts a TCP connection there within a few seconds. `host` as in AdminUrl.
+[[nodiscard]] bool takes_connections(const std::string& host, std::uint16_t port);
 
 }  // namespace router::cli

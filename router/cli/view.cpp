@@ -24,13 +24,17 @@ OutputFormat ViewFlags::format() const {
   return output == "wide" ? OutputFormat::wide : OutputFormat::table;
 }
 
-void add_view_flags(CLI::App& command, ViewFlags& flags) {
-  command.add_option("--admin", flags.admin, "Admin endpoint of the router on this node")
+CLI::Option* add_admin_flag(CLI::App& command, std::string& url) {
+  return command.add_option("--admin", url, "Admin endpoint of the router on this node")
       ->type_name("URL")
-      ->check([](const std::string& url) {
-        return parse_admin_url(url) ? std::string{} : no_admin_url(url);
+      ->check([](const std::string& text) {
+        return parse_admin_url(text) ? std::string{} : no_admin_url(text);
       })
       ->default_val("http://127.0.0.1:9990");
+}
+
+void add_view_flags(CLI::App& command, ViewFlags& flags) {
+  add_admin_flag(command, flags.admin);
   command.add_option("-n,--namespace", flags.service_namespace, "Namespace of the Services")
       ->type_name("NAME")
       ->default_val("default");

@@ -9,7 +9,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace router::cli {
 
@@ -29,6 +30,9 @@ struct ViewFlags {
   }
   [[nodiscard]] OutputFormat format() const;
 };
+
+/// Adds `--admin URL`; `url` must outlive the parsing.
+CLI::Option* add_admin_flag(CLI::App& command, std::string& url);
 
 /// Adds `--admin -n -A --watch -o`; `flags` must outlive the parsing.
 void add_view_flags(CLI::App& command, ViewFlags& flags);

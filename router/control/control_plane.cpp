@@ -4,6 +4,7 @@
 #include "k8s_client/cancellation.hpp"
 #include "router/control/builder.hpp"
 #include "router/control/config_file.hpp"
+#include "router/control/config_map.hpp"
 #include "router/control/publisher.hpp"
 
 #include <algorithm>
@@ -25,9 +26,6 @@ namespace router::control {
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr const char* kConfigMapName = "nodeway";
-constexpr const char* kConfigMapKey = "nodeway.yaml";
 
 /// `--config` is read this often. By content and not by inotify, since it may be a link into a
 /// mount that kubelet swaps, or lie on a file system that tells of no changes; it is a few
@@ -150,7 +148,8 @@ void ControlPlane::State::follow_stores() {
 }
 
 k8s_client::Store<k8s_client::ConfigMap>::Pointer ControlPlane::State::find_config_map() const {
-  auto found = stores.config_maps.find({.ns = options.config_namespace, .name = kConfigMapName});
+  auto found = stores.config_maps.find(
+      {.ns = options.config_namespace, .name = std::string{kConfigMapName}});
   if (found || !options.config_in_any_namespace) {
     return found;
   }
@@ -173,10 +172,9 @@ void ControlPlane::State::read_config_map() {
     on_config(config.see_absent());
     return;
   }
-  const auto text = config_map->data.find(kConfigMapKey);
-  on_config(text == config_map->data.end()
-                ? config.see_unreadable(fmt::format("it has no key {}", kConfigMapKey))
-                : config.see(text->second, clock.utc_now()));
+  const auto document = document_of(*config_map);
+  on_config(document ? config.see(*document, clock.utc_now())
+                     : config.see_unreadable(document.error().message()));
 }
 
 void ControlPlane::State::read_config_file() {
