@@ -183,6 +183,10 @@ class TreeBuilder final : public YAML::EventHandler {
 
 boost::system::result<YamlNode, YamlError> parse_yaml(std::string_view text,
                                                       const YamlLimits& limits) {
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF")) {
+    // yaml-cpp would convert it, with places and limits that are not those of the text.
+    return YamlError{{}, "the text is UTF-16; UTF-8 is expected"};
+  }
   if (text.find('\0') != std::string_view::npos) {
     return YamlError{{}, "the text holds a NUL byte"};  // yaml-cpp would stop there in silence
   }

@@ -73,7 +73,8 @@ TEST_CASE("judge_config_map: none is no failure, one without the key is", "[clus
   CHECK(none[0].status == Status::skipped);
   REQUIRE(other.size() == 1);
   CHECK(other[0].status == Status::failed);
-  CHECK(other[0].text == "ConfigMap shop/nodeway: it has no key nodeway.yaml");
+  CHECK(other[0].text ==
+        "ConfigMap shop/nodeway: it has no key nodeway.yaml in its data, but nodeway.yml");
 }
 
 TEST_CASE("judge_config_map: a reply that is no list is told", "[cluster_check]") {

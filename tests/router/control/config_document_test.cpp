@@ -98,6 +98,40 @@ TEST_CASE("parse_config: a name that looks like a number is one in quotes", "[co
   CHECK(parse_config("version: 1\nservices: {1.2: {}}").is_valid());  // keys are always text
 }
 
+TEST_CASE("parse_config: lines may end as on Windows", "[config]") {
+  std::string with_carriage_returns;
+  for (const char c : kFull) {
+    with_carriage_returns += c == '\n' ? "\r\n" : std::string(1, c);
+  }
+
+  const ParsedConfig parsed = parse_config(with_carriage_returns);
+
+  CHECK(parsed.is_valid());
+  CHECK(parsed.document == parse_config(kFull).document);
+  CHECK(headline("version: 1\r\n\r\ndefaults:\r\n  timeout: {conect: 1s}\r\n") ==
+        R"(4:13: defaults.timeout.conect: unknown field "conect"; did you mean connect?)");
+}
+
+TEST_CASE("parse_config: a byte order mark of UTF-8 is passed over", "[config]") {
+  const std::string mark = "\xEF\xBB\xBF";
+
+  CHECK(parse_config(mark + std::string{kFull}).document == parse_config(kFull).document);
+  CHECK(parse_config(mark + R"({"version": 1})").is_valid());
+  CHECK(headline(mark + "version: 2\n") ==
+        "1:10: version: this version is not known; 1 is expected");
+  CHECK(headline(mark + "version: 1\nx: 1\n") == R"(2:1: x: unknown field "x")");
+  CHECK(headline(mark) == "1:1: version: is missing; 1 is expected");
+}
+
+TEST_CASE("parse_config: UTF-16 is told by name", "[config]") {
+  const std::string little("\xFF\xFEv\0:\0", 6);
+  const std::string big("\xFE\xFF\0v\0:", 6);
+
+  CHECK(headline(little) == "1:1: the text is UTF-16; UTF-8 is expected");
+  CHECK(headline(big) == "1:1: the text is UTF-16; UTF-8 is expected");
+  CHECK(headline(std::string("version: 1\0", 11)) == "1:1: the text holds a NUL byte");
+}
+
 TEST_CASE("policy_for: the narrowest level that says something wins", "[config]") {
   const ConfigDocument document = parse_config(kFull).document;
 

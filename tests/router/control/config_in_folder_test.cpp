@@ -126,3 +126,36 @@ TEST_CASE("ControlPlane: a broken file that can hold no configuration leaves it 
   CHECK(bench.control.status().config.valid);
   CHECK(bench.control.status().config.present == has_config);
 }
+
+TEST_CASE("ControlPlane: a ConfigMap without the document's key says where it looked",
+          "[control_plane]") {
+  const Row row = GENERATE(values<Row>({
+      {kMeta + "data: {nodeway.yml: 'version: 1', x: y}\n",
+       "it has no key nodeway.yaml in its data, but nodeway.yml, x"},
+      {kMeta + "binaryData: {nodeway.yaml: dmVyc2lvbjogMQo=}\n",
+       "it has no key nodeway.yaml in its data, which is empty; binaryData is not read: is the "
+       "file "
+       "UTF-8?"},
+  }));
+  Bench bench;
+  bench.files.write("cfg.yaml", kOther);
+  bench.start();
+  REQUIRE(bench.control.status().config.valid);
+
+  bench.write("cfg.yaml", row.text);
+
+  CHECK(bench.control.is_ready());
+  CHECK_FALSE(bench.control.status().config.valid);
+  CHECK(bench.control.status().config.error == row.reason);
+}
+
+TEST_CASE("ControlPlane: an immutable ConfigMap is as good as another", "[control_plane]") {
+  Bench bench;
+  bench.files.write("cfg.yaml", kOther + "immutable: true\n");
+
+  bench.start();
+
+  CHECK(bench.control.is_ready());
+  CHECK(bench.control.status().config.valid);
+  CHECK(bench.control.status().config.applied == 1);
+}

@@ -232,7 +232,8 @@ TEST_CASE("ControlPlane: a ConfigMap without the key is wrong", "[control_plane]
   bench.clock.advance(1s);
 
   CHECK_FALSE(bench.control.is_ready());
-  CHECK(bench.control.status().config.error == "it has no key nodeway.yaml");
+  CHECK_THAT(bench.control.status().config.error,
+             Catch::StartsWith("it has no key nodeway.yaml in its data"));
 }
 
 TEST_CASE("ControlPlane: a deleted configuration stays in force", "[control_plane]") {
