@@ -54,7 +54,13 @@ std::string watch_path(const std::string& path, const WatchRequest& request) {
   std::string full = path;
   add(full, "watch", "true");
   add(full, "allowWatchBookmarks", "true");
-  add(full, "resourceVersion", request.version);
+  if (request.sends_initial_events) {
+    add(full, "sendInitialEvents", "true");
+    add(full, "resourceVersionMatch", "NotOlderThan");  // the only one that goes with it
+  }
+  if (!request.version.empty()) {
+    add(full, "resourceVersion", request.version);
+  }
   add(full, "timeoutSeconds", std::to_string(request.timeout.count()));
   return full;
 }

@@ -28,6 +28,11 @@ std::int64_t number_at(const json& object, const char* name) {
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
 
+/// Source: apimachinery `meta/v1` InitialEventsAnnotationKey.
+bool has_end_mark(const json& metadata) {
+  return text_at(object_at(metadata, "annotations"), "k8s.io/initial-events-end") == "true";
+}
+
 /// Source: apimachinery `api/errors` NewTimeoutError and `storage.NewTooLargeResourceVersionError`.
 bool says_version_too_large(const json& status) {
   const json& details = object_at(status, "details");
@@ -110,11 +115,16 @@ Result<WatchEvent> decode_event(std::string_view line) {
     return failure_of(number_at(object, "code"), object, "watch: error event");
   }
   const std::optional<WatchEvent::Type> type = type_of(name);
-  ResourceVersion version = text_at(object_at(object, "metadata"), "resourceVersion");
+  const json& metadata = object_at(object, "metadata");
+  ResourceVersion version = text_at(metadata, "resourceVersion");
   if (!type || version.empty()) {
     return Failure{Errc::malformed_reply, "watch: not understood: " + first_words(line)};
   }
-  return WatchEvent{.type = *type, .version = std::move(version), .object = std::move(object)};
+  const bool is_end = *type == WatchEvent::Type::bookmark && has_end_mark(metadata);
+  return WatchEvent{.type = *type,
+                    .version = std::move(version),
+                    .object = std::move(object),
+                    .ends_initial_events = is_end};
 }
 
 Result<ListPage> decode_list_envelope(std::string_view text) {

@@ -32,8 +32,11 @@ struct ListPage {
 };
 
 struct WatchRequest {
-  ResourceVersion version;
+  ResourceVersion version;       ///< as of a list, if there are initial events
   std::chrono::seconds timeout;  ///< after which the server ends the watch by itself
+  /// A streaming list: the watch begins with an event for each object that there is, not older than
+  /// `version`, and a bookmark that ends them. Source: KEP-3157.
+  bool sends_initial_events = false;
 };
 
 struct WatchEvent {
@@ -41,7 +44,8 @@ struct WatchEvent {
 
   Type type = Type::bookmark;
   ResourceVersion version;
-  nlohmann::json object;  ///< of a bookmark: nothing but kind and version
+  nlohmann::json object;             ///< of a bookmark: nothing but kind and version
+  bool ends_initial_events = false;  ///< of a bookmark: what was told so far is a whole list
 };
 
 /// List and watch of one resource: the seam between the reflector and HTTP. One call at a time.

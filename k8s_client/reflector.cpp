@@ -29,6 +29,17 @@ bool is_refusal(const error_code& why) {
          why == Errc::server_error;
 }
 
+/// A list in pages would have met the same: the network, or a server that asks for patience, for
+/// another token or another version.
+bool is_no_fault_of_streaming(const error_code& why, bool was_opened) {
+  if (why == Errc::version_expired || why == Errc::version_too_large) {
+    return true;
+  }
+  const bool is_network = why == Errc::connect_timeout ||
+                          why.category() != make_error_code(Errc::connect_timeout).category();
+  return !was_opened && (is_network || why == Errc::too_many_requests || why == Errc::unauthorized);
+}
+
 }  // namespace
 
 Reflector::Reflector(std::string resource,
@@ -44,6 +55,8 @@ Reflector::Reflector(std::string resource,
 asio::awaitable<void> Reflector::run() {
   while (!is_stopped_) {
     const bool is_continued = need_ == Need::nothing;
+    was_opened_ = false;
+    watching_since_.reset();
     watched_for_ = {};
     has_told_ = false;
     const Failure ended = co_await list_then_watch();
@@ -77,6 +90,14 @@ WatchStatus Reflector::status() const {
 
 asio::awaitable<Failure> Reflector::list_then_watch() {
   const bool is_continued = need_ == Need::nothing;
+  if (!is_continued && wants_streaming_list()) {
+    Failure ended = co_await watch(is_continued);
+    const bool was_taken_over = need_ == Need::nothing;
+    sink_.discard_staged();
+    if (was_taken_over || is_stopped_ || !falls_back_at_once(ended)) {
+      co_return ended;
+    }
+  }
   if (!is_continued) {
     const Result<void> listed = co_await list();
     if (!listed) {
@@ -86,18 +107,49 @@ asio::awaitable<Failure> Reflector::list_then_watch() {
   co_return co_await watch(is_continued);
 }
 
-asio::awaitable<Result<void>> Reflector::list() {
+bool Reflector::wants_streaming_list() {
+  if (streaming_ == Streaming::left_out) {
+    streaming_ = Streaming::wanted;
+    return false;
+  }
+  return streaming_ == Streaming::wanted;
+}
+
+// At once only where the server has said that it will not, and that for no want of capacity: one
+// that is busy must not get two requests for each that it turns away.
+bool Reflector::falls_back_at_once(const Failure& ended) {
+  if (!was_opened_ && ended.code == Errc::unexpected_status) {  // 400 or 422, Invalid
+    streaming_ = Streaming::unknown_to_server;
+    return true;
+  }
+  if (!was_opened_ && ended.code == Errc::forbidden) {
+    return true;  // whoever may not watch may still list
+  }
+  if (!is_no_fault_of_streaming(ended.code, was_opened_) && streaming_ == Streaming::wanted) {
+    streaming_ = Streaming::left_out;
+  }
+  return false;
+}
+
+ResourceVersion Reflector::version_to_list() const {
   // "0" only for the very first list: later it might be answered by a server that is behind what we
   // have seen.
-  ListRequest request;
-  if (need_ == Need::first_list) {
-    request = {.version = "0", .page_limit = kPageLimit, .continue_token = {}};
-  } else if (need_ == Need::list) {
-    // Without a limit, for then it is answered from the server's cache, and etcd is spared.
-    request = {.version = status_.resource_version, .page_limit = 0, .continue_token = {}};
-  } else {
-    request = {.version = {}, .page_limit = kPageLimit, .continue_token = {}};
+  switch (need_) {
+    case Need::first_list:
+      return "0";
+    case Need::list:
+      return status_.resource_version;
+    default:
+      return {};
   }
+}
+
+asio::awaitable<Result<void>> Reflector::list() {
+  // From our version without a limit, for then it is answered from the server's cache, and etcd is
+  // spared.
+  ListRequest request{.version = version_to_list(),
+                      .page_limit = need_ == Need::list ? 0 : kPageLimit,
+                      .continue_token = {}};
   Result<void> listed = co_await list_pages(request);
   if (!listed && listed.error().code == Errc::version_expired) {
     // Either the version is gone, or the pages took so long that their token has expired.
@@ -109,14 +161,10 @@ asio::awaitable<Result<void>> Reflector::list() {
 
 asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
   sink_.discard_staged();
-  std::optional<Failure> bad_item;
-  const ListWatch::ItemSink on_item = [this, &bad_item](const nlohmann::json& item) {
-    if (is_stopped_) {
-      return;
-    }
-    const Result<void> staged = sink_.stage(item);
-    if (!staged && !bad_item) {
-      bad_item = staged.error();
+  bad_item_.reset();
+  const ListWatch::ItemSink on_item = [this](const nlohmann::json& item) {
+    if (!is_stopped_) {
+      stage(item);
     }
   };
   for (;;) {
@@ -125,32 +173,46 @@ asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
       sink_.discard_staged();
       co_return page.error();
     }
+    if (is_stopped_) {
+      co_return Failure{asio::error::operation_aborted};
+    }
     request.continue_token = page->continue_token;
     if (request.continue_token.empty()) {
-      status_.resource_version = page->version;
-      break;
+      take_over_list(page->version);
+      co_return Result<void>{};
     }
   }
-  if (is_stopped_) {
-    co_return Failure{asio::error::operation_aborted};
+}
+
+void Reflector::stage(const nlohmann::json& item) {
+  const Result<void> staged = sink_.stage(item);
+  if (!staged && !bad_item_) {
+    bad_item_ = staged.error();
   }
+}
+
+void Reflector::take_over_list(const ResourceVersion& version) {
+  status_.resource_version = version;
   need_ = Need::nothing;
   refusals_ = 0;
   ++status_.lists;
   sink_.commit_staged();
   report_recovery();
-  if (bad_item) {
-    report(*bad_item);
+  if (bad_item_) {
+    report(*bad_item_);
   }
-  co_return Result<void>{};
 }
 
 asio::awaitable<Failure> Reflector::watch(bool is_continued) {
   std::uniform_int_distribution<std::chrono::seconds::rep> anywhere{kMinWatchTimeout.count(),
                                                                     kMaxWatchTimeout.count() - 1};
-  const WatchRequest request{.version = status_.resource_version,
-                             .timeout = std::chrono::seconds{anywhere(rng_)}};
+  const bool is_list = need_ != Need::nothing;
+  const WatchRequest request{.version = is_list ? version_to_list() : status_.resource_version,
+                             .timeout = std::chrono::seconds{anywhere(rng_)},
+                             .sends_initial_events = is_list};
+  bad_item_.reset();
   const Result<void> opened = co_await source_.open_watch(request);
+  was_opened_ = opened.has_value();
   if (!opened || is_stopped_) {
     co_return opened.error();
   }
@@ -160,14 +222,18 @@ asio::awaitable<Failure> Reflector::watch(bool is_continued) {
     ++status_.reconnects;
     report_recovery();
   }
+  if (!is_list) {
+    watching_since_ = alive_at_;
+  }
   using boost::asio::experimental::awaitable_operators::operator||;
-  const Clock::TimePoint opened_at = clock_.now();
   std::variant<Failure, std::monostate> first = co_await (follow_events() || sleep_until_stalled());
-  watched_for_ = clock_.now() - opened_at;
+  watched_for_ = watching_since_ ? clock_.now() - *watching_since_ : Clock::Duration{};
   if (Failure* ended = std::get_if<Failure>(&first)) {
     co_return std::move(*ended);
   }
-  co_return Failure{Errc::watch_stalled, "watch: neither event nor bookmark for 150 s"};
+  co_return need_ == Need::nothing
+      ? Failure{Errc::watch_stalled, "watch: neither event nor bookmark for 150 s"}
+      : Failure{Errc::reply_timeout, "streaming list: nothing for 60 s"};
 }
 
 asio::awaitable<Failure> Reflector::follow_events() {
@@ -177,18 +243,51 @@ asio::awaitable<Failure> Reflector::follow_events() {
       co_return event.error();
     }
     if (!*event) {
-      co_return Failure{};
+      co_return need_ == Need::nothing
+          ? Failure{}
+          : Failure{Errc::malformed_reply, "streaming list: ended in its midst"};
     }
     alive_at_ = clock_.now();
-    has_told_ = true;
-    apply(**event);
+    if (need_ == Need::nothing) {
+      has_told_ = true;
+      apply(**event);
+      continue;
+    }
+    const Result<void> taken = take_initial(**event);
+    if (!taken) {
+      co_return taken.error();
+    }
   }
 }
 
 asio::awaitable<void> Reflector::sleep_until_stalled() {
-  while (clock_.now() < alive_at_ + kStalledWatch) {
-    co_await clock_.sleep_for(alive_at_ + kStalledWatch - clock_.now());
+  for (;;) {
+    const Clock::TimePoint limit =
+        alive_at_ + (need_ == Need::nothing ? kStalledWatch : kStalledList);
+    if (clock_.now() >= limit) {
+      co_return;
+    }
+    co_await clock_.sleep_for(limit - clock_.now());
   }
+}
+
+Result<void> Reflector::take_initial(const WatchEvent& event) {
+  if (event.type == WatchEvent::Type::deleted) {
+    return sink_.unstage(event.object);
+  }
+  if (event.type != WatchEvent::Type::bookmark) {
+    stage(event.object);
+    return {};
+  }
+  if (!event.ends_initial_events) {
+    // A server or proxy that has overlooked what was asked for, and watches only.
+    streaming_ = Streaming::unknown_to_server;
+    return Failure{Errc::malformed_reply, "streaming list: a bookmark that does not end it"};
+  }
+  status_.last_bookmark_at = alive_at_;
+  watching_since_ = alive_at_;
+  take_over_list(event.version);
+  return {};
 }
 
 void Reflector::apply(const WatchEvent& event) {

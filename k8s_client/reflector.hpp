@@ -7,10 +7,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 namespace k8s_client {
 
@@ -30,7 +32,8 @@ struct WatchEvent;
 ///            ^                                            |
 ///            +-------- refused five times in a row -------+
 ///
-/// The store keeps its last state through all of it. Control thread.
+/// A list is a streaming one, whose connection goes on as the watch, or where that fails one in
+/// pages. The store keeps its last state through all of it. Control thread.
 /// Source: client-go `tools/cache/reflector.go`, whose figures these are, but for `kHealthyWatch`
 /// (1 s there) and `kMaxRefusals` (no list there).
 class Reflector {
@@ -46,6 +49,9 @@ class Reflector {
   /// Bookmarks come each minute, so that more than two were missed: a connection that died without
   /// a word.
   static constexpr std::chrono::seconds kStalledWatch{150};
+  /// Such a silence before the end of a streaming list ends it: what a list in pages may take for
+  /// one of its parts (`ApiConnection::kReplyTimeout`).
+  static constexpr std::chrono::seconds kStalledList{60};
   static constexpr std::chrono::seconds kMinWatchTimeout{5 * 60};
   static constexpr std::chrono::seconds kMaxWatchTimeout{10 * 60};  ///< not reached
   /// A wish for longer than this is taken for a mistake.
@@ -72,13 +78,21 @@ class Reflector {
  private:
   /// What has to be done next, if not simply to watch on from `status_.resource_version`.
   enum class Need : std::uint8_t { first_list, list, newest_list, nothing };
+  /// Streaming lists: asked for, left out once, or never asked for again.
+  enum class Streaming : std::uint8_t { wanted, left_out, unknown_to_server };
 
   [[nodiscard]] boost::asio::awaitable<Failure> list_then_watch();
+  [[nodiscard]] bool wants_streaming_list();
+  [[nodiscard]] bool falls_back_at_once(const Failure& ended);
+  [[nodiscard]] ResourceVersion version_to_list() const;
   [[nodiscard]] boost::asio::awaitable<Result<void>> list();
   [[nodiscard]] boost::asio::awaitable<Result<void>> list_pages(ListRequest request);
   [[nodiscard]] boost::asio::awaitable<Failure> watch(bool is_continued);
   [[nodiscard]] boost::asio::awaitable<Failure> follow_events();
   [[nodiscard]] boost::asio::awaitable<void> sleep_until_stalled();
+  void stage(const nlohmann::json& item);
+  [[nodiscard]] Result<void> take_initial(const WatchEvent& event);
+  void take_over_list(const ResourceVersion& version);
   void apply(const WatchEvent& event);
   void learn_from(const Failure& ended);
   void report(const Failure& failure);
@@ -92,10 +106,14 @@ class Reflector {
   NoticeSink notices_;
   WatchStatus status_;
   Need need_ = Need::first_list;
+  Streaming streaming_ = Streaming::wanted;
+  std::optional<Failure> bad_item_;  // the first one of the list that is under way
   Clock::Duration backoff_ = kMinBackoff;
-  Clock::Duration watched_for_{};  // in the last round
-  bool has_told_ = false;          // an event or bookmark, in the last round
-  std::uint32_t refusals_ = 0;     // of watches, since the last list or healthy watch
+  bool was_opened_ = false;                         // the watch, in the last round
+  std::optional<Clock::TimePoint> watching_since_;  // in the last round, without a streaming list
+  Clock::Duration watched_for_{};                   // so long, in the last round
+  bool has_told_ = false;       // an event or bookmark after it, in the last round
+  std::uint32_t refusals_ = 0;  // of watches, since the last list or healthy watch
   Clock::TimePoint alive_at_;
   bool is_stopped_ = false;
 };

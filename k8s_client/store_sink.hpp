@@ -4,6 +4,7 @@
 #include "k8s_client/errc.hpp"
 #include "k8s_client/store.hpp"
 
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -15,9 +16,11 @@ namespace k8s_client {
 /// objects.
 class ObjectSink {
  public:
-  /// Keeps one item of a list that is under way. An item that cannot be understood is a failure,
-  /// and leaves the object of its name as it is.
+  /// Keeps one item of a list that is under way; of several with one name the last. An item that
+  /// cannot be understood is a failure, and leaves the object of its name as it is.
   [[nodiscard]] virtual Result<void> stage(const nlohmann::json& item) = 0;
+  /// Forgets an item that was staged: it has been deleted while the list was under way.
+  [[nodiscard]] virtual Result<void> unstage(const nlohmann::json& item) = 0;
   /// The list is whole: makes the store equal to it.
   virtual void commit_staged() = 0;
   /// The list has failed: forgets its items.
@@ -42,17 +45,35 @@ class StoreSink final : public ObjectSink {
   [[nodiscard]] Result<void> stage(const nlohmann::json& item) override {
     Result<Object> object = Object::from_json(item);
     if (object) {
-      staged_.push_back(*std::move(object));
+      ObjectKey key = object->meta.key;
+      staged_.insert_or_assign(std::move(key), *std::move(object));
       return {};
     }
     const Result<ObjectMeta> meta = ObjectMeta::from_json(item);
     if (const auto known = meta ? store_.find(meta->key) : nullptr) {
-      staged_.push_back(*known);
+      staged_.emplace(meta->key, *known);  // unless a newer state of it has been staged
     }
     return object.error();
   }
 
-  void commit_staged() override { store_.replace(std::exchange(staged_, {})); }
+  [[nodiscard]] Result<void> unstage(const nlohmann::json& item) override {
+    const Result<ObjectMeta> meta = ObjectMeta::from_json(item);
+    if (!meta) {
+      return meta.error();
+    }
+    staged_.erase(meta->key);
+    return {};
+  }
+
+  void commit_staged() override {
+    std::vector<Object> objects;
+    objects.reserve(staged_.size());
+    for (auto& [key, object] : staged_) {
+      objects.push_back(std::move(object));
+    }
+    staged_.clear();
+    store_.replace(std::move(objects));
+  }
   void discard_staged() override { staged_.clear(); }
 
   [[nodiscard]] Result<void> put(const nlohmann::json& object) override {
@@ -77,7 +98,7 @@ class StoreSink final : public ObjectSink {
 
  private:
   Store<Object>& store_;
-  std::vector<Object> staged_;
+  std::map<ObjectKey, Object> staged_;  // no larger than the collection, whatever the events
 };
 
 }  // namespace k8s_client

@@ -15,7 +15,8 @@ from testbed.wait import wait_until
 NAMESPACE = "nodeway-system"
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 _CONFIG_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/nodeway"
-WATCHES = 5  # of Services, EndpointSlices, the ConfigMap, the Node and its Pods
+WATCHED = ("services", "endpointslices", "configmaps", "nodes", "pods")
+"""Resources of which each router has a watch."""
 _SELECTOR = "app.kubernetes.io/name=nodeway"
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -62,8 +63,22 @@ class Routers:
 
     def wait_for_watches(self, timeout_s: float = 90) -> None:
         """Until each router has a connection for each of its watches; after an outage they come back one by one."""
-        needed = WATCHES * NODE_COUNT
+        needed = len(WATCHED) * NODE_COUNT
         wait_until(lambda: self._bed.gate.connections >= needed, timeout_s, f"{needed} connections to the API server")
+
+    def requests(self, pod: Object | None = None) -> list[Object]:
+        """What the routers, or one of them, have asked of the API server, by its audit log. A watch is in it from its
+        beginning."""
+        entries = [json.loads(line) for line in self._bed.control_plane.audit_log.read_text().splitlines()]
+        account = f"system:serviceaccount:{NAMESPACE}:nodeway"
+        mine = [entry for entry in entries if entry["user"]["username"] == account]
+        if pod is not None:
+            mine = [entry for entry in mine if pod["metadata"]["name"] in _pod_names(entry)]
+        return list({entry["auditID"]: entry for entry in mine}.values())
+
+    def lists(self) -> int:
+        """How many lists the routers have asked for, in pages or streaming."""
+        return sum(is_list(entry) for entry in self.requests())
 
     # Configuration
 
@@ -104,6 +119,15 @@ class Routers:
         """Events on the ConfigMap."""
         listed = self._bed.api.get(f"/api/v1/namespaces/{NAMESPACE}/events")
         return [event for event in listed["items"] if event["involvedObject"]["kind"] == "ConfigMap"]
+
+
+def is_list(entry: Object) -> bool:
+    """Whether a request of the audit log is a list, in pages or streaming."""
+    return entry["verb"] == "list" or "sendInitialEvents=true" in entry["requestURI"]
+
+
+def _pod_names(entry: Object) -> list[str]:
+    return list(entry["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", []))
 
 
 def total_of(exposition: str, name: str, **labels: str) -> float:

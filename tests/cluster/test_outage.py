@@ -13,14 +13,13 @@ from collections.abc import Iterator
 import pytest
 
 from calculator import Load, add_pod, addresses, assert_none_failed, deploy, wait_for_pods
-from router import NAMESPACE, WATCHES, Routers, total_of
+from router import NAMESPACE, WATCHED, Routers, total_of
 from testbed.api import Object
 from testbed.bed import TestBed
 from testbed.wait import wait_until
 
 # Not less: a router reads its token again when what it knows is a minute old (k8s_client/credentials.hpp).
 _OUTAGE_S = 120 if os.environ.get("NODEWAY_TEST_LONG") == "1" else 60
-_WATCHED = ("services", "endpointslices", "configmaps")
 _BEGIN = "/tmp/begin"
 # Two pauses of 30 s at most: until it is tried again, and after the 410 of an API server that has no history yet.
 _ARRIVAL_S = 90
@@ -34,16 +33,16 @@ def watches(routers: Routers) -> Iterator[None]:
     routers.wait_for_watches()
 
 
-def _server_counts(bed: TestBed, verb: str) -> dict[str, float]:
-    """Requests that the API server has served, by resource, in its own count."""
+def _watches_ended(bed: TestBed) -> dict[str, float]:
+    """By resource, in the API server's own count: it counts a watch at its end."""
     text = bed.api.text("GET", "/metrics")
-    return {name: total_of(text, "apiserver_request_total", verb=verb, resource=name) for name in _WATCHED}
+    return {name: total_of(text, "apiserver_request_total", verb="WATCH", resource=name) for name in WATCHED}
 
 
 def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Routers, namespace: str) -> None:
     before = {pod["metadata"]["name"] for pod in deploy(bed, namespace, replicas=2)}
-    lists, ended = _server_counts(bed, "LIST"), _server_counts(bed, "WATCH")
-    open_watches = WATCHES * len(bed.nodes)
+    lists, ended = routers.lists(), _watches_ended(bed)
+    open_watches = len(WATCHED) * len(bed.nodes)
 
     for _ in range(3):
         watches = routers.total("nodeway_watch_watches_total")
@@ -54,9 +53,8 @@ def test_watches_that_are_cut_go_on_without_a_list(bed: TestBed, routers: Router
             "all watches of all routers to be accepted again",
         )
 
-    assert _server_counts(bed, "LIST") == lists
-    # The server counts a watch when it has ended.
-    assert all(count >= ended[name] + 3 * len(bed.nodes) for name, count in _server_counts(bed, "WATCH").items())
+    assert routers.lists() == lists
+    assert all(count >= ended[name] + 3 * len(bed.nodes) for name, count in _watches_ended(bed).items())
     bed.kubectl("-n", namespace, "scale", "deployment/add", "--replicas=3")
     new = {pod["metadata"]["name"] for pod in wait_for_pods(bed, namespace, 3)} - before
     load = Load(bed, namespace, "--every", "5ms")

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <sstream>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -27,22 +28,43 @@ test::TlsServer::Reply list_of(const std::string& item) {
   return test::reply("200 OK", R"({"metadata":{"resourceVersion":"7"},"items":[)" + item + "]}");
 }
 
+/// What a server before KEP-3157 says.
+test::TlsServer::Reply streams_are_invalid() {
+  return test::reply("422 Unprocessable Entity", R"({"reason":"Invalid","code":422})");
+}
+
 /// A watch that is accepted and then stays silent.
 test::TlsServer::Reply silent_watch() {
   return {"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"};
 }
 
+std::string chunk(const std::string& line) {
+  std::ostringstream text;
+  text << std::hex << line.size() + 1 << "\r\n" << line << "\n\r\n";
+  return text.str();
+}
+
+/// A list of this item, or of none, whose connection stays open as a silent watch.
+test::TlsServer::Reply stream_of(const std::string& item) {
+  test::TlsServer::Reply parts = silent_watch();
+  if (!item.empty()) {
+    parts.push_back(chunk(R"({"type":"ADDED","object":)" + item + "}"));
+  }
+  parts.push_back(chunk(R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7",)"
+                        R"("annotations":{"k8s.io/initial-events-end":"true"}}}})"));
+  return parts;
+}
+
+constexpr const char* kCart =
+    R"({"metadata":{"namespace":"shop","name":"cart","resourceVersion":"3"}})";
+constexpr const char* kCartSlice = R"({"metadata":{"namespace":"shop","name":"cart-1",)"
+                                   R"("resourceVersion":"4"},"addressType":"IPv4"})";
+
 struct Rig {
   Rig() : source{loop.get_executor(), options(), stores, clock} {
-    listener.replies_by_path = {
-        {kServices,
-         {list_of(R"({"metadata":{"namespace":"shop","name":"cart"}})"), silent_watch()}},
-        {kSlices,
-         {list_of(R"({"metadata":{"namespace":"shop","name":"cart-1"},"addressType":"IPv4"})"),
-          silent_watch()}},
-        {kConfigMaps, {list_of(""), silent_watch()}},
-        {kNodes, {list_of(R"({"metadata":{"name":"node-1"}})"), silent_watch()}},
-        {kPods, {list_of(R"({"metadata":{"namespace":"shop","name":"cart-0"}})"), silent_watch()}}};
+    listener.replies_by_path = {{kServices, {stream_of(kCart)}},
+                                {kSlices, {stream_of(kCartSlice)}},
+                                {kConfigMaps, {stream_of("")}}};
   }
 
   [[nodiscard]] ApiSource::Options options() const {
@@ -69,7 +91,7 @@ struct Rig {
 
   [[nodiscard]] bool watches_all() const {
     for (const WatchStatus& status : source.status()) {
-      if (status.watches == 0) {
+      if (status.watches == 0 || !status.synced) {
         return false;
       }
     }
@@ -125,6 +147,23 @@ TEST_CASE("ApiSource: without a node's name neither Nodes nor Pods are asked for
   CHECK(source.status().size() == 3);
   CHECK(stores.nodes.is_synced());
   CHECK(stores.pods.is_synced());
+}
+
+TEST_CASE("ApiSource: lists and watches by themselves fill the stores where none are streamed",
+          "[k8s_client]") {
+  Rig rig;
+  rig.listener.replies_by_path = {
+      {kServices, {streams_are_invalid(), list_of(kCart), silent_watch()}},
+      {kSlices, {streams_are_invalid(), list_of(kCartSlice), silent_watch()}},
+      {kConfigMaps, {streams_are_invalid(), list_of(""), silent_watch()}}};
+  rig.source.start();
+
+  REQUIRE(rig.sees([&rig] { return rig.watches_all(); }));
+
+  CHECK(rig.stores.is_synced());
+  CHECK(rig.stores.services.find({"shop", "cart"}) != nullptr);
+  CHECK(rig.stores.endpoint_slices.find({"shop", "cart-1"}) != nullptr);
+  CHECK(rig.listener.requests.size() == 9);
 }
 
 TEST_CASE("ApiSource: after `stop` its coroutines end, also without it", "[k8s_client]") {

@@ -16,10 +16,8 @@ namespace test {
 class Certificates {
  public:
   Certificates() {
-    for (const std::string name : {"ca", "other-ca"}) {
-      openssl("req -x509 -days 2 -subj /CN=" + name + kNewKey + name + ".key -out " + name +
-              ".pem");
-    }
+    make_authority("ca");
+    make_authority("other-ca");
     sign("server", "127.0.0.1", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.test");
     sign("elsewhere", "elsewhere", "subjectAltName=IP:127.0.0.9,DNS:elsewhere.test");
     sign("client", "me", "extendedKeyUsage=clientAuth");
@@ -32,6 +30,10 @@ class Certificates {
  private:
   static constexpr const char* kNewKey =
       " -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout ";
+
+  void make_authority(const std::string& name) {
+    openssl("req -x509 -days 2 -subj /CN=" + name + kNewKey + name + ".key -out " + name + ".pem");
+  }
 
   void sign(const std::string& name, const std::string& subject, const std::string& extension) {
     openssl("req -new -subj /CN=" + subject + " -addext " + extension + kNewKey + name +

@@ -24,6 +24,20 @@ TEST_CASE("decode_event: reads the four kinds of event with their version", "[k8
   CHECK(event->version == "42");
 }
 
+TEST_CASE("decode_event: only a bookmark with the mark ends a streaming list", "[k8s_client]") {
+  const auto event = [](const std::string& type, const std::string& annotations) {
+    return decode_event(R"({"type":")" + type +
+                        R"(","object":{"metadata":{"resourceVersion":"42",)" +
+                        R"("annotations":{)" + annotations + "}}}}");
+  };
+
+  CHECK(event("BOOKMARK", R"("k8s.io/initial-events-end":"true")")->ends_initial_events);
+  CHECK_FALSE(event("BOOKMARK", R"("k8s.io/initial-events-end":"false")")->ends_initial_events);
+  CHECK_FALSE(event("BOOKMARK", "")->ends_initial_events);
+  // Anybody may annotate an object.
+  CHECK_FALSE(event("ADDED", R"("k8s.io/initial-events-end":"true")")->ends_initial_events);
+}
+
 TEST_CASE("decode_event: 410 as an event means that the version has expired", "[k8s_client]") {
   const auto event = decode_event(
       R"json({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired",)json"
@@ -118,4 +132,16 @@ TEST_CASE("list_path: asks for limit and version, or for limit and continue", "[
 TEST_CASE("watch_path: asks for bookmarks and an end", "[k8s_client]") {
   CHECK(watch_path("/x", {.version = "42", .timeout = 301s}) ==
         "/x?watch=true&allowWatchBookmarks=true&resourceVersion=42&timeoutSeconds=301");
+}
+
+TEST_CASE("watch_path: a streaming list is a watch with all objects at its beginning",
+          "[k8s_client]") {
+  WatchRequest request{.version = "0", .timeout = 301s, .sends_initial_events = true};
+  CHECK(watch_path("/x", request) ==
+        "/x?watch=true&allowWatchBookmarks=true&sendInitialEvents=true"
+        "&resourceVersionMatch=NotOlderThan&resourceVersion=0&timeoutSeconds=301");
+  request.version.clear();  // the newest state
+  CHECK(watch_path("/x", request) ==
+        "/x?watch=true&allowWatchBookmarks=true&sendInitialEvents=true"
+        "&resourceVersionMatch=NotOlderThan&timeoutSeconds=301");
 }

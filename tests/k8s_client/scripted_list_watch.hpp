@@ -66,6 +66,15 @@ class ScriptedListWatch final : public k8s_client::ListWatch {
     return event(Type::bookmark, {{"metadata", {{"resourceVersion", version}}}}, after);
   }
 
+  /// The bookmark at the end of a streaming list.
+  static Step end_of_list(const std::string& version, k8s_client::Clock::Duration after = {}) {
+    return {after,
+            std::optional{k8s_client::WatchEvent{.type = Type::bookmark,
+                                                 .version = version,
+                                                 .object = {},
+                                                 .ends_initial_events = true}}};
+  }
+
   static Step fails(k8s_client::Failure why, k8s_client::Clock::Duration after = {}) {
     return {after, std::move(why)};
   }
@@ -91,11 +100,14 @@ class ScriptedListWatch final : public k8s_client::ListWatch {
 
   boost::asio::awaitable<k8s_client::Result<void>> open_watch(
       const k8s_client::WatchRequest& request) override {
-    watches_asked.push_back({clock_.now(), request});
     open_ = {};
-    if (!watches.empty()) {
-      open_ = std::move(watches.front());
-      watches.pop_front();
+    if (request.sends_initial_events) {
+      streams_asked.push_back({clock_.now(), request});
+      open_.opened = k8s_client::Failure{k8s_client::Errc::unexpected_status, "HTTP 422"};
+      take_next(streams);
+    } else {
+      watches_asked.push_back({clock_.now(), request});
+      take_next(watches);
     }
     co_return open_.opened;
   }
@@ -118,11 +130,20 @@ class ScriptedListWatch final : public k8s_client::ListWatch {
 
   std::deque<ListReply> lists;  ///< empty: refuses the connection
   std::deque<Watch> watches;    ///< empty: accepts the watch, and stays silent
+  std::deque<Watch> streams;    ///< streaming lists; empty: knows of no such thing
   std::vector<Asked<k8s_client::ListRequest>> lists_asked;
   std::vector<Asked<k8s_client::WatchRequest>> watches_asked;
+  std::vector<Asked<k8s_client::WatchRequest>> streams_asked;
   int closed = 0;
 
  private:
+  void take_next(std::deque<Watch>& scripted) {
+    if (!scripted.empty()) {
+      open_ = std::move(scripted.front());
+      scripted.pop_front();
+    }
+  }
+
   SimClock& clock_;
   Watch open_;
 };
