@@ -10,6 +10,7 @@
 
 #include <exception>
 #include <optional>
+#include <random>
 #include <string>
 #include <utility>
 
@@ -55,6 +56,21 @@ std::string node_path(const std::string& node) {
 
 std::string pods_path(const std::string& node) {
   return "/api/v1/pods?fieldSelector=spec.nodeName%3D" + node;
+}
+
+/// The same for all resources of a node, so that it is paid once until all of them are seen.
+Clock::Duration start_delay(const ApiSource::Options& options) {
+  std::mt19937_64 rng{options.seed};
+  const Clock::Duration at_most = options.max_start_delay;
+  return Clock::Duration{
+      std::uniform_int_distribution<Clock::Duration::rep>{0, at_most.count()}(rng)};
+}
+
+asio::awaitable<void> run_after(Clock::Duration delay, Clock& clock, Reflector& reflector) {
+  if (delay > Clock::Duration::zero()) {
+    co_await clock.sleep_for(delay);
+  }
+  co_await reflector.run();
 }
 
 std::string config_map_path(const ObjectKey& key) {
@@ -114,13 +130,14 @@ ApiSource::~ApiSource() {
 }
 
 void ApiSource::start() {
-  state_->for_each([this](auto& followed) {
+  const Clock::Duration delay = start_delay(state_->options);
+  state_->for_each([this, delay](auto& followed) {
     // The handler holds the state for as long as the coroutine runs.
     auto on_end = [state = state_](const std::exception_ptr& thrown) {
       rethrow_unless_cancelled(thrown);
     };
     asio::co_spawn(state_->executor,
-                   followed.reflector.run(),
+                   run_after(delay, state_->clock, followed.reflector),
                    asio::bind_cancellation_slot(followed.cancel.slot(), std::move(on_end)));
   });
 }

@@ -7,6 +7,7 @@
 #include "k8s_client/source.hpp"
 #include "k8s_client/store.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,7 +29,16 @@ class ApiSource final : public Source {
     std::string node{};      ///< whose Node and Pods are watched; "": none, and they count as read
     std::uint64_t seed = 0;  ///< of the jitter; must differ between nodes
     NoticeSink notices;      ///< may be empty
+    /// The first connect is put off by up to this, drawn from `seed`.
+    std::chrono::milliseconds max_start_delay{0};
   };
+
+  /// What `max_start_delay` should be in a cluster. 5,000 routers that start at once (the DaemonSet
+  /// is new, or the power is back) mean 15,000 TLS handshakes and lists: spread over a second an
+  /// API server can queue them, in one and the same millisecond it sheds them, and its own clients
+  /// with them. Not longer, since a router that is not ready serves nobody; what is too much all
+  /// the same is told by 429 and spread by the pauses between tries.
+  static constexpr std::chrono::milliseconds kMaxStartDelay{1000};
 
   /// `stores` and `clock` must outlive the source, and `clock` also the executor's context.
   ApiSource(boost::asio::any_io_executor executor, Options options, Stores& stores, Clock& clock);

@@ -236,7 +236,8 @@ std::unique_ptr<k8s_client::Source> App::State::make_source() {
       .config_map = {.ns = config_.pod_namespace, .name = "nodeway"},
       .node = config_.node,
       .seed = seed_,
-      .notices = log_notice};
+      .notices = log_notice,
+      .max_start_delay = k8s_client::ApiSource::kMaxStartDelay};
   return std::make_unique<k8s_client::ApiSource>(
       executor, std::move(options), control_.stores(), clock_);
 }

@@ -3,10 +3,12 @@
 
 #include "tests/k8s_client/certificates.hpp"
 #include "tests/k8s_client/tls_server.hpp"
+#include "tests/support/sim_clock.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -164,6 +166,58 @@ TEST_CASE("ApiSource: lists and watches by themselves fill the stores where none
   CHECK(rig.stores.services.find({"shop", "cart"}) != nullptr);
   CHECK(rig.stores.endpoint_slices.find({"shop", "cart-1"}) != nullptr);
   CHECK(rig.listener.requests.size() == 9);
+}
+
+namespace {
+
+/// When a node of this seed first tries to connect, to within 10 ms. All its resources at once.
+Clock::Duration first_try(std::uint64_t seed, std::chrono::milliseconds max_start_delay) {
+  boost::asio::io_context loop;
+  test::SimClock clock{loop};
+  Stores stores;
+  ApiServer server;
+  server.host = "127.0.0.1";
+  server.ca.file = "/nonexistent";  // fails before there is any network
+  ApiSource source{loop.get_executor(),
+                   {.server = server,
+                    .config_map = {"a", "b"},
+                    .seed = seed,
+                    .notices = {},
+                    .max_start_delay = max_start_delay},
+                   stores,
+                   clock};
+  source.start();
+  clock.settle();
+  std::size_t tried = 0;
+  while (tried == 0) {
+    for (const WatchStatus& status : source.status()) {
+      tried += status.errors > 0 ? 1 : 0;
+    }
+    if (tried == 0) {
+      clock.advance(10ms);
+    }
+  }
+  CHECK(tried == source.status().size());
+  const Clock::Duration waited = clock.now().time_since_epoch();
+  source.stop();
+  clock.settle();
+  return waited;
+}
+
+}  // namespace
+
+TEST_CASE("ApiSource: nodes that start at once connect at times of their own, within the limit",
+          "[k8s_client]") {
+  std::set<Clock::Duration> tries;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    tries.insert(first_try(seed, ApiSource::kMaxStartDelay));
+  }
+
+  CHECK(tries.size() > 50);  // of 100 steps of 10 ms
+  CHECK(*tries.begin() < ApiSource::kMaxStartDelay / 10);
+  CHECK(*tries.rbegin() > ApiSource::kMaxStartDelay * 9 / 10);
+  CHECK(*tries.rbegin() <= ApiSource::kMaxStartDelay);
+  CHECK(first_try(1, 0ms) == 0ms);
 }
 
 TEST_CASE("ApiSource: after `stop` its coroutines end, also without it", "[k8s_client]") {
