@@ -193,6 +193,7 @@ void FileSource::stop() {
 std::vector<WatchStatus> FileSource::status() const {
   WatchStatus status = state_->status;
   status.synced = state_->stores.is_synced();
+  status.watching = status.watches > 0 && state_->folder_error.empty();
   status.last_error = state_->folder_error;
   if (status.last_error.empty() && !state_->told.empty()) {
     status.last_error = state_->told.front().message();

@@ -56,11 +56,11 @@ asio::awaitable<void> Reflector::run() {
   while (!is_stopped_) {
     const bool is_continued = need_ == Need::nothing;
     was_opened_ = false;
-    watching_since_.reset();
     watched_for_ = {};
     has_told_ = false;
     const Failure ended = co_await list_then_watch();
     source_.close_watch();
+    watching_since_.reset();
     if (is_stopped_) {
       co_return;
     }
@@ -84,6 +84,7 @@ asio::awaitable<void> Reflector::run() {
 
 WatchStatus Reflector::status() const {
   WatchStatus status = status_;
+  status.watching = watching_since_.has_value();
   status.synced = sink_.is_synced();
   return status;
 }
@@ -178,10 +179,16 @@ asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
     }
     request.continue_token = page->continue_token;
     if (request.continue_token.empty()) {
+      see_sign_of_life();
       take_over_list(page->version);
       co_return Result<void>{};
     }
   }
+}
+
+void Reflector::see_sign_of_life() {
+  alive_at_ = clock_.now();
+  status_.last_contact_at = alive_at_;
 }
 
 void Reflector::stage(const nlohmann::json& item) {
@@ -216,7 +223,7 @@ asio::awaitable<Failure> Reflector::watch(bool is_continued) {
   if (!opened || is_stopped_) {
     co_return opened.error();
   }
-  alive_at_ = clock_.now();
+  see_sign_of_life();
   ++status_.watches;
   if (is_continued) {
     ++status_.reconnects;
@@ -247,7 +254,7 @@ asio::awaitable<Failure> Reflector::follow_events() {
           ? Failure{}
           : Failure{Errc::malformed_reply, "streaming list: ended in its midst"};
     }
-    alive_at_ = clock_.now();
+    see_sign_of_life();
     if (need_ == Need::nothing) {
       has_told_ = true;
       apply(**event);

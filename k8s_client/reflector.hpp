@@ -48,7 +48,7 @@ class Reflector {
   static constexpr std::uint32_t kMaxRefusals = 5;
   /// Bookmarks come each minute, so that more than two were missed: a connection that died without
   /// a word.
-  static constexpr std::chrono::seconds kStalledWatch{150};
+  static constexpr std::chrono::seconds kStalledWatch = WatchStatus::kFreshFor;
   /// Such a silence before the end of a streaming list ends it: what a list in pages may take for
   /// one of its parts (`ApiConnection::kReplyTimeout`).
   static constexpr std::chrono::seconds kStalledList{60};
@@ -90,6 +90,7 @@ class Reflector {
   [[nodiscard]] boost::asio::awaitable<Failure> watch(bool is_continued);
   [[nodiscard]] boost::asio::awaitable<Failure> follow_events();
   [[nodiscard]] boost::asio::awaitable<void> sleep_until_stalled();
+  void see_sign_of_life();
   void stage(const nlohmann::json& item);
   [[nodiscard]] Result<void> take_initial(const WatchEvent& event);
   void take_over_list(const ResourceVersion& version);

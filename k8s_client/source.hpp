@@ -6,6 +6,7 @@
 #include "k8s_client/objects/config_map.hpp"
 #include "k8s_client/objects/object_meta.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,10 +20,18 @@ namespace k8s_client {
 /// How one resource is doing: a copy, taken on the control thread, that may be handed to another
 /// one.
 struct WatchStatus {
+  /// A watch gives a sign of life each minute, if only a bookmark; without one for this long it is
+  /// replaced (`Reflector::kStalledWatch`).
+  static constexpr std::chrono::seconds kFreshFor{150};
+
   std::string resource;  ///< `services`, `endpointslices`, `configmaps`; `files` for a folder
   bool synced = false;
   ResourceVersion
-      resource_version;  ///< the last one seen; "" before the first list, and for a folder
+      resource_version;   ///< the last one seen; "" before the first list, and for a folder
+  bool watching = false;  ///< a watch is open after a whole list; for a folder, that it can be read
+  std::optional<Clock::TimePoint>
+      last_contact_at;  ///< last sign of life: a list, an accepted watch, an event, a bookmark; a
+                        ///< folder gives none
   std::optional<Clock::TimePoint> last_event_at;  ///< an object changed
   std::optional<Clock::TimePoint>
       last_bookmark_at;                           ///< the watch was alive, though nothing changed
@@ -35,6 +44,11 @@ struct WatchStatus {
   std::uint64_t errors =
       0;  ///< failed lists and watches, objects and files that could not be understood
   std::uint64_t events = 0;  ///< changes received, bookmarks not counted
+
+  /// Whether the store is known to be what the cluster was less than `kFreshFor` ago.
+  [[nodiscard]] bool is_fresh(Clock::TimePoint now) const {
+    return synced && (last_contact_at ? now - *last_contact_at < kFreshFor : watching);
+  }
 };
 
 /// Something an operator should read, for the log of whoever owns the source.

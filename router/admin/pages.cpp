@@ -63,21 +63,29 @@ std::string config_line(const control::ConfigStatus& config) {
   return config.present ? config.origin + " is in force" : "none; the defaults are in force";
 }
 
-std::string watch_line(const k8s_client::WatchStatus& watch) {
+std::string watch_line(const k8s_client::WatchStatus& watch, TimePoint now) {
   std::string line = watch.synced ? "seen whole" : "not seen yet";
+  if (watch.last_contact_at) {
+    line +=
+        fmt::format("; last sign of life {} ago",
+                    std::chrono::duration_cast<std::chrono::seconds>(now - *watch.last_contact_at));
+  }
+  if (watch.synced && !watch.watching) {
+    line += "; no watch open";
+  }
   if (!watch.last_error.empty()) {
     line += "; " + watch.last_error;
   }
   return line;
 }
 
-std::string verbose_parts(const control::ControlStatus& status, bool is_draining) {
+std::string verbose_parts(const control::ControlStatus& status, bool is_draining, TimePoint now) {
   const auto part = [](bool is_good, std::string_view name, std::string_view text) {
     return fmt::format("[{}] {}: {}\n", is_good ? '+' : '-', name, text);
   };
   std::string body;
   for (const k8s_client::WatchStatus& watch : status.watches) {
-    body += part(watch.synced, watch.resource, watch_line(watch));
+    body += part(watch.is_fresh(now), watch.resource, watch_line(watch, now));
   }
   body += part(status.config.valid, "configuration", config_line(status.config));
   body += part(status.ready,
@@ -87,6 +95,28 @@ std::string verbose_parts(const control::ControlStatus& status, bool is_draining
                    : status.not_ready_reason);
   body += part(!is_draining, "serving", is_draining ? "draining" : "yes");
   return body;
+}
+
+json watch_rows(const std::vector<k8s_client::WatchStatus>& watches, TimePoint now) {
+  json rows = json::array();
+  for (const k8s_client::WatchStatus& watch : watches) {
+    rows.push_back({{"resource", watch.resource},
+                    {"synced", watch.synced},
+                    {"fresh", watch.is_fresh(now)},
+                    {"watching", watch.watching},
+                    {"resource_version", watch.resource_version},
+                    {"last_contact_age_seconds", age_seconds(watch.last_contact_at, now)},
+                    {"last_event_age_seconds", age_seconds(watch.last_event_at, now)},
+                    {"last_bookmark_age_seconds", age_seconds(watch.last_bookmark_at, now)},
+                    {"last_error", watch.last_error},
+                    {"last_error_age_seconds", age_seconds(watch.last_error_at, now)},
+                    {"lists", watch.lists},
+                    {"watches", watch.watches},
+                    {"reconnects", watch.reconnects},
+                    {"errors", watch.errors},
+                    {"events", watch.events}});
+  }
+  return rows;
 }
 
 }  // namespace
@@ -114,8 +144,8 @@ Page Pages::ready(const Query& query) const {
   } else {
     page.body = "ready\n";
   }
-  if (parameter(query, "verbose") == "1") {
-    page.body += verbose_parts(status, is_draining);
+  if (parameter(query, "verbose", "0") != "0") {  // also `?verbose` alone, as of Kubernetes' own
+    page.body += verbose_parts(status, is_draining, subject_.now());
   } else if (status.ready && !status.config.valid) {
     page.body += "configuration: " + config_line(status.config) + "\n";
   }
@@ -155,7 +185,8 @@ Page Pages::stat(const Query& query) const {
 Page Pages::endpoints(const Query& query) const {
   auto rows = sum_endpoints(subject_.endpoints(), parameter(query, "namespace"));
   add_ages(rows, subject_.endpoints_since(), subject_.now());
-  return json_page({{"rows", std::move(rows)}});
+  return json_page({{"rows", std::move(rows)},
+                    {"view", watch_rows(subject_.control().watches, subject_.now())}});
 }
 
 Page Pages::config() const {
@@ -174,24 +205,9 @@ Page Pages::config() const {
 
 Page Pages::watches() const {
   const control::ControlStatus status = subject_.control();
-  const TimePoint now = subject_.now();
-  json rows = json::array();
-  for (const k8s_client::WatchStatus& watch : status.watches) {
-    rows.push_back({{"resource", watch.resource},
-                    {"synced", watch.synced},
-                    {"resource_version", watch.resource_version},
-                    {"last_event_age_seconds", age_seconds(watch.last_event_at, now)},
-                    {"last_bookmark_age_seconds", age_seconds(watch.last_bookmark_at, now)},
-                    {"last_error", watch.last_error},
-                    {"last_error_age_seconds", age_seconds(watch.last_error_at, now)},
-                    {"lists", watch.lists},
-                    {"watches", watch.watches},
-                    {"reconnects", watch.reconnects},
-                    {"errors", watch.errors},
-                    {"events", watch.events}});
-  }
-  return json_page(
-      {{"ready", status.ready}, {"reason", status.not_ready_reason}, {"rows", std::move(rows)}});
+  return json_page({{"ready", status.ready},
+                    {"reason", status.not_ready_reason},
+                    {"rows", watch_rows(status.watches, subject_.now())}});
 }
 
 void Pages::sample() {

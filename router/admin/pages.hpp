@@ -33,12 +33,13 @@ class Pages {
   explicit Pages(Subject subject);
 
   /// 200 once the cluster has been seen whole and until the drain begins, else 503 with the reason.
-  /// With `verbose=1` one line for each part.
+  /// With `verbose` one line for each part, `[-]` where it is not as it should be: a view of the
+  /// cluster that may be stale is told so, and leaves it ready.
   [[nodiscard]] Page ready(const Query& query) const;
   [[nodiscard]] Page metrics() const;
   /// `window` (1m), `namespace` (all).
   [[nodiscard]] Page stat(const Query& query) const;
-  /// `namespace` (all).
+  /// `namespace` (all). Beside the rows, how fresh the view is.
   [[nodiscard]] Page endpoints(const Query& query) const;
   [[nodiscard]] Page config() const;
   [[nodiscard]] Page watches() const;

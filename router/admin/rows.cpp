@@ -84,4 +84,12 @@ void from_json(const json& json, EndpointRow& row) {
   json.at("connections").get_to(row.connections);
 }
 
+void from_json(const json& json, ViewRow& row) {
+  json.at("resource").get_to(row.resource);
+  json.at("fresh").get_to(row.fresh);
+  json.at("watching").get_to(row.watching);
+  row.last_contact_age_seconds = optional_number(json, "last_contact_age_seconds");
+  json.at("last_error").get_to(row.last_error);
+}
+
 }  // namespace router::admin

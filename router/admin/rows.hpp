@@ -54,6 +54,15 @@ struct EndpointRow {
   friend bool operator==(const EndpointRow&, const EndpointRow&) = default;
 };
 
+/// How fresh the view of one resource is. Written by `Pages`, with more beside it.
+struct ViewRow {
+  std::string resource{};
+  bool fresh = false;
+  bool watching = false;
+  std::optional<double> last_contact_age_seconds{};  ///< nothing for a folder
+  std::string last_error{};                          ///< "" while all is well
+};
+
 void to_json(nlohmann::json& json, const StatRow& row);
 void to_json(nlohmann::json& json, const Stat& stat);
 void to_json(nlohmann::json& json, const EndpointRow& row);
@@ -63,5 +72,6 @@ void to_json(nlohmann::json& json, const EndpointRow& row);
 void from_json(const nlohmann::json& json, StatRow& row);
 void from_json(const nlohmann::json& json, Stat& stat);
 void from_json(const nlohmann::json& json, EndpointRow& row);
+void from_json(const nlohmann::json& json, ViewRow& row);
 
 }  // namespace router::admin

@@ -18,6 +18,7 @@ namespace router::cli {
 namespace {
 
 using admin::EndpointRow;
+using admin::ViewRow;
 
 std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
   std::vector<std::string> cells{row.service_namespace,
@@ -44,16 +45,17 @@ std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
     return answer;
   }
   try {
-    const auto rows = nlohmann::json::parse(std::get<std::string>(answer))
-                          .at("rows")
-                          .get<std::vector<EndpointRow>>();
+    const auto read = nlohmann::json::parse(std::get<std::string>(answer));
+    const auto rows = read.at("rows").get<std::vector<EndpointRow>>();
+    const std::string view = "\n" + format_view(read.at("view").get<std::vector<ViewRow>>());
     if (rows.empty()) {
       const std::string wanted = flags.wanted_namespace();
-      return wanted.empty()
-                 ? "No requests so far, so no endpoints in use.\n"
-                 : fmt::format("No requests so far in namespace {}; -A shows all.\n", wanted);
+      return (wanted.empty()
+                  ? "No requests so far, so no endpoints in use.\n"
+                  : fmt::format("No requests so far in namespace {}; -A shows all.\n", wanted)) +
+             view;
     }
-    return format_endpoints(rows, flags.format() == OutputFormat::wide);
+    return format_endpoints(rows, flags.format() == OutputFormat::wide) + view;
   } catch (const nlohmann::json::exception& wrong) {
     return NoAnswer{fmt::format("{} speaks another version: {}", flags.admin, wrong.what())};
   }
@@ -108,6 +110,26 @@ std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide)
     table.push_back(cells(row, is_wide));
   }
   return format_table(columns, table);
+}
+
+std::string format_view(const std::vector<ViewRow>& view) {
+  std::string fresh;
+  std::string stale;
+  for (const ViewRow& row : view) {
+    std::string text = row.resource;
+    if (row.last_contact_age_seconds) {
+      text += fmt::format(" heard of {} ago", format_age(*row.last_contact_age_seconds));
+    }
+    if (row.fresh) {
+      fresh += (fresh.empty() ? "" : ", ") + text;
+      continue;
+    }
+    stale += fmt::format("Perhaps stale: {}{}{}\n",
+                         text,
+                         row.watching ? "" : ", no watch open",
+                         row.last_error.empty() ? "" : ": " + row.last_error);
+  }
+  return (fresh.empty() ? "" : "Fresh: " + fresh + "\n") + stale;
 }
 
 void add_endpoints_command(CLI::App& app, Action& action) {

@@ -21,6 +21,10 @@ namespace router::cli {
 [[nodiscard]] std::string format_endpoints(const std::vector<admin::EndpointRow>& rows,
                                            bool is_wide = false);
 
+/// How fresh the router's view of the cluster is: one line for what is fresh, one for each resource
+/// that may be stale.
+[[nodiscard]] std::string format_view(const std::vector<admin::ViewRow>& view);
+
 /// `nodeway endpoints`: the endpoints of each Service that had requests, as this node's router sees
 /// them.
 void add_endpoints_command(CLI::App& app, Action& action);

@@ -237,6 +237,15 @@ void add_age(MetricFamily& family,
 void add_watches(Families& families, const Exposed& exposed) {
   MetricFamily synced{
       "nodeway_watch_synced", "1 once a resource has been seen whole.", MetricType::Gauge, {}};
+  MetricFamily open{"nodeway_watch_open",
+                    "1 while a watch is open: changes are heard of as they happen.",
+                    MetricType::Gauge,
+                    {}};
+  MetricFamily contact{"nodeway_watch_last_contact_age_seconds",
+                       "Time since the last sign of life: a list, an accepted watch, an event, a "
+                       "bookmark.",
+                       MetricType::Gauge,
+                       {}};
   MetricFamily event{
       "nodeway_watch_last_event_age_seconds",
       "Time since an object of this resource last changed; absent before the first change.",
@@ -249,10 +258,12 @@ void add_watches(Families& families, const Exposed& exposed) {
       {}};
   for (const WatchStatus& watch : exposed.control.watches) {
     add_value(synced, {{"resource", watch.resource}}, watch.synced ? 1.0 : 0.0);
+    add_value(open, {{"resource", watch.resource}}, watch.watching ? 1.0 : 0.0);
+    add_age(contact, watch, watch.last_contact_at, exposed.now);
     add_age(event, watch, watch.last_event_at, exposed.now);
     add_age(bookmark, watch, watch.last_bookmark_at, exposed.now);
   }
-  for (MetricFamily* family : {&synced, &event, &bookmark}) {
+  for (MetricFamily* family : {&synced, &open, &contact, &event, &bookmark}) {
     families.push_back(std::move(*family));
   }
   for (const WatchCounter& counter : kWatchCounters) {

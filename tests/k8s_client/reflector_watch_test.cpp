@@ -38,6 +38,47 @@ TEST_CASE("Reflector: applies events, and bookmarks move the version", "[k8s_cli
   CHECK(rig.server.watches_asked[1].request.version == "20");
 }
 
+TEST_CASE("Reflector: tells when it last had a sign of life, and whether it watches",
+          "[k8s_client]") {
+  const bool streams = GENERATE(false, true);
+  Rig rig;
+  if (streams) {
+    rig.server.streams.push_back({{},
+                                  {ScriptedListWatch::end_of_list("7", 1min),
+                                   ScriptedListWatch::bookmark("8", 1min),
+                                   ScriptedListWatch::fails(refusal(Errc::server_error), 1min)}});
+  } else {
+    rig.clock.advance(1min);
+    rig.server.lists.push_back(ScriptedListWatch::page({}, "7"));
+    rig.server.watches.push_back({{},
+                                  {ScriptedListWatch::bookmark("8", 1min),
+                                   ScriptedListWatch::fails(refusal(Errc::server_error), 1min)}});
+  }
+  for (int i = 0; i < 100; ++i) {
+    rig.server.watches.push_back({Failure{boost::asio::error::connection_refused}, {}});
+  }
+  const auto status = [&rig] { return rig.reflector.status(); };
+  const auto is_fresh = [&] { return status().is_fresh(rig.clock.now()); };
+  CHECK_FALSE(status().last_contact_at);
+  rig.start();
+  CHECK(status().watching == !streams);
+  CHECK(is_fresh() == !streams);
+
+  rig.clock.advance(streams ? 1min : 0min);
+  CHECK(status().watching);
+  CHECK(is_fresh());
+
+  rig.clock.advance(1min + 1s);
+  CHECK(status().last_contact_at == Clock::TimePoint{} + 2min);
+  CHECK(status().last_contact_at == status().last_bookmark_at);
+
+  rig.clock.advance(1min);  // cut, and the next are refused
+  CHECK_FALSE(status().watching);
+  CHECK(is_fresh());
+  rig.clock.advance(89s);
+  CHECK_FALSE(is_fresh());
+}
+
 TEST_CASE("Reflector: a watch that ends in good order is followed by another, without a list",
           "[k8s_client]") {
   Rig rig;

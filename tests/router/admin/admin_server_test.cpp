@@ -265,7 +265,7 @@ TEST_CASE("AdminServer: serves its pages", "[integration][admin]") {
   CHECK(get(served.port, "/metrics").find("service-0") != std::string::npos);
   CHECK(get(served.port, "/api/v1/stat?window=30s").find("\"service-0\"") != std::string::npos);
   CHECK(get(served.port, "/api/v1/stat?window=1s").starts_with("HTTP/1.1 400 "));
-  CHECK(get(served.port, "/api/v1/endpoints").find("{\"rows\":[]}") != std::string::npos);
+  CHECK(get(served.port, "/api/v1/endpoints").find("\"rows\":[]") != std::string::npos);
   CHECK(get(served.port, "/api/v1/config").starts_with("HTTP/1.1 200 "));
   CHECK(get(served.port, "/api/v1/watches").starts_with("HTTP/1.1 200 "));
   CHECK(get(served.port, "/nothing").ends_with("\r\n\r\n404: GET /nothing\n"));

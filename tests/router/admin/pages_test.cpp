@@ -80,19 +80,41 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
   world.control.watches.resize(2);
   world.control.watches[0].resource = "services";
   world.control.watches[0].synced = true;
+  world.control.watches[0].watching = true;
+  world.control.watches[0].last_contact_at = world.now - 12s;
   world.control.watches[1].resource = "endpointslices";
   world.control.watches[1].last_error = "connection refused";
   world.control.config.valid = true;  // as there is none
 
-  const Page page = world.pages.ready({{"verbose", "1"}});
+  const std::string value = GENERATE("1", "");
+  const Page page = world.pages.ready({{"verbose", value}});
 
   CHECK(page.body ==
         "not ready: endpointslices: not listed yet\n"
-        "[+] services: seen whole\n"
+        "[+] services: seen whole; last sign of life 12s ago\n"
         "[-] endpointslices: not seen yet; connection refused\n"
         "[+] configuration: none; the defaults are in force\n"
         "[-] routing: endpointslices: not listed yet\n"
         "[+] serving: yes\n");
+}
+
+TEST_CASE("/ready?verbose=1: a view that may be stale is told, and leaves it ready", "[admin]") {
+  World world;
+  world.control.ready = true;
+  world.control.watches.resize(1);
+  k8s_client::WatchStatus& watch = world.control.watches[0];
+  watch.resource = "services";
+  watch.synced = true;
+  watch.last_contact_at = world.now - 150s;
+  watch.last_error = "Connection refused";
+
+  const Page page = world.pages.ready({{"verbose", "1"}});
+
+  CHECK(page.status == 200);
+  CHECK(page.body.find("[-] services: seen whole; last sign of life 150s ago; no watch open; "
+                       "Connection refused\n") != std::string::npos);
+  watch.last_contact_at = world.now - 149s;
+  CHECK(world.pages.ready({{"verbose", "1"}}).body.find("[+] services") != std::string::npos);
 }
 
 TEST_CASE("/ready?verbose=1: a configuration that was not read is no absent one", "[admin]") {
@@ -156,6 +178,8 @@ TEST_CASE("/api/v1/endpoints, config and watches: are JSON objects", "[admin]") 
   World world;
   world.control.watches.resize(1);
   world.control.watches[0].resource = "services";
+  world.control.watches[0].resource_version = "7";
+  world.control.watches[0].last_contact_at = world.now - 2s;
   world.control.watches[0].last_event_at = world.now - 3s;
   world.control.config.origin = "file x";
   world.control.config.present = true;
@@ -166,10 +190,14 @@ TEST_CASE("/api/v1/endpoints, config and watches: are JSON objects", "[admin]") 
   const auto watches = nlohmann::json::parse(world.pages.watches().body);
 
   CHECK(endpoints.at("rows").size() == 1);
+  CHECK(endpoints.at("view") == watches.at("rows"));
   CHECK(config.at("origin") == "file x");
   CHECK(config.at("valid") == true);
   CHECK(config.at("last_applied").is_null());
   REQUIRE(watches.at("rows").size() == 1);
+  CHECK(watches.at("rows")[0].at("fresh") == false);  // not synced
+  CHECK(watches.at("rows")[0].at("resource_version") == "7");
+  CHECK(watches.at("rows")[0].at("last_contact_age_seconds") == 2);
   CHECK(watches.at("rows")[0].at("last_event_age_seconds") == 3);
   CHECK(watches.at("rows")[0].at("last_bookmark_age_seconds").is_null());
 }

@@ -9,6 +9,7 @@ using router::admin::EndpointRow;
 using router::admin::StatRow;
 using router::cli::format_endpoints;
 using router::cli::format_stat;
+using router::cli::format_view;
 
 namespace {
 
@@ -120,6 +121,26 @@ TEST_CASE("format_endpoints: one line for each endpoint", "[cli]") {
         "calc       add        80  add-1  10.0.0.1:8080  connecting       120         1          2 "
         "       -      -\n");
   CHECK(format_endpoints({row}, true).find("  CONNECTIONS\n") != std::string::npos);
+}
+
+TEST_CASE("format_view: says how long ago each resource was heard of, and what may be stale",
+          "[cli]") {
+  CHECK(format_view({{.resource = "services",
+                      .fresh = true,
+                      .watching = true,
+                      .last_contact_age_seconds = 12.6},
+                     {.resource = "endpointslices",
+                      .fresh = false,
+                      .watching = false,
+                      .last_contact_age_seconds = 312,
+                      .last_error = "Connection refused"},
+                     {.resource = "configmaps",
+                      .fresh = true,
+                      .watching = false,
+                      .last_contact_age_seconds = 130}}) ==
+        "Fresh: services heard of 12s ago, configmaps heard of 2m10s ago\n"
+        "Perhaps stale: endpointslices heard of 5m12s ago, no watch open: Connection refused\n");
+  CHECK(format_view({{.resource = "files", .fresh = true, .watching = true}}) == "Fresh: files\n");
 }
 
 TEST_CASE("format_stat: a whole hundredth of success is shown as it is", "[cli]") {

@@ -49,6 +49,8 @@ class Subject {
     status.watches.push_back({});
     status.watches.back().resource = "services";
     status.watches.back().synced = true;
+    status.watches.back().watching = true;
+    status.watches.back().last_contact_at = kNow - 1s;
     status.watches.back().last_event_at = kNow - 5s;
     status.watches.back().last_bookmark_at = kNow - 2s;
     status.watches.back().events = 9;
@@ -169,6 +171,8 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_endpoints", {{"state", "ready"}}) == 5);
   CHECK(subject.value("nodeway_endpoints", {{"state", "not_ready"}}) == 2);
   CHECK(subject.value("nodeway_watch_synced", {{"resource", "services"}}) == 1);
+  CHECK(subject.value("nodeway_watch_open", {{"resource", "services"}}) == 1);
+  CHECK(subject.value("nodeway_watch_last_contact_age_seconds", {{"resource", "services"}}) == 1);
   CHECK(subject.value("nodeway_watch_last_event_age_seconds", {{"resource", "services"}}) == 5);
   CHECK(subject.value("nodeway_watch_last_bookmark_age_seconds", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_watch_events_total", {{"resource", "services"}}) == 9);
@@ -205,7 +209,7 @@ TEST_CASE(
     CHECK((types.at(family) == "counter") == family.ends_with("_total"));
     std::string key = sample.name;
     for (const auto& [name, value] : sample.labels) {
-      key += "," + name + "=" + value;
+      key.append(",").append(name).append("=").append(value);
     }
     CHECK(series.insert(key).second);  // no series twice
   }
