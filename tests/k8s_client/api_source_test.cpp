@@ -62,11 +62,17 @@ constexpr const char* kCart =
 constexpr const char* kCartSlice = R"({"metadata":{"namespace":"shop","name":"cart-1",)"
                                    R"("resourceVersion":"4"},"addressType":"IPv4"})";
 
+constexpr const char* kNode = R"({"metadata":{"name":"node-1","resourceVersion":"5"}})";
+constexpr const char* kPod =
+    R"({"metadata":{"namespace":"shop","name":"cart-0","resourceVersion":"6"}})";
+
 struct Rig {
   Rig() : source{loop.get_executor(), options(), stores, clock} {
     listener.replies_by_path = {{kServices, {stream_of(kCart)}},
                                 {kSlices, {stream_of(kCartSlice)}},
-                                {kConfigMaps, {stream_of("")}}};
+                                {kConfigMaps, {stream_of("")}},
+                                {kNodes, {stream_of(kNode)}},
+                                {kPods, {stream_of(kPod)}}};
   }
 
   [[nodiscard]] ApiSource::Options options() const {
@@ -157,7 +163,9 @@ TEST_CASE("ApiSource: lists and watches by themselves fill the stores where none
   rig.listener.replies_by_path = {
       {kServices, {streams_are_invalid(), list_of(kCart), silent_watch()}},
       {kSlices, {streams_are_invalid(), list_of(kCartSlice), silent_watch()}},
-      {kConfigMaps, {streams_are_invalid(), list_of(""), silent_watch()}}};
+      {kConfigMaps, {streams_are_invalid(), list_of(""), silent_watch()}},
+      {kNodes, {streams_are_invalid(), list_of(kNode), silent_watch()}},
+      {kPods, {streams_are_invalid(), list_of(kPod), silent_watch()}}};
   rig.source.start();
 
   REQUIRE(rig.sees([&rig] { return rig.watches_all(); }));
@@ -165,7 +173,7 @@ TEST_CASE("ApiSource: lists and watches by themselves fill the stores where none
   CHECK(rig.stores.is_synced());
   CHECK(rig.stores.services.find({"shop", "cart"}) != nullptr);
   CHECK(rig.stores.endpoint_slices.find({"shop", "cart-1"}) != nullptr);
-  CHECK(rig.listener.requests.size() == 9);
+  CHECK(rig.listener.requests.size() == 15);
 }
 
 namespace {
