@@ -33,6 +33,15 @@ constexpr double kMaxAgeSeconds = 180;
 
 using Answer = std::variant<std::string, NoAnswer>;
 
+/// A field of a page; `otherwise` if it is not there or of another type: something else may answer
+/// at the address than a router.
+template <class Value>
+Value field(const json& page, const char* name, Value otherwise) {
+  const auto found = page.find(name);
+  const bool is_there = found != page.end() && found->type() == json(otherwise).type();
+  return is_there ? found->get<Value>() : otherwise;
+}
+
 /// The shorter of the ages of the last event and of the last bookmark; nothing before the first.
 std::optional<double> age_of(const json& watch) {
   std::optional<double> age;
@@ -45,9 +54,9 @@ std::optional<double> age_of(const json& watch) {
 }
 
 Check judge_watch(const json& watch) {
-  const auto resource = watch.value("resource", std::string{"?"});
-  const auto error = watch.value("last_error", std::string{});
-  if (!watch.value("synced", false)) {
+  const auto resource = field(watch, "resource", std::string{"?"});
+  const auto error = field(watch, "last_error", std::string{});
+  if (!field(watch, "synced", false)) {
     return failed(fmt::format("{}: not seen yet{}", resource, error.empty() ? "" : "; " + error),
                   "see API server and permissions");
   }
@@ -95,7 +104,7 @@ Check check_apps_port(const std::string& admin) {
 
 std::vector<Check> judge_watches(std::string_view body) {
   const json page = json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!page.is_object() || !page.value("rows", json{}).is_array()) {
+  if (!page.is_object() || !page.contains("rows") || !page["rows"].is_array()) {
     return {failed("watches: not understood", "is it nodeway that answers there?")};
   }
   std::vector<Check> checks;
@@ -110,13 +119,13 @@ Check judge_config(std::string_view body) {
   if (!page.is_object()) {
     return failed("configuration: not understood", "is it nodeway that answers there?");
   }
-  const auto origin = page.value("origin", std::string{});
-  if (!page.value("valid", false)) {
-    return failed(fmt::format("{}: {}", origin, page.value("error", std::string{"not read yet"})),
+  const auto origin = field(page, "origin", std::string{});
+  if (!field(page, "valid", false)) {
+    return failed(fmt::format("{}: {}", origin, field(page, "error", std::string{"not read yet"})),
                   "mend it; until then the last good one is in force, if there was one");
   }
-  return passed(page.value("present", false) ? origin + " is in force"
-                                             : "the default configuration is in force");
+  return passed(field(page, "present", false) ? origin + " is in force"
+                                              : "the default configuration is in force");
 }
 
 Check judge_build(std::string_view metrics, std::string_view own_version) {

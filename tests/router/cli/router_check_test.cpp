@@ -74,7 +74,13 @@ TEST_CASE("judge_build: tells another version than this command's own", "[cli]")
 }
 
 TEST_CASE("router_check: what answers but is no router is told so", "[cli]") {
-  const char* const body = GENERATE("", "<html>", "[]", "{\"rows\": 1}", "42");
+  const char* const body = GENERATE("",
+                                    "<html>",
+                                    "[]",
+                                    R"({"rows": 1, "valid": "yes"})",
+                                    R"({"rows": [1], "origin": 7, "error": []})",
+                                    R"({"rows": [{"synced": 1, "resource": null}]})",
+                                    "42");
   CAPTURE(body);
 
   CHECK(judge_watches(body).front().status == Status::failed);
