@@ -35,7 +35,8 @@ class Builder {
   using Slice = EndpointTable::Slice;                              ///< likewise
 
   /// `node` is the name of the one that this router is on; may be empty.
-  explicit Builder(std::string node = {}) : here_{.node = node, .zone = {}}, callers_{node} {}
+  explicit Builder(const std::string& node = {})
+      : here_{.node = node, .zone = {}}, callers_{node} {}
 
   /// The Service of that key is `service` from here on; null: it is gone.
   void set_service(const ObjectKey& key, KubeService service);
