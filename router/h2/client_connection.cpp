@@ -203,11 +203,11 @@ void ClientConnection::on_settings() {
   }
   // nghttp2 would hold back what has not been written and is above a lowered limit, with no end.
   // Only streams at the end of the list can be such ones.
-  const std::size_t n_allowed = session_.peer_max_streams();
-  for (auto stream = std::next(streams_.begin(), std::min(n_allowed, streams_.size()));
-       stream != streams_.end();
-       ++stream) {
-    stream->refuse_unless_sent();
+  std::size_t n_before = 0;
+  for (Stream& stream : streams_) {
+    if (n_before++ >= session_.peer_max_streams()) {
+      stream.refuse_unless_sent();
+    }
   }
   if (state_ == State::open) {
     events_.on_capacity(*this);  // the limit may have been raised
