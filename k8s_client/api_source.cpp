@@ -73,11 +73,11 @@ asio::awaitable<void> run_after(Clock::Duration delay, Clock& clock, Reflector& 
   co_await reflector.run();
 }
 
+}  // namespace
+
 std::string config_map_path(const ObjectKey& key) {
   return "/api/v1/namespaces/" + key.ns + "/configmaps?fieldSelector=metadata.name%3D" + key.name;
 }
-
-}  // namespace
 
 struct ApiSource::State {
   State(asio::any_io_executor runs_on, Options given, Stores& stores, Clock& time)

@@ -62,4 +62,7 @@ class ApiSource final : public Source {
   std::shared_ptr<State> state_;
 };
 
+/// Where the API lists and watches that one ConfigMap.
+[[nodiscard]] std::string config_map_path(const ObjectKey& key);
+
 }  // namespace k8s_client

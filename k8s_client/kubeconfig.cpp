@@ -2,6 +2,7 @@
 #include "k8s_client/kubeconfig.hpp"
 
 #include "k8s_client/credentials.hpp"
+#include "k8s_client/in_cluster.hpp"
 
 #include <charconv>
 #include <optional>
@@ -214,6 +215,17 @@ Result<Kubeconfig> parse_kubeconfig(std::string_view text, const std::filesystem
                    file.string() + ":" + std::to_string(problem.mark.line + 1) + ":" +
                        std::to_string(problem.mark.column + 1) + ": " + problem.msg};
   }
+}
+
+Result<Kubeconfig> find_api_server(const std::filesystem::path& kubeconfig) {
+  if (!kubeconfig.empty()) {
+    return read_kubeconfig(kubeconfig);
+  }
+  Result<ApiServer> server = in_cluster(PodEnvironment::of_this_process());
+  if (!server) {
+    return server.error();
+  }
+  return Kubeconfig{.server = *std::move(server), .default_namespace = {}, .warnings = {}};
 }
 
 }  // namespace k8s_client

@@ -31,4 +31,8 @@ struct Kubeconfig {
 [[nodiscard]] Result<Kubeconfig> parse_kubeconfig(std::string_view text,
                                                   const std::filesystem::path& file);
 
+/// The API server that is meant: that of the kubeconfig, or with an empty path that of the pod we
+/// are in (`in_cluster`). To be called before there are threads.
+[[nodiscard]] Result<Kubeconfig> find_api_server(const std::filesystem::path& kubeconfig);
+
 }  // namespace k8s_client

@@ -2,6 +2,7 @@
 #include "k8s_client/object_file.hpp"
 
 #include <cstdint>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <yaml-cpp/yaml.h>
@@ -88,11 +89,11 @@ class FileReader {
     }
     if (kind == "List" && api_version == "v1") {
       take_list(object, node);
-    } else if (!take_if<Service>(kind, api_version, object, node) &&
-               !take_if<EndpointSlice>(kind, api_version, object, node) &&
-               !take_if<ConfigMap>(kind, api_version, object, node) &&
-               !take_if<Node>(kind, api_version, object, node)) {
-      (void)take_if<Pod>(kind, api_version, object, node);
+    } else {
+      const auto take = [&](auto&... lists) {
+        static_cast<void>((take_if(lists, kind, api_version, object, node) || ...));
+      };
+      std::apply(take, file_.objects);
     }
   }
 
@@ -113,8 +114,10 @@ class FileReader {
     }
   }
 
+  /// Whether the object is of the kind of `list`; then it is in it, or reported.
   template <class Object>
-  bool take_if(const std::string& kind,
+  bool take_if(std::vector<Placed<Object>>& list,
+               const std::string& kind,
                const std::string& api_version,
                json& object,
                const YAML::Node& node) {
@@ -125,8 +128,7 @@ class FileReader {
     complete(object);
     Result<Object> parsed = Object::from_json(object);
     if (parsed) {
-      std::get<std::vector<Placed<Object>>>(file_.objects)
-          .push_back({*std::move(parsed), place_of(node, "")});
+      list.push_back({*std::move(parsed), place_of(node, "")});
     } else {
       report(place_of(node, parsed.error().field), parsed.error().message());
     }

@@ -58,7 +58,7 @@ asio::awaitable<void> Reflector::run() {
     was_opened_ = false;
     watched_for_ = {};
     has_told_ = false;
-    const Failure ended = co_await list_then_watch();
+    const Failure ended = co_await list_then_watch(is_continued);
     source_.close_watch();
     watching_since_.reset();
     if (is_stopped_) {
@@ -89,8 +89,7 @@ WatchStatus Reflector::status() const {
   return status;
 }
 
-asio::awaitable<Failure> Reflector::list_then_watch() {
-  const bool is_continued = need_ == Need::nothing;
+asio::awaitable<Failure> Reflector::list_then_watch(bool is_continued) {
   if (!is_continued && wants_streaming_list()) {
     Failure ended = co_await watch(is_continued);
     const bool was_taken_over = need_ == Need::nothing;

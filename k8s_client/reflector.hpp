@@ -81,7 +81,7 @@ class Reflector {
   /// Streaming lists: asked for, left out once, or never asked for again.
   enum class Streaming : std::uint8_t { wanted, left_out, unknown_to_server };
 
-  [[nodiscard]] boost::asio::awaitable<Failure> list_then_watch();
+  [[nodiscard]] boost::asio::awaitable<Failure> list_then_watch(bool is_continued);
   [[nodiscard]] bool wants_streaming_list();
   [[nodiscard]] bool falls_back_at_once(const Failure& ended);
   [[nodiscard]] ResourceVersion version_to_list() const;

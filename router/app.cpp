@@ -4,10 +4,10 @@
 #include "k8s_client/api_source.hpp"
 #include "k8s_client/clock.hpp"
 #include "k8s_client/file_source.hpp"
-#include "k8s_client/in_cluster.hpp"
 #include "k8s_client/kubeconfig.hpp"
 #include "router/admin/admin.hpp"
 #include "router/all_cores.hpp"
+#include "router/control/config_map.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/version.hpp"
 #include "router/worker/core.hpp"
@@ -142,7 +142,6 @@ control::ControlPlane::Options App::State::control_options() const {
           .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
           .config_file = config_.config_file,
           .node = config_.node,
-          .reporter = config_.node,
           .seed = seed_};
 }
 
@@ -205,21 +204,14 @@ void App::State::open_admin() {
 }
 
 k8s_client::ApiServer App::State::find_api_server(const std::filesystem::path& kubeconfig) const {
-  if (kubeconfig.empty()) {
-    auto server = k8s_client::in_cluster(k8s_client::PodEnvironment::of_this_process());
-    if (!server) {
-      throw StartFailure{2, server.error().message()};
-    }
-    return *std::move(server);
+  auto found = k8s_client::find_api_server(kubeconfig);
+  if (!found) {
+    throw StartFailure{2, found.error().message()};
   }
-  auto read = k8s_client::read_kubeconfig(kubeconfig);
-  if (!read) {
-    throw StartFailure{2, read.error().message()};
-  }
-  for (const std::string& warning : read->warnings) {
+  for (const std::string& warning : found->warnings) {
     telemetry::log(LogLevel::warning, "source", warning);
   }
-  return std::move(read->server);
+  return std::move(found->server);
 }
 
 std::unique_ptr<k8s_client::Source> App::State::make_source() {
@@ -233,7 +225,7 @@ std::unique_ptr<k8s_client::Source> App::State::make_source() {
   }
   k8s_client::ApiSource::Options options{
       .server = find_api_server(std::get<KubernetesSource>(config_.source).kubeconfig),
-      .config_map = {.ns = config_.pod_namespace, .name = "nodeway"},
+      .config_map = {.ns = config_.pod_namespace, .name = std::string{control::kConfigMapName}},
       .node = config_.node,
       .seed = seed_,
       .notices = log_notice,
@@ -249,7 +241,7 @@ void App::State::refuse_two_configurations() {
     return;
   }
   for (const auto& [key, config_map] : control_.stores().config_maps.all()) {
-    if (key.name == "nodeway") {
+    if (key.name == control::kConfigMapName) {
       throw StartFailure{
           2,
           fmt::format(

@@ -6,17 +6,9 @@
 namespace k8s_client {
 
 Result<ConfigMap> ConfigMap::from_json(const nlohmann::json& object) {
-  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
-  if (!meta) {
-    return meta.error();
-  }
-  std::optional<Failure> failure;
-  ConfigMap config_map{.meta = *std::move(meta),
-                       .data = JsonFields{object, "", failure}.text_map("data")};
-  if (failure) {
-    return *std::move(failure);
-  }
-  return config_map;
+  return read_object<ConfigMap>(object, [](JsonFields& fields, ConfigMap& config_map) {
+    config_map.data = fields.text_map("data");
+  });
 }
 
 }  // namespace k8s_client

@@ -67,28 +67,17 @@ std::string owner_uid_from(JsonFields metadata) {
 }  // namespace
 
 Result<EndpointSlice> EndpointSlice::from_json(const nlohmann::json& object) {
-  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
-  if (!meta) {
-    return meta.error();
-  }
-  std::optional<Failure> failure;
-  JsonFields fields{object, "", failure};
-  JsonFields metadata = fields.object("metadata");
-  EndpointSlice slice{.meta = *std::move(meta),
-                      .address_type = address_type_from(fields),
-                      .service_name = metadata.object("labels").text("kubernetes.io/service-name"),
-                      .service_uid = owner_uid_from(metadata),
-                      .endpoints = {},
-                      .ports = {}};
-  fields.for_each("endpoints", [&slice](JsonFields endpoint) {
-    slice.endpoints.push_back(endpoint_from(std::move(endpoint)));
+  return read_object<EndpointSlice>(object, [](JsonFields& fields, EndpointSlice& slice) {
+    JsonFields metadata = fields.object("metadata");
+    slice.address_type = address_type_from(fields);
+    slice.service_name = metadata.object("labels").text("kubernetes.io/service-name");
+    slice.service_uid = owner_uid_from(metadata);
+    fields.for_each("endpoints", [&slice](JsonFields endpoint) {
+      slice.endpoints.push_back(endpoint_from(std::move(endpoint)));
+    });
+    fields.for_each(
+        "ports", [&slice](JsonFields port) { slice.ports.push_back(port_from(std::move(port))); });
   });
-  fields.for_each("ports",
-                  [&slice](JsonFields port) { slice.ports.push_back(port_from(std::move(port))); });
-  if (failure) {
-    return *std::move(failure);
-  }
-  return slice;
 }
 
 }  // namespace k8s_client

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "k8s_client/errc.hpp"
+#include "k8s_client/objects/object_meta.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -68,5 +70,24 @@ class JsonFields {
   std::string path_;
   std::optional<Failure>& failure_;
 };
+
+/// The `from_json` of an object: its metadata, then what `read(JsonFields& fields, Object& into)`
+/// takes of it; or the first thing that is wrong.
+template <class Object, class Read>
+[[nodiscard]] Result<Object> read_object(const nlohmann::json& object, const Read& read) {
+  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
+  if (!meta) {
+    return meta.error();
+  }
+  std::optional<Failure> failure;
+  JsonFields fields{object, "", failure};
+  Object into;
+  into.meta = *std::move(meta);
+  read(fields, into);
+  if (failure) {
+    return *std::move(failure);
+  }
+  return into;
+}
 
 }  // namespace k8s_client

@@ -6,18 +6,11 @@
 namespace k8s_client {
 
 Result<Node> Node::from_json(const nlohmann::json& object) {
-  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
-  if (!meta) {
-    return meta.error();
-  }
-  std::optional<Failure> failure;
-  JsonFields labels = JsonFields{object, "", failure}.object("metadata").object("labels");
-  Node node{.meta = *std::move(meta), .zone = labels.text("topology.kubernetes.io/zone")};
-  node.meta.key.ns.clear();
-  if (failure) {
-    return *std::move(failure);
-  }
-  return node;
+  return read_object<Node>(object, [](JsonFields& fields, Node& node) {
+    JsonFields labels = fields.object("metadata").object("labels");
+    node.meta.key.ns.clear();
+    node.zone = labels.text("topology.kubernetes.io/zone");
+  });
 }
 
 }  // namespace k8s_client

@@ -35,29 +35,19 @@ void take_workload(JsonFields metadata, Pod& pod) {
 }  // namespace
 
 Result<Pod> Pod::from_json(const nlohmann::json& object) {
-  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
-  if (!meta) {
-    return meta.error();
-  }
-  std::optional<Failure> failure;
-  JsonFields fields{object, "", failure};
-  JsonFields metadata = fields.object("metadata");
-  JsonFields spec = fields.object("spec");
-  JsonFields status = fields.object("status");
-  const std::string phase = status.text("phase");
-  Pod pod;
-  pod.meta = *std::move(meta);
-  pod.node_name = spec.text("nodeName");
-  pod.service_account = spec.text("serviceAccountName");
-  pod.ips = ips_from(status);
-  pod.host_network = spec.flag("hostNetwork").value_or(false);
-  pod.is_terminating = metadata.has("deletionTimestamp");
-  pod.is_over = phase == "Succeeded" || phase == "Failed";
-  take_workload(metadata, pod);
-  if (failure) {
-    return *std::move(failure);
-  }
-  return pod;
+  return read_object<Pod>(object, [](JsonFields& fields, Pod& pod) {
+    JsonFields metadata = fields.object("metadata");
+    JsonFields spec = fields.object("spec");
+    JsonFields status = fields.object("status");
+    const std::string phase = status.text("phase");
+    pod.node_name = spec.text("nodeName");
+    pod.service_account = spec.text("serviceAccountName");
+    pod.ips = ips_from(status);
+    pod.host_network = spec.flag("hostNetwork").value_or(false);
+    pod.is_terminating = metadata.has("deletionTimestamp");
+    pod.is_over = phase == "Succeeded" || phase == "Failed";
+    take_workload(metadata, pod);
+  });
 }
 
 }  // namespace k8s_client

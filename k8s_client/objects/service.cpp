@@ -73,32 +73,23 @@ std::vector<ServicePort> ports_from(JsonFields& spec) {
 }  // namespace
 
 Result<Service> Service::from_json(const nlohmann::json& object) {
-  Result<ObjectMeta> meta = ObjectMeta::from_json(object);
-  if (!meta) {
-    return meta.error();
-  }
-  std::optional<Failure> failure;
-  JsonFields spec = JsonFields{object, "", failure}.object("spec");
-  Service service{
-      .meta = *std::move(meta),
-      .type = type_from(spec),
-      .cluster_ips = cluster_ips_from(spec),
-      .ip_families = ip_families_from(spec),
-      .ports = ports_from(spec),
-      .external_name = spec.text("externalName"),
-      .publish_not_ready_addresses = spec.flag("publishNotReadyAddresses").value_or(false),
-      .internal_traffic_policy = spec.text("internalTrafficPolicy") == "Local"
-                                     ? TrafficPolicy::local
-                                     : TrafficPolicy::cluster,
-      .traffic_distribution = distribution_from(spec)};
-  if (!service.cluster_ips.empty() && service.cluster_ips.front() == "None") {
-    service.headless = true;
-    service.cluster_ips.clear();
-  }
-  if (failure) {
-    return *std::move(failure);
-  }
-  return service;
+  return read_object<Service>(object, [](JsonFields& fields, Service& service) {
+    JsonFields spec = fields.object("spec");
+    service.type = type_from(spec);
+    service.cluster_ips = cluster_ips_from(spec);
+    service.ip_families = ip_families_from(spec);
+    service.ports = ports_from(spec);
+    service.external_name = spec.text("externalName");
+    service.publish_not_ready_addresses = spec.flag("publishNotReadyAddresses").value_or(false);
+    service.internal_traffic_policy = spec.text("internalTrafficPolicy") == "Local"
+                                          ? TrafficPolicy::local
+                                          : TrafficPolicy::cluster;
+    service.traffic_distribution = distribution_from(spec);
+    if (!service.cluster_ips.empty() && service.cluster_ips.front() == "None") {
+      service.headless = true;
+      service.cluster_ips.clear();
+    }
+  });
 }
 
 }  // namespace k8s_client

@@ -42,12 +42,25 @@ bool has_number(const std::vector<ServicePort>& ports, std::uint16_t number) {
   });
 }
 
+/// One of type ExternalName is a name for something else, and none of ours.
+bool has_entry(const k8s_client::Service& service) {
+  return service.type != k8s_client::ServiceType::external_name;
+}
+
+const std::vector<std::string>& cluster_ips_of(const Builder::KubeService& service) {
+  static const std::vector<std::string> none;
+  return service && has_entry(*service) ? service->cluster_ips : none;
+}
+
 }  // namespace
 
 void Builder::set_service(const ObjectKey& key, KubeService service) {
   changed_.insert(key);
+  KubeService& place = services_[key];
+  const bool has_moved = cluster_ips_of(place) != cluster_ips_of(service);
+  are_cluster_ips_changed_ = are_cluster_ips_changed_ || has_moved;
   if (service) {
-    services_[key] = std::move(service);
+    place = std::move(service);
   } else {
     services_.erase(key);
   }
@@ -96,14 +109,15 @@ SnapshotPtr Builder::build() {
   for (const ObjectKey& key : std::exchange(changed_, {})) {
     is_changed = update(key) || is_changed;
   }
+  if (std::exchange(are_cluster_ips_changed_, false)) {
+    cluster_ips_ = boost::make_shared<const ClusterIps>(collect_cluster_ips());
+    is_changed = true;
+  }
   boost::shared_ptr<const Callers> callers = callers_.build();
   if (!is_changed && callers == known_callers_) {
     return nullptr;
   }
   known_callers_ = callers;
-  if (std::exchange(are_cluster_ips_changed_, false)) {
-    cluster_ips_ = boost::make_shared<const ClusterIps>(collect_cluster_ips());
-  }
   auto snapshot = boost::make_shared<Snapshot>();
   snapshot->generation = ++generation_;
   snapshot->default_namespace = config_.default_namespace;
@@ -118,44 +132,37 @@ SnapshotPtr Builder::build() {
   return snapshot;
 }
 
-/// Whether anything that routing sees has changed.
+/// Whether anything that routing sees has changed, but for ClusterIPs.
 bool Builder::update(const ObjectKey& key) {
   const auto service = services_.find(key);
-  const bool has_entry =
-      service != services_.end() && service->second->type != k8s_client::ServiceType::external_name;
   const auto old = derived_.find(key);
-  if (!has_entry && old == derived_.end()) {
-    return false;
-  }
-  if (!has_entry) {
+  if (service == services_.end() || !has_entry(*service->second)) {
+    if (old == derived_.end()) {
+      return false;
+    }
     counts_ -= old->second.counts;
-    are_cluster_ips_changed_ = are_cluster_ips_changed_ || !old->second.cluster_ips.empty();
     derived_.erase(old);
     return true;
   }
   Derived derived = derive(*service->second);
   counts_ += derived.counts;
   if (old == derived_.end()) {
-    are_cluster_ips_changed_ = are_cluster_ips_changed_ || !derived.cluster_ips.empty();
     derived_.emplace(key, std::move(derived));
     return true;
   }
   counts_ -= old->second.counts;
-  const bool has_moved = old->second.cluster_ips != derived.cluster_ips;
-  are_cluster_ips_changed_ = are_cluster_ips_changed_ || has_moved;
+  old->second.counts = derived.counts;
   if (*old->second.service == *derived.service) {
-    derived.service = old->second.service;  // the same object: cores compare pointers
-    old->second = std::move(derived);
-    return has_moved;
+    return false;
   }
-  old->second = std::move(derived);
+  old->second.service = std::move(derived.service);
   return true;
 }
 
 ClusterIps Builder::collect_cluster_ips() const {
   ClusterIps result;
-  for (const auto& [key, derived] : derived_) {
-    for (const std::string& text : derived.cluster_ips) {
+  for (const auto& [key, service] : services_) {
+    for (const std::string& text : cluster_ips_of(service)) {
       boost::system::error_code failure;
       const auto address = boost::asio::ip::make_address(text, failure);
       if (!failure) {
@@ -173,7 +180,6 @@ Builder::Derived Builder::derive(const k8s_client::Service& service) {
   entry->headless = service.headless;
   const std::vector<Slice> slices = slices_of(service);
   Derived derived;
-  derived.cluster_ips = service.cluster_ips;
   for (const k8s_client::ServicePort& port : service.ports) {
     // The API refuses a second port of the same number; a folder of YAML may have it.
     if (port.protocol == k8s_client::Protocol::tcp && !has_number(entry->ports, port.port)) {

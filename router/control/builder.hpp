@@ -68,7 +68,6 @@ class Builder {
   /// What was made of one Service.
   struct Derived {
     ServicePtr service;
-    std::vector<std::string> cluster_ips;
     EndpointCounts counts;
   };
 

@@ -4,8 +4,8 @@
 #include "k8s_client/access_review.hpp"
 #include "k8s_client/api_call.hpp"
 #include "k8s_client/api_connection.hpp"
+#include "k8s_client/api_source.hpp"
 #include "k8s_client/clock.hpp"
-#include "k8s_client/in_cluster.hpp"
 #include "k8s_client/kubeconfig.hpp"
 #include "router/control/config_document.hpp"
 #include "router/control/config_map.hpp"
@@ -36,27 +36,6 @@ namespace {
 
 constexpr int kLeastMinor = 21;  // discovery.k8s.io/v1 is of Kubernetes 1.21
 constexpr std::string_view kApplyManifests = "kubectl apply -k manifests grants it";
-
-struct Cluster {
-  k8s_client::ApiServer server;
-  std::vector<std::string> warnings;
-};
-
-Result<Cluster> find_cluster(const std::filesystem::path& kubeconfig) {
-  if (kubeconfig.empty()) {
-    Result<k8s_client::ApiServer> server =
-        k8s_client::in_cluster(k8s_client::PodEnvironment::of_this_process());
-    if (!server) {
-      return server.error();
-    }
-    return Cluster{.server = *std::move(server), .warnings = {}};
-  }
-  Result<k8s_client::Kubeconfig> read = k8s_client::read_kubeconfig(kubeconfig);
-  if (!read) {
-    return read.error();
-  }
-  return Cluster{.server = std::move(read->server), .warnings = std::move(read->warnings)};
-}
 
 /// Where the server is, for people.
 std::string url_of(const k8s_client::ApiServer& server) {
@@ -123,7 +102,7 @@ std::string text_of(const Permission& permission, std::string_view verb, const s
 /// Puts one question after the other to the API server.
 class ClusterCheck {
  public:
-  ClusterCheck(Cluster cluster, std::string config_namespace)
+  ClusterCheck(k8s_client::Kubeconfig cluster, std::string config_namespace)
       : cluster_{std::move(cluster)}, namespace_{std::move(config_namespace)} {}
 
   asio::awaitable<void> run() {
@@ -202,9 +181,8 @@ class ClusterCheck {
   asio::awaitable<void> check_configuration(CheckGroup& group) {
     // As the router asks for it: by a list, which needs no other permission.
     const k8s_client::ApiRequest request{
-        .path = fmt::format("/api/v1/namespaces/{}/configmaps?fieldSelector=metadata.name%3D{}",
-                            namespace_,
-                            kConfigMapName),
+        .path =
+            k8s_client::config_map_path({.ns = namespace_, .name = std::string{kConfigMapName}}),
         .body = {}};
     const Result<std::string> list = co_await k8s_client::call_api(connection_, request);
     const std::string where = fmt::format("{}/{}", namespace_, kConfigMapName);
@@ -216,7 +194,7 @@ class ClusterCheck {
     group.checks = judge_config_map(parse(*list), where);
   }
 
-  const Cluster cluster_;
+  const k8s_client::Kubeconfig cluster_;
   const std::string namespace_;
   k8s_client::SteadyClock clock_;
   k8s_client::ApiConnection connection_{cluster_.server, clock_};
@@ -270,7 +248,7 @@ std::vector<Check> judge_config_map(const json& list, const std::string& where) 
 }
 
 std::variant<std::vector<CheckGroup>, std::string> check_cluster(const ClusterAccess& access) {
-  Result<Cluster> cluster = find_cluster(access.kubeconfig);
+  Result<k8s_client::Kubeconfig> cluster = k8s_client::find_api_server(access.kubeconfig);
   if (!cluster) {
     return cluster.error().message();
   }

@@ -3,6 +3,7 @@
 
 #include "router/control/config_reader.hpp"
 #include "router/control/yaml_tree.hpp"
+#include "router/h1/fields.hpp"
 
 #include <algorithm>
 #include <array>
@@ -57,15 +58,6 @@ bool is_label(std::string_view text) {
          is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
            return is_alphanumeric(c) || c == '-';
          });
-}
-
-/// RFC 9110 section 5.6.2, token.
-bool is_field_name(std::string_view text) {
-  constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           kOthers.find(c) != std::string_view::npos;
-  });
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -223,12 +215,10 @@ class DocumentReader {
     if (!text) {
       return;
     }
-    if (!is_field_name(*text)) {
+    if (!h1::is_token(*text)) {
       reader_.fail(value.node.place, value.path, quoted(*text) + " is no name of a header field");
     }
-    std::transform(text->begin(), text->end(), text->begin(), [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
+    std::transform(text->begin(), text->end(), text->begin(), h1::to_lower);
     name = *std::move(text);
   }
 

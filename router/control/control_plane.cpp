@@ -84,7 +84,7 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   static asio::awaitable<void> make_event(std::shared_ptr<State> state, k8s_client::EventNote note);
   void build_and_publish();
   void copy_status();
-  [[nodiscard]] bool is_synced() const;
+  [[nodiscard]] std::string unread() const;
   [[nodiscard]] std::string why_not_ready() const;
   [[nodiscard]] k8s_client::Store<k8s_client::ConfigMap>::Pointer find_config_map() const;
   asio::awaitable<void> repeat(std::chrono::seconds interval, void (State::*act)());
@@ -230,7 +230,7 @@ void ControlPlane::State::post_event(const std::string& message) {
                              .about = config_map->meta,
                              .reason = "InvalidConfiguration",
                              .message = message,
-                             .reporter = options.reporter};
+                             .reporter = options.node};
   asio::co_spawn(executor, make_event(shared_from_this(), std::move(note)), asio::detached);
 }
 
@@ -250,13 +250,21 @@ asio::awaitable<void> ControlPlane::State::make_event(std::shared_ptr<State> sta
   }
 }
 
-bool ControlPlane::State::is_synced() const {
-  return stores.services.is_synced() && stores.endpoint_slices.is_synced() &&
-         stores.nodes.is_synced() && stores.pods.is_synced();
+/// What of the cluster has not been read yet, for people; "" once all has been.
+std::string ControlPlane::State::unread() const {
+  std::string missing;
+  for (const auto& [name, synced] :
+       {std::pair{"Services", stores.services.is_synced()},
+        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()},
+        std::pair{"this Node", stores.nodes.is_synced()},
+        std::pair{"its Pods", stores.pods.is_synced()}}) {
+    missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : ", ", name);
+  }
+  return missing;
 }
 
 void ControlPlane::State::build_and_publish() {
-  if (is_synced() && config.document() != nullptr) {
+  if (unread().empty() && config.document() != nullptr) {
     if (SnapshotPtr next = builder.build()) {
       {
         const std::scoped_lock lock{mutex};
@@ -271,14 +279,7 @@ void ControlPlane::State::build_and_publish() {
 }
 
 std::string ControlPlane::State::why_not_ready() const {
-  std::string missing;
-  for (const auto& [name, synced] :
-       {std::pair{"Services", stores.services.is_synced()},
-        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()},
-        std::pair{"this Node", stores.nodes.is_synced()},
-        std::pair{"its Pods", stores.pods.is_synced()}}) {
-    missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : ", ", name);
-  }
+  const std::string missing = unread();
   if (!missing.empty()) {
     return missing + " have not been read yet";
   }

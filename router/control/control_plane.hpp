@@ -60,7 +60,6 @@ class ControlPlane {
     bool config_in_any_namespace = false;  ///< with files: another namespace does if that has none
     std::optional<std::filesystem::path> config_file{};  ///< `--config`: instead of the ConfigMap
     std::string node{};      ///< the one that this router is on; "" if that is not known
-    std::string reporter{};  ///< who makes Events about a wrong configuration: node or pod
     std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
   };
 

@@ -29,10 +29,6 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr std::array<bool, 256> kIsTokenChar = make_token_table();
 
-char to_lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 /// RFC 9110 section 5.5: visible characters, spaces, tabs, and bytes beyond ASCII.
 bool is_value(std::string_view text) noexcept {
   return std::all_of(text.begin(), text.end(), [](char c) {
@@ -152,6 +148,10 @@ bool take_connection_wish(const Line& line, Control& control) {
 }
 
 }  // namespace
+
+char to_lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool is_token(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {

@@ -24,7 +24,13 @@ struct ReflectorRig {
   explicit ReflectorRig(std::uint64_t seed = 1)
       : reflector{"services", server, sink, clock, seed, [this](const k8s_client::Notice& notice) {
                     notices.push_back(notice);
-                  }} {}
+                  }} {
+    store.on_change([this](const auto& key, const auto& /*before*/, const auto& after) {
+      if (!after) {
+        removed.push_back(key.name);
+      }
+    });
+  }
 
   void start() {
     boost::asio::co_spawn(loop, reflector.run(), boost::asio::detached);
@@ -45,6 +51,7 @@ struct ReflectorRig {
   k8s_client::Store<k8s_client::Service> store;
   k8s_client::StoreSink<k8s_client::Service> sink{store};
   std::vector<k8s_client::Notice> notices;
+  std::vector<std::string> removed;  ///< names, as the store told them
   k8s_client::Reflector reflector;
 };
 

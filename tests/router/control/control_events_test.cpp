@@ -18,7 +18,7 @@ using test::kWrong;
 
 TEST_CASE("ControlPlane: a wrong configuration is told by log, status and Event, once",
           "[control_plane]") {
-  Bench bench{{.reporter = "node-1"}};
+  Bench bench{{.node = "node-1"}};
   bench.start();
   bench.sync_cluster();
   bench.sync_config(kGood);
