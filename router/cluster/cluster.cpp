@@ -41,6 +41,12 @@ void ClusterEndpoint::avoid_for(std::chrono::nanoseconds duration) {
   any_avoided_until_ = std::max(any_avoided_until_, avoided_until_);
 }
 
+bool ClusterEndpoint::is_connected() const noexcept {
+  return std::any_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
+    return pool && pool->is_connected();
+  });
+}
+
 bool ClusterEndpoint::is_unused() const noexcept {
   return in_flight_ == 0 &&
          std::all_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
@@ -112,9 +118,38 @@ void Cluster::adopt(const ServicePort* port) {
     endpoint->apply(policy_);
   }
   // The new first: what waited for an endpoint that goes is sent to another at once.
-  add_new(wanted);
+  const bool has_new = add_new(wanted);
   list_candidates();
   retire_missing(wanted);
+  if (has_new) {
+    all_failed_at_.reset();
+    wake_waiters();
+  }
+}
+
+void Cluster::wake_waiters() {
+  EndpointWaiterList waiters;
+  waiters.swap(waiters_);  // one that fails again may wait again
+  while (!waiters.empty()) {
+    EndpointWaiter& waiter = waiters.front();
+    waiters.pop_front();
+    waiter.on_new_endpoints();
+  }
+}
+
+bool Cluster::wait_for_others(EndpointWaiter& waiter) {
+  const TimePoint now = context_.loop.now();
+  if (!all_failed_at_) {
+    all_failed_at_ = now;
+  }
+  const bool is_down = now >= *all_failed_at_ + policy_.queue_timeout;
+  if (is_down || std::any_of(endpoints_.begin(), endpoints_.end(), [](const auto& endpoint) {
+        return endpoint->is_connected();
+      })) {
+    return false;
+  }
+  waiters_.push_back(waiter);
+  return true;
 }
 
 void Cluster::list_candidates() {
@@ -147,7 +182,8 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
   }
 }
 
-void Cluster::add_new(const std::vector<Endpoint>& wanted) {
+bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
+  const std::uint64_t first_new = next_id_;
   for (const Endpoint& endpoint : wanted) {
     const bool is_known =
         std::any_of(endpoints_.begin(), endpoints_.end(), [&endpoint](const auto& have) {
@@ -158,6 +194,7 @@ void Cluster::add_new(const std::vector<Endpoint>& wanted) {
           context_, next_id_++, endpoint, policy_, any_avoided_until_));
     }
   }
+  return next_id_ != first_new;
 }
 
 void Cluster::forget_unused() {
@@ -235,6 +272,7 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
     case AttemptOutcome::Kind::unsent:
       break;
     case AttemptOutcome::Kind::reply:
+      all_failed_at_.reset();
       endpoint.latency_.observe(outcome.took, now);
       break;
     case AttemptOutcome::Kind::failure:

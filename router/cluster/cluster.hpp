@@ -17,6 +17,8 @@
 #include <span>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
+
 namespace router {
 
 /// One endpoint of a Service port on one core: what is known of it, and the connections to it.
@@ -38,6 +40,7 @@ class ClusterEndpoint final : private PoolEvents {
 
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
+  [[nodiscard]] bool is_connected() const noexcept;
   [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > context_.loop.now(); }
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
   /// Given once: an endpoint that leaves and comes back has another.
@@ -83,6 +86,18 @@ struct AttemptOutcome {
   std::chrono::nanoseconds took{};
 };
 
+/// Somebody whom none of a cluster's endpoints could take, and who waits for others. Leaves the
+/// queue when destroyed.
+class EndpointWaiter : public boost::intrusive::list_base_hook<
+                           boost::intrusive::tag<class EndpointWaiters>,
+                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void on_new_endpoints() = 0;
+
+ protected:
+  ~EndpointWaiter() = default;
+};
+
 /// A Service port's endpoints on one core, and the choice between them. Feeds the balancer with
 /// what is seen of them.
 class Cluster {
@@ -109,8 +124,15 @@ class Cluster {
                                             std::span<const std::uint64_t> tried);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
+  /// For one who tried every endpoint in vain: they may have been replaced, and the news be on its
+  /// way. Calls `on_new_endpoints` once, when there are others. False if that is not worth waiting
+  /// for: an endpoint is connected, and only took no stream; or for the queue's timeout none has
+  /// replied and none has come, so that the Service is down rather than the view old.
+  [[nodiscard]] bool wait_for_others(EndpointWaiter& waiter);
+
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
-  /// Requests that wait for a connection, of all endpoints; counted by the exchanges.
+  /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the
+  /// exchanges.
   std::uint32_t waiting = 0;
 
   /// Destroys endpoints that have left the snapshots and have ended. Not from inside a call of one
@@ -126,9 +148,11 @@ class Cluster {
                                                       bool avoided_too);
   [[nodiscard]] std::chrono::nanoseconds unknown_rtt();
   void list_candidates();
+  void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
   void retire_missing(const std::vector<Endpoint>& wanted);
-  void add_new(const std::vector<Endpoint>& wanted);
+  /// True if there were any.
+  bool add_new(const std::vector<Endpoint>& wanted);
 
   PoolContext context_;
   std::uint16_t port_number_;
@@ -140,6 +164,14 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>>
       retired_;  ///< no longer selected, with requests or connections left
   TimePoint any_avoided_until_{};
+  using EndpointWaiterList =
+      boost::intrusive::list<EndpointWaiter,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::tag<EndpointWaiters>,
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+                             boost::intrusive::constant_time_size<false>>;
+  EndpointWaiterList waiters_;
+  std::optional<TimePoint> all_failed_at_;  ///< first, since a reply or a new endpoint
   // One for each of `endpoints_`, in their order: what the balancer chooses from.
   std::vector<balancer::Candidate> candidates_;
   std::vector<std::uint64_t> ids_;

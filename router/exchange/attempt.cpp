@@ -27,11 +27,18 @@ void Exchange::on_no_connection(Errc reason) {
   repick_or_fail({reason, Sent::no});
 }
 
+void Exchange::on_new_endpoints() {
+  stop_waiting();
+  attempt_ = AttemptState::done;
+  try_endpoint();
+}
+
 void Exchange::stop_waiting() {
   --cluster_->waiting;
   queued_for_ += host_.loop().now() - attempt_at_;
   wait_timer_.cancel();
   PoolWaiter::unlink();
+  EndpointWaiter::unlink();
 }
 
 void Exchange::lower_grpc_timeout() {
@@ -115,7 +122,8 @@ void Exchange::repick_or_fail(AttemptFailure failure) {
     return;
   }
   request_body_.rewind();
-  try_endpoint(failure.reason);
+  last_failure_ = failure.reason;
+  try_endpoint();
 }
 
 Pulled Exchange::pull_request(std::span<std::byte> into) {
@@ -133,6 +141,10 @@ void Exchange::end_attempt(AttemptOutcome::Kind how) {
 }
 
 void Exchange::give_up_attempt() {
+  if (attempt_ == AttemptState::stranded) {
+    stop_waiting();
+    attempt_ = AttemptState::done;
+  }
   if (endpoint_ == nullptr) {
     return;
   }

@@ -64,7 +64,7 @@ void Exchange::find_way() {
     arm_deadline();
     remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
-    try_endpoint(Errc::no_endpoints);
+    try_endpoint();
   }
 }
 
@@ -79,7 +79,7 @@ void Exchange::on_wait_over() {
     has_waited_for_caller_ = true;
     find_way();
   } else {
-    fail(Errc::queue_timeout, {});
+    fail(attempt_ == AttemptState::stranded ? last_failure_ : Errc::queue_timeout, {});
   }
 }
 
@@ -162,11 +162,11 @@ void Exchange::arm_deadline() {
   }
 }
 
-void Exchange::try_endpoint(Errc if_none) {
+void Exchange::try_endpoint() {
   endpoint_ = named_endpoint_ == nullptr ? cluster_->acquire(tried_)
                                          : cluster_->acquire_at(named_endpoint_->address, tried_);
   if (endpoint_ == nullptr) {
-    fail(if_none, {});
+    wait_for_endpoint();
     return;
   }
   if (!tried_.empty()) {
@@ -180,9 +180,24 @@ void Exchange::try_endpoint(Errc if_none) {
       (port_->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
   ++cluster_->waiting;
   endpoint_->pool(is_http1).acquire(*this);
-  if (attempt_ != AttemptState::queued) {
+  if (attempt_ == AttemptState::queued) {
+    bound_wait();
+  }
+}
+
+void Exchange::wait_for_endpoint() {
+  // A pod that was named has no substitute.
+  if (tried_.empty() || named_endpoint_ != nullptr || !cluster_->wait_for_others(*this)) {
+    fail(last_failure_, {});
     return;
   }
+  attempt_ = AttemptState::stranded;
+  attempt_at_ = host_.loop().now();
+  ++cluster_->waiting;
+  bound_wait();
+}
+
+void Exchange::bound_wait() {
   if (cluster_->waiting > port_->policy.queue_requests) {
     host_.loop().metrics().hit(telemetry::Limit::queue_requests);
     fail(Errc::overloaded, {});

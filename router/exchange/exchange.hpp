@@ -63,7 +63,8 @@ using SnapshotWaiter =
 ///
 /// An attempt is `queued` from the choice of its endpoint until a connection has a stream free,
 /// `sent` until the reply's head, `committed` from then on: the reply has begun, and nothing can be
-/// repeated. `Body` holds what one side has sent and the other has not taken yet.
+/// repeated. After it the exchange is `stranded` while every endpoint that is known was tried in
+/// vain. `Body` holds what one side has sent and the other has not taken yet.
 ///
 /// Ends itself: when the reply has been sent or the client is gone, it lets go of whatever is left
 /// and tells its host.
@@ -71,6 +72,7 @@ class Exchange final : public Disposable,
                        public ClientEvents,
                        private UpstreamEvents,
                        private PoolWaiter,
+                       private EndpointWaiter,
                        public SnapshotWaiter,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::tag<class CoreList>,
@@ -106,7 +108,7 @@ class Exchange final : public Disposable,
   [[nodiscard]] const HeaderList& reply_trailers() const override { return reply_trailers_; }
 
  private:
-  enum class AttemptState : std::uint8_t { none, queued, sent, committed, done };
+  enum class AttemptState : std::uint8_t { none, queued, sent, committed, done, stranded };
 
   // The way to an endpoint (exchange.cpp).
   bool refuse_at_once();
@@ -116,14 +118,17 @@ class Exchange final : public Disposable,
   bool find_service(const Caller& caller, std::optional<std::string_view> name);
   void count_request();
   void arm_deadline();
-  /// Begins an attempt; ends the request with `if_none` if there is no endpoint left to try.
-  void try_endpoint(Errc if_none);
+  /// Begins an attempt; waits for another endpoint if every one was tried.
+  void try_endpoint();
+  void wait_for_endpoint();
+  void bound_wait();
   void on_deadline();
   void on_wait_over();
 
   // The attempt (attempt.cpp).
   void on_connection(UpstreamConnection& connection) override;
   void on_no_connection(Errc reason) override;
+  void on_new_endpoints() override;
   void on_informational(ReplyHead head) override;
   void on_reply_head(ReplyHead head, bool end) override;
   void on_reply_data(std::span<const std::byte> bytes) override;
@@ -176,6 +181,7 @@ class Exchange final : public Disposable,
   ClusterEndpoint* endpoint_ = nullptr;  ///< of the current attempt
   UpstreamStream* upstream_ = nullptr;
   TimePoint attempt_at_;
+  Errc last_failure_ = Errc::no_endpoints;                                 ///< of an attempt
   Nanoseconds queued_for_{0};                                              ///< by earlier attempts
   boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried_;  ///< ids of endpoints
 

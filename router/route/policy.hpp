@@ -37,7 +37,8 @@ struct Policy {
   std::optional<Nanoseconds> request_timeout = std::nullopt;
   /// Waiting for an endpoint, per worker: about a second's worth of a busy Service.
   std::uint32_t queue_requests = 1000;
-  /// Longest wait for a usable endpoint: two connection attempts and a little.
+  /// Longest wait for a usable endpoint: two connection attempts and a little. Also for news of
+  /// others where all are gone.
   Nanoseconds queue_timeout = std::chrono::seconds{3};
   /// Overrides what the Service's port says of itself.
   std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;

@@ -200,6 +200,25 @@ TEST_CASE("nodeway: an endpoint that drains before the slice says so loses nothi
         0);
 }
 
+TEST_CASE("nodeway: an only endpoint that is replaced before the slice says so loses nothing",
+          "[integration][change]") {
+  test::OneService path{test::answer(200, "old")};
+  test::Upstream next{test::answer(200, "new")};
+  REQUIRE(path.client.get("cart.shop", "/").body == "old");
+  path.upstream.stop_listening();
+  path.upstream.go_away_gracefully(1ms);
+  test::eventually("its connection to be gone", [&] {
+    return path.router.metric("nodeway_upstream_connections", {{"state", "open"}}) == 0;
+  });
+
+  const test::StreamId early = path.client.open_get("cart.shop", "/");
+  path.client.pump_for(300ms);
+  CHECK_FALSE(path.client.peek(early).ended);
+  path.cluster.add_service("cart.shop", 80, {next.endpoint()});
+
+  CHECK(path.client.wait(early).body == "new");
+}
+
 TEST_CASE("nodeway: requests under way on a removed endpoint finish there",
           "[integration][change]") {
   test::OneService path{test::always({.body = "late", .held = true})};

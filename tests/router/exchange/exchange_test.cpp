@@ -43,6 +43,12 @@ std::string pull(Exchange& exchange, BodyState expected) {
   return text;
 }
 
+Policy patient_for(Nanoseconds queue_timeout) {
+  Policy policy;
+  policy.queue_timeout = queue_timeout;
+  return policy;
+}
+
 constexpr AttemptFailure kRefused{Errc::stream_refused, Sent::no};
 constexpr AttemptFailure kReset{Errc::upstream_reset, Sent::maybe};
 
@@ -160,7 +166,7 @@ TEST_CASE("Exchange: a body beyond what is kept cannot be repeated, not even whe
 
 TEST_CASE("Exchange: never asks the same endpoint twice, and says why the last one failed",
           "[exchange]") {
-  test::ScriptedHost host{3};
+  test::ScriptedHost host{3, patient_for(0ms)};
   test::ScriptedClient client;
   Exchange& exchange = host.begin(client, request(true), true);
 
@@ -173,6 +179,122 @@ TEST_CASE("Exchange: never asks the same endpoint twice, and says why the last o
   CHECK(client.header("nodeway-error") == "connect_failed");
   CHECK(host.service_metrics().repicks.read() == 2);
   exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: when every endpoint was tried, one that takes their place gets the request",
+          "[exchange]") {
+  const auto fail = GENERATE(false, true);
+  CAPTURE(fail);
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), false);
+  exchange.on_request_data(test::bytes_of("body"));
+  if (fail) {
+    host.connections[0]->fail_to_connect(Errc::connect_failed);
+  } else {
+    host.connections[0]->connect();
+    host.connections[0]->go_away();
+    host.connections[0]->fail_stream(kRefused);
+  }
+  CHECK_FALSE(client.head.has_value());
+
+  host.replace_endpoints(2001);
+
+  REQUIRE(host.connections.size() == 2);
+  CHECK(host.connections[1]->port == 2001);
+  host.connections[1]->connect();
+  CHECK(host.connections[1]->pull() == "body");
+  CHECK(host.service_metrics().repicks.read() == 1);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: nobody waits for other endpoints while one is there that takes no stream",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->connect();
+
+  host.connections[0]->fail_stream(kRefused);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "stream_refused");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: other endpoints are waited for as long as the queue's timeout allows",
+          "[exchange]") {
+  test::ScriptedHost host{1, patient_for(20ms)};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->fail_to_connect(Errc::connect_failed);
+
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (!client.head && std::chrono::steady_clock::now() < until) {
+    host.end_turn();
+  }
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "connect_failed");
+  exchange.on_reply_sent();
+  host.end_turn();
+
+  SECTION("then the Service is down, and whoever calls is told at once") {
+    test::ScriptedClient next;
+    Exchange& second = host.begin(next, request(true), true);
+    host.connections[1]->fail_to_connect(Errc::connect_failed);
+
+    REQUIRE(next.head.has_value());
+    CHECK(next.header("nodeway-error") == "connect_failed");
+    second.on_reply_sent();
+    host.end_turn();
+  }
+  SECTION("until there is another one") {
+    host.replace_endpoints(2001);
+    test::ScriptedClient next;
+    Exchange& second = host.begin(next, request(true), true);
+    host.connections[1]->fail_to_connect(Errc::connect_failed);
+
+    CHECK_FALSE(next.head.has_value());
+    second.on_client_gone(Reset::cancel);
+    host.end_turn();
+  }
+}
+
+TEST_CASE("Exchange: a client may leave while its request waits for other endpoints",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->fail_to_connect(Errc::connect_failed);
+
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+  host.replace_endpoints(2001);
+
+  CHECK(host.is_over);
+  CHECK(host.connections.size() == 1);
+}
+
+TEST_CASE("Exchange: who waits for other endpoints has a place in the queue", "[exchange]") {
+  Policy policy;
+  policy.queue_requests = 1;
+  test::ScriptedHost host{1, policy};
+  test::ScriptedClient waiting;
+  Exchange& first = host.begin(waiting, request(true), true);
+  host.connections[0]->fail_to_connect(Errc::connect_failed);
+
+  test::ScriptedClient refused;
+  Exchange& second = host.begin(refused, request(true), true);
+
+  REQUIRE(refused.head.has_value());
+  CHECK(refused.header("nodeway-error") == "overloaded");
+  CHECK_FALSE(waiting.head.has_value());
+  second.on_reply_sent();
+  first.on_client_gone(Reset::cancel);
   host.end_turn();
 }
 

@@ -126,8 +126,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     port.policy = policy;
     port.policy.balancer = router::BalancerKind::round_robin;  // so that tests know who is next
     for (std::size_t i = 0; i < n_endpoints; ++i) {
-      const auto number = static_cast<std::uint16_t>(1001 + i);
-      port.endpoints.push_back({{boost::asio::ip::address_v4::loopback(), number}, "", "", ""});
+      port.endpoints.push_back(endpoint_at(static_cast<std::uint16_t>(1001 + i)));
     }
     auto service = boost::make_shared<router::Service>();
     service->namespace_ = "shop";
@@ -173,6 +172,13 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     }
   }
 
+  /// From here on the Service has this endpoint and no other.
+  void replace_endpoints(std::uint16_t number) {
+    router::ServicePort port = snapshot_->services.begin()->second->ports[0];
+    port.endpoints = {endpoint_at(number)};
+    cluster_->adopt(&port);
+  }
+
   /// Begins a request; it is owned by itself until `is_over`.
   router::Exchange& begin(ScriptedClient& client, router::RequestHead head, bool end) {
     auto* const exchange =
@@ -195,6 +201,10 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   router::Exchange* waiting = nullptr;  ///< for the next snapshot
 
  private:
+  static router::Endpoint endpoint_at(std::uint16_t number) {
+    return {{boost::asio::ip::address_v4::loopback(), number}, "", "", ""};
+  }
+
   boost::asio::io_context io_;
   router::Loop loop_{io_, metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
