@@ -2,9 +2,10 @@
 # docker build -t nodeway:0.1.0 .
 FROM debian:12-slim AS build
 WORKDIR /src
-COPY cmake/packages.txt cmake/packages.txt
+COPY cmake/packages.txt cmake/nghttp2.sh cmake/
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends $(awk '$1 == "build" {print $2}' cmake/packages.txt)
+    && apt-get install -y --no-install-recommends $(awk '$1 == "build" {print $2}' cmake/packages.txt) \
+    && cmake/nghttp2.sh
 COPY . .
 RUN cmake --preset release -DNODEWAY_CALCULATOR=OFF && cmake --build --preset release --target nodeway \
     && strip build/release/router/nodeway
@@ -15,7 +16,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libcpp-httplib0.11 \
         libfmt9 \
-        libnghttp2-14 \
+        libmimalloc2.0 \
         libprometheus-cpp-core1.0 \
         libspdlog1.10 \
         libssl3 \
@@ -23,6 +24,8 @@ RUN apt-get update \
         libyaml-cpp0.7 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/release/router/nodeway /usr/local/bin/nodeway
+# The licence of what is linked into it.
+COPY --from=build /usr/share/doc/libnghttp2-dev/copyright /usr/share/doc/nodeway/nghttp2.copyright
 USER 65532:65532
 EXPOSE 4140 9990
 ENTRYPOINT ["/usr/local/bin/nodeway"]

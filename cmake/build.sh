@@ -6,11 +6,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
 shift
+if [ "$preset" = release ]; then
+  cmake/nghttp2.sh
+  [ build/release/build.ninja -nt build/nghttp2/version ] || rm -f build/release/build.ninja
+fi
 if [ ! -f "build/$preset/build.ninja" ]; then
   echo "configuring build/$preset"
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
-  cmake --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+  cmake --fresh --preset "$preset" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 fi
 echo "building build/$preset (the first time takes some minutes; ccache remembers)"
 export NINJA_STATUS="[%f/%t %es] "
