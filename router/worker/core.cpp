@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
@@ -92,7 +91,6 @@ class Core::State final : public ListenerEvents,
 
   Options options_;
   std::string via_entry_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   telemetry::ServiceMetrics& unresolved_;
   Loop loop_;
   LocalSnapshotPtr snapshot_;
@@ -108,7 +106,6 @@ class Core::State final : public ListenerEvents,
 Core::State::State(Options options)
     : options_{std::move(options)},
       via_entry_{std::string{kViaProtocol} + options_.via},
-      work_{io.get_executor()},
       unresolved_{metrics.add_service({}, {}, {})},
       loop_{io, metrics} {}
 
@@ -301,7 +298,6 @@ void Core::State::stop_if_drained() {
     return each->n_greetings() > 0;
   });
   if (is_draining_ && connections_.empty() && !is_greeting) {
-    work_.reset();
     io.stop();
   }
 }

@@ -14,7 +14,8 @@ Loop::Loop(boost::asio::io_context& io, telemetry::CoreMetrics& metrics)
       now_{std::chrono::steady_clock::now()},
       turn_began_at_{now_},
       timers_{now_},
-      wake_timer_{io} {}
+      wake_timer_{io},
+      poller_{*this} {}
 
 void Loop::begin_turn() {
   now_ = std::chrono::steady_clock::now();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/poller.hpp"
 #include "router/worker/timer_wheel.hpp"
 
 #include <array>
@@ -68,6 +69,8 @@ class Loop {
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
   /// Reads the clock; called first by every handler that the io_context calls.
   void begin_turn();
+  /// Of the core's connections.
+  [[nodiscard]] Poller& poller() noexcept { return poller_; }
   /// Scratch for one read; its content is gone at the next read of any connection.
   [[nodiscard]] std::span<std::byte> read_buffer() noexcept { return read_buffer_; }
 
@@ -90,6 +93,7 @@ class Loop {
   TimePoint turn_began_at_;
   TimerWheel timers_;
   boost::asio::steady_timer wake_timer_;
+  Poller poller_;
   TimePoint wake_at_ = TimePoint::max();
   bool end_scheduled_ = false;
   std::vector<Flushable*> to_flush_;

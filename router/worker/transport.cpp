@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/transport.hpp"
 
+#include <cerrno>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/smart_ptr/make_local_shared.hpp>
 
 namespace router {
 
@@ -37,76 +38,70 @@ ip::address unmapped(const ip::address& address) {
 }  // namespace
 
 Transport::Transport(Loop& loop, tcp::socket socket, TransportEvents& events)
-    : loop_{loop},
-      socket_{std::move(socket)},
-      events_{events},
-      self_{boost::make_local_shared<Transport*>(this)} {
+    : loop_{loop}, events_{events} {
   // Failures here mean that the peer has gone already; the first read will say so.
   error_code ignored;
-  peer_ = unmapped(socket_.remote_endpoint(ignored).address());
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(tcp::no_delay{true}, ignored);
+  peer_ = unmapped(socket.remote_endpoint(ignored).address());
+  socket.non_blocking(true, ignored);
+  socket.set_option(tcp::no_delay{true}, ignored);
+  socket_ = socket.release();
 }
 
 Transport::~Transport() {
-  *self_ = nullptr;
+  close();
   loop_.forget(*this);
+}
+
+void Transport::watch() {
+  loop_.poller().watch(socket_, *this, wants_to_read(), is_full_);
 }
 
 void Transport::start_reading() {
   is_reading_ = true;
-  if (!read_waiting_ && !is_closed_) {
-    wait_readable();
+  if (!is_closed_) {
+    watch();
   }
 }
 
-void Transport::wait_readable() {
-  read_waiting_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = self_](error_code error) {
-    if (*self != nullptr) {
-      (*self)->loop_.begin_turn();
-      (*self)->on_readable(error);
-    }
-  });
+void Transport::on_ready(bool readable, bool writable) {
+  if (writable) {
+    is_full_ = false;
+    watch();
+    flush();
+  }
+  if (!readable || is_closed_) {
+    return;
+  }
+  if (wants_to_read()) {
+    read();
+  } else {
+    watch();
+  }
 }
 
-void Transport::on_readable(error_code error) {
-  read_waiting_ = false;
-  if (is_closed_ || !(is_reading_ || is_lingering_)) {
-    return;
-  }
-  if (error) {
-    fail(error);
-    return;
-  }
-  if (is_lingering_) {
-    discard_input();
-    return;
-  }
+void Transport::read() {
   const auto buffer = loop_.read_buffer();
-  const std::size_t n_bytes =
-      socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
-  if (error == boost::asio::error::eof) {
+  const ssize_t n_bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
+  if (n_bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return;
+  }
+  if (n_bytes < 0) {
+    fail({errno, boost::system::system_category()});
+  } else if (is_lingering_) {
+    if (n_bytes == 0) {
+      fail({});
+    }
+  } else if (n_bytes == 0) {
     is_reading_ = false;
     has_peer_ended_ = true;
     events_.on_eof();
-    return;
-  }
-  if (error && error != boost::asio::error::would_block) {
-    fail(error);
-    return;
-  }
-  const auto self = self_;
-  if (n_bytes > 0) {
-    events_.on_bytes(buffer.first(n_bytes));
-  }
-  if (*self != nullptr && is_reading_ && !is_closed_ && !read_waiting_) {
-    wait_readable();
+  } else {
+    events_.on_bytes(buffer.first(static_cast<std::size_t>(n_bytes)));
   }
 }
 
 void Transport::flush() {
-  if (is_closed_ || write_waiting_ || is_lingering_) {
+  if (is_closed_ || is_full_ || is_lingering_) {
     return;
   }
   for (;;) {
@@ -132,35 +127,20 @@ void Transport::flush() {
 }
 
 void Transport::linger() {
-  error_code error;
-  socket_.shutdown(tcp::socket::shutdown_send, error);
-  if (error) {
+  if (::shutdown(socket_, SHUT_WR) != 0) {
     fail({});
     return;
   }
   is_lingering_ = true;
   n_unread_bytes_ = n_unread_bytes();
   loop_.arm(linger_timer_, loop_.now() + kLinger);
-  if (!read_waiting_) {
-    wait_readable();
-  }
-}
-
-void Transport::discard_input() {
-  const auto buffer = loop_.read_buffer();
-  error_code error;
-  socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
-  if (error && error != boost::asio::error::would_block) {
-    fail({});
-  } else {
-    wait_readable();
-  }
+  watch();
 }
 
 /// Bytes that the peer's kernel has not acknowledged.
 int Transport::n_unread_bytes() {
   int n_bytes = 0;
-  return ::ioctl(socket_.native_handle(), SIOCOUTQ, &n_bytes) == 0 ? n_bytes : 0;
+  return ::ioctl(socket_, SIOCOUTQ, &n_bytes) == 0 ? n_bytes : 0;
 }
 
 void Transport::on_linger_over() {
@@ -173,46 +153,23 @@ void Transport::on_linger_over() {
 }
 
 bool Transport::write_pending() {
-  error_code error;
   const auto bytes = output_.pending();
-  const std::size_t n_bytes =
-      socket_.write_some(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  if (error == boost::asio::error::would_block) {
+  const ssize_t n_bytes = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (n_bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
     if (!stall_timer_.is_armed()) {
       loop_.arm(stall_timer_, loop_.now() + kWriteStall);
     }
-    wait_writable();
+    is_full_ = true;
+    watch();
     return false;
   }
-  if (error) {
-    fail(error);
+  if (n_bytes < 0) {
+    fail({errno, boost::system::system_category()});
     return false;
   }
-  output_.mark_written(n_bytes);
+  output_.mark_written(static_cast<std::size_t>(n_bytes));
   stall_timer_.cancel();
   return true;
-}
-
-void Transport::wait_writable() {
-  write_waiting_ = true;
-  socket_.async_wait(tcp::socket::wait_write, [self = self_](error_code error) {
-    if (*self != nullptr) {
-      (*self)->loop_.begin_turn();
-      (*self)->on_writable(error);
-    }
-  });
-}
-
-void Transport::on_writable(error_code error) {
-  write_waiting_ = false;
-  if (is_closed_) {
-    return;
-  }
-  if (error) {
-    fail(error);
-    return;
-  }
-  flush();
 }
 
 void Transport::close_when_flushed() {
@@ -230,8 +187,8 @@ void Transport::close() noexcept {
     is_closed_ = true;
     stall_timer_.cancel();
     linger_timer_.cancel();
-    error_code ignored;
-    socket_.close(ignored);
+    loop_.poller().forget(*this);
+    ::close(socket_);
   }
 }
 

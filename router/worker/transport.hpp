@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/smart_ptr/local_shared_ptr.hpp>
 
 namespace router {
 
@@ -61,7 +60,7 @@ class TransportEvents {
 
 /// A connected TCP socket of one core: reads when readable into the loop's scratch buffer, writes
 /// once per turn.
-class Transport final : private Flushable {
+class Transport final : private Flushable, private Pollable {
  public:
   /// A peer that takes nothing for so long, with output pending, is gone or hostile (product.md,
   /// clients).
@@ -81,7 +80,7 @@ class Transport final : private Flushable {
   void start_reading();
   /// Stops reading, so that the kernel's buffers fill and the peer waits. Bytes already read have
   /// been delivered.
-  void pause_reading() noexcept { is_reading_ = false; }
+  void pause_reading() noexcept { is_reading_ = false; }  // epoll hears of it at the next byte
   [[nodiscard]] bool is_reading() const noexcept { return is_reading_; }
   /// Has `on_room` called at the end of this turn (or, while the socket is full, when it takes
   /// bytes again).
@@ -99,10 +98,10 @@ class Transport final : private Flushable {
 
  private:
   void flush() override;
-  void wait_readable();
-  void on_readable(error_code error);
-  void wait_writable();
-  void on_writable(error_code error);
+  void on_ready(bool readable, bool writable) override;
+  void read();
+  [[nodiscard]] bool wants_to_read() const noexcept { return is_reading_ || is_lingering_; }
+  void watch();
   bool write_pending();
   void on_write_stalled();
   void linger();
@@ -112,14 +111,13 @@ class Transport final : private Flushable {
   void fail(error_code error);
 
   Loop& loop_;
-  boost::asio::ip::tcp::socket socket_;
   boost::asio::ip::address peer_;
+  int socket_ = -1;
   TransportEvents& events_;
   OutputBuffer output_;
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
-  bool read_waiting_ = false;
-  bool write_waiting_ = false;
+  bool is_full_ = false;  ///< the socket takes no more for now
   enum class Closing : std::uint8_t { no, when_flushed, when_read };
   Closing closing_ = Closing::no;
   bool has_peer_ended_ = false;
@@ -127,9 +125,6 @@ class Transport final : private Flushable {
   int n_unread_bytes_ = 0;     ///< when the linger timer was armed
   Timer linger_timer_{on_timer<&Transport::on_linger_over>, this};
   bool is_closed_ = false;
-  /// Shared with the waits in flight, which may complete after the transport is gone: then it holds
-  /// null.
-  boost::local_shared_ptr<Transport*> self_;
 };
 
 }  // namespace router
