@@ -26,7 +26,7 @@ test-unit: ## the tests that need no process and no root
 test-tsan: ## the targets that have threads, under TSan
 	@tests/run.sh tsan
 
-test-long: ## all of `test`, with the long variants of its tests, and a minute of each fuzzer
+test-long: ## all of `test`, with the long variants of its tests, every mutation, and a minute of each fuzzer
 	@tests/run.sh long
 
 bench: ## figures beside nghttpx, HAProxy and NGINX, into docs/performance.md (some 15 minutes)

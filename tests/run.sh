@@ -117,6 +117,8 @@ case "${1:-}" in
   long)
     export NODEWAY_TEST_LONG=1
     test_all
+    step "every rule of Kubernetes broken on purpose"
+    tests/mutations/run.py
     step "fuzzing, a minute each"
     tests/fuzz/run.sh 60
     ;;

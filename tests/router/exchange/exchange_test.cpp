@@ -451,6 +451,18 @@ TEST_CASE("Exchange: what still comes of a request that was refused is credited 
   host.end_turn();
 }
 
+TEST_CASE("Exchange: a Service without endpoints is answered at once, as such", "[exchange]") {
+  test::ScriptedHost host{0};
+  test::ScriptedClient client;
+
+  Exchange& exchange = host.begin(client, request(true), true);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "no_endpoints");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: a full queue refuses at once", "[exchange]") {
   Policy policy;
   policy.queue_requests = 2;
