@@ -92,6 +92,21 @@ class Store {
     finish_replace(changes);
   }
 
+  /// Fills an empty store with what a former run of the process knew, so that there is something to
+  /// go on with until `replace` says how things are. Not once it is synced.
+  void restore(const std::vector<Pointer>& objects) {
+    if (is_synced_) {
+      return;
+    }
+    is_restored_ = true;
+    for (const Pointer& object : objects) {
+      objects_[object->meta.key] = object;
+    }
+    for (const auto& [key, object] : objects_) {
+      notify({key, nullptr, object});
+    }
+  }
+
   /// Null if there is none.
   [[nodiscard]] Pointer find(const ObjectKey& key) const {
     const auto found = objects_.find(key);
@@ -104,6 +119,9 @@ class Store {
   /// Whether a whole list was taken over once. Stays true when the source is lost: the last state
   /// stays in service.
   [[nodiscard]] bool is_synced() const noexcept { return is_synced_; }
+
+  /// Whether it is whole: by a list, or as a former run knew it.
+  [[nodiscard]] bool is_known() const noexcept { return is_synced_ || is_restored_; }
 
  private:
   struct Change {
@@ -132,6 +150,7 @@ class Store {
   ChangeListener on_change_;
   std::function<void()> on_synced_;
   bool is_synced_ = false;
+  bool is_restored_ = false;
 };
 
 /// All that routing knows of the cluster. A source fills it, the builder of snapshots reads it.
@@ -146,6 +165,11 @@ struct Stores {
   [[nodiscard]] bool is_synced() const noexcept {
     return services.is_synced() && endpoint_slices.is_synced() && config_maps.is_synced() &&
            nodes.is_synced() && pods.is_synced();
+  }
+
+  [[nodiscard]] bool is_known() const noexcept {
+    return services.is_known() && endpoint_slices.is_known() && config_maps.is_known() &&
+           nodes.is_known() && pods.is_known();
   }
 };
 

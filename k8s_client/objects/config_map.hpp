@@ -20,6 +20,10 @@ struct ConfigMap {
   bool operator==(const ConfigMap&) const = default;
 
   [[nodiscard]] static Result<ConfigMap> from_json(const nlohmann::json& object);
+
+  /// The object of the API that `from_json` makes the same of: its kind, and the fields that are
+  /// kept.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

@@ -3,9 +3,14 @@
 
 #include "k8s_client/objects/json_fields.hpp"
 #include "k8s_client/objects/protocol.hpp"
+#include "k8s_client/objects/write_object.hpp"
 
 namespace k8s_client {
 namespace {
+
+using nlohmann::json;
+
+constexpr const char* kServiceLabel = "kubernetes.io/service-name";
 
 AddressType address_type_from(JsonFields& slice) {
   const std::string type = slice.required_text("addressType");
@@ -64,13 +69,66 @@ std::string owner_uid_from(JsonFields metadata) {
   return uid;
 }
 
+json address_type_json(AddressType type) {
+  switch (type) {
+    case AddressType::ipv6:
+      return "IPv6";
+    case AddressType::fqdn:
+      return "FQDN";
+    case AddressType::ipv4:
+      break;
+  }
+  return "IPv4";
+}
+
+void put_flag(json& object, const char* field, std::optional<bool> flag) {
+  if (flag) {
+    object[field] = *flag;
+  }
+}
+
+void put_names(json& endpoint, const char* field, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    endpoint["hints"][field].push_back({{"name", name}});
+  }
+}
+
+json endpoint_json(const SliceEndpoint& endpoint) {
+  json object{{"addresses", endpoint.addresses}};
+  put_text(object, "hostname", endpoint.hostname);
+  put_text(object, "nodeName", endpoint.node_name);
+  put_text(object, "zone", endpoint.zone);
+  json conditions = json::object();
+  put_flag(conditions, "ready", endpoint.conditions.ready);
+  put_flag(conditions, "serving", endpoint.conditions.serving);
+  put_flag(conditions, "terminating", endpoint.conditions.terminating);
+  object["conditions"] = std::move(conditions);
+  if (!endpoint.target_uid.empty() || !endpoint.target_name.empty()) {
+    json& target = object["targetRef"] = {{"kind", "Pod"}};
+    put_text(target, "uid", endpoint.target_uid);
+    put_text(target, "name", endpoint.target_name);
+  }
+  put_names(object, "forZones", endpoint.hint_zones);
+  put_names(object, "forNodes", endpoint.hint_nodes);
+  return object;
+}
+
+json port_json(const SlicePort& port) {
+  json object{{"name", port.name}, {"protocol", text_of(port.protocol)}};
+  if (port.port) {
+    object["port"] = *port.port;
+  }
+  put_text(object, "appProtocol", port.app_protocol);
+  return object;
+}
+
 }  // namespace
 
 Result<EndpointSlice> EndpointSlice::from_json(const nlohmann::json& object) {
   return read_object<EndpointSlice>(object, [](JsonFields& fields, EndpointSlice& slice) {
     JsonFields metadata = fields.object("metadata");
     slice.address_type = address_type_from(fields);
-    slice.service_name = metadata.object("labels").text("kubernetes.io/service-name");
+    slice.service_name = metadata.object("labels").text(kServiceLabel);
     slice.service_uid = owner_uid_from(metadata);
     fields.for_each("endpoints", [&slice](JsonFields endpoint) {
       slice.endpoints.push_back(endpoint_from(std::move(endpoint)));
@@ -78,6 +136,27 @@ Result<EndpointSlice> EndpointSlice::from_json(const nlohmann::json& object) {
     fields.for_each(
         "ports", [&slice](JsonFields port) { slice.ports.push_back(port_from(std::move(port))); });
   });
+}
+
+json EndpointSlice::to_json() const {
+  json object = write_object(*this);
+  json& metadata = object["metadata"];
+  if (!service_name.empty()) {
+    metadata["labels"][kServiceLabel] = service_name;
+  }
+  if (!service_uid.empty()) {
+    metadata["ownerReferences"] = json::array({{{"kind", Service::kKind}, {"uid", service_uid}}});
+  }
+  object["addressType"] = address_type_json(address_type);
+  json& endpoint_list = object["endpoints"] = json::array();
+  for (const SliceEndpoint& endpoint : endpoints) {
+    endpoint_list.push_back(endpoint_json(endpoint));
+  }
+  json& port_list = object["ports"] = json::array();
+  for (const SlicePort& port : ports) {
+    port_list.push_back(port_json(port));
+  }
+  return object;
 }
 
 }  // namespace k8s_client

@@ -70,6 +70,10 @@ struct EndpointSlice {
   /// Unknown fields are ignored. Missing `metadata.name`, `addressType` or `endpoints[].addresses`,
   /// and values of the wrong type are errors that name the field.
   [[nodiscard]] static Result<EndpointSlice> from_json(const nlohmann::json& object);
+
+  /// The object of the API that `from_json` makes the same of: its kind, and the fields that are
+  /// kept.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

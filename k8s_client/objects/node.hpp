@@ -19,6 +19,10 @@ struct Node {
   bool operator==(const Node&) const = default;
 
   [[nodiscard]] static Result<Node> from_json(const nlohmann::json& object);
+
+  /// The object of the API that `from_json` makes the same of: its kind, and the fields that are
+  /// kept.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

@@ -2,6 +2,7 @@
 #include "k8s_client/objects/object_meta.hpp"
 
 #include "k8s_client/objects/json_fields.hpp"
+#include "k8s_client/objects/write_object.hpp"
 
 namespace k8s_client {
 
@@ -15,6 +16,14 @@ Result<ObjectMeta> ObjectMeta::from_json(const nlohmann::json& object) {
     return *std::move(failure);
   }
   return meta;
+}
+
+nlohmann::json ObjectMeta::to_json() const {
+  nlohmann::json metadata{{"name", key.name}};
+  put_text(metadata, "namespace", key.ns);
+  put_text(metadata, "uid", uid);
+  put_text(metadata, "resourceVersion", resource_version);
+  return metadata;
 }
 
 }  // namespace k8s_client

@@ -33,6 +33,9 @@ struct ObjectMeta {
 
   /// Reads `object.metadata`. A missing name is an error; a missing namespace is empty.
   [[nodiscard]] static Result<ObjectMeta> from_json(const nlohmann::json& object);
+
+  /// The `metadata` that `from_json` makes the same of.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

@@ -2,9 +2,13 @@
 #include "k8s_client/objects/pod.hpp"
 
 #include "k8s_client/objects/json_fields.hpp"
+#include "k8s_client/objects/write_object.hpp"
 
 namespace k8s_client {
 namespace {
+
+/// Of a deletion: when it was asked for is not kept, only that it was.
+constexpr const char* kSomeTime = "1970-01-01T00:00:00Z";
 
 std::vector<std::string> ips_from(JsonFields status) {
   std::vector<std::string> ips;
@@ -48,6 +52,30 @@ Result<Pod> Pod::from_json(const nlohmann::json& object) {
     pod.is_over = phase == "Succeeded" || phase == "Failed";
     take_workload(metadata, pod);
   });
+}
+
+nlohmann::json Pod::to_json() const {
+  using nlohmann::json;
+  json object = write_object(*this);
+  json& metadata = object["metadata"];
+  if (!workload_kind.empty() || !workload_name.empty()) {
+    metadata["ownerReferences"] =
+        json::array({{{"kind", workload_kind}, {"name", workload_name}, {"controller", true}}});
+  }
+  if (is_terminating) {
+    metadata["deletionTimestamp"] = kSomeTime;
+  }
+  json& spec = object["spec"] = json::object();
+  put_text(spec, "nodeName", node_name);
+  put_text(spec, "serviceAccountName", service_account);
+  if (host_network) {
+    spec["hostNetwork"] = true;
+  }
+  json& status = object["status"] = {{"phase", is_over ? "Succeeded" : "Running"}};
+  for (const std::string& ip : ips) {
+    status["podIPs"].push_back({{"ip", ip}});
+  }
+  return object;
 }
 
 }  // namespace k8s_client

@@ -30,6 +30,10 @@ struct Pod {
   /// Unknown fields are ignored. Missing `metadata.name` and values of the wrong type are errors
   /// that name the field.
   [[nodiscard]] static Result<Pod> from_json(const nlohmann::json& object);
+
+  /// The object of the API that `from_json` makes the same of: its kind, and the fields that are
+  /// kept.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

@@ -19,4 +19,16 @@ Protocol protocol_from(JsonFields& port) {
   return Protocol::sctp;
 }
 
+const char* text_of(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::udp:
+      return "UDP";
+    case Protocol::sctp:
+      return "SCTP";
+    case Protocol::tcp:
+      break;
+  }
+  return "TCP";
+}
+
 }  // namespace k8s_client

@@ -9,5 +9,7 @@ class JsonFields;
 
 /// `protocol` of a port, of a Service or a slice. Absent means TCP.
 [[nodiscard]] Protocol protocol_from(JsonFields& port);
+/// The other way: `TCP`, `UDP` or `SCTP`.
+[[nodiscard]] const char* text_of(Protocol protocol) noexcept;
 
 }  // namespace k8s_client

@@ -3,9 +3,14 @@
 
 #include "k8s_client/objects/json_fields.hpp"
 #include "k8s_client/objects/protocol.hpp"
+#include "k8s_client/objects/write_object.hpp"
+
+#include <charconv>
 
 namespace k8s_client {
 namespace {
+
+using nlohmann::json;
 
 ServiceType type_from(JsonFields& spec) {
   const std::string type = spec.text("type");
@@ -70,6 +75,49 @@ std::vector<ServicePort> ports_from(JsonFields& spec) {
   return ports;
 }
 
+const char* text_of(ServiceType type) noexcept {
+  switch (type) {
+    case ServiceType::node_port:
+      return "NodePort";
+    case ServiceType::load_balancer:
+      return "LoadBalancer";
+    case ServiceType::external_name:
+      return "ExternalName";
+    case ServiceType::cluster_ip:
+      break;
+  }
+  return "ClusterIP";
+}
+
+/// "" for one that is absent, as `any` is.
+const char* text_of(TrafficDistribution distribution) noexcept {
+  switch (distribution) {
+    case TrafficDistribution::prefer_same_zone:
+      return "PreferSameZone";
+    case TrafficDistribution::prefer_same_node:
+      return "PreferSameNode";
+    case TrafficDistribution::any:
+      break;
+  }
+  return "";
+}
+
+/// A number stays one: `IntOrString` takes a text of digits for a name, which the API refuses.
+json target_port_json(const std::string& port) {
+  std::uint16_t number = 0;
+  std::from_chars(port.data(), port.data() + port.size(), number);
+  return std::to_string(number) == port ? json(number) : json(port);
+}
+
+json port_json(const ServicePort& port) {
+  json object{{"name", port.name}, {"port", port.port}, {"protocol", text_of(port.protocol)}};
+  if (!port.target_port.empty()) {
+    object["targetPort"] = target_port_json(port.target_port);
+  }
+  put_text(object, "appProtocol", port.app_protocol);
+  return object;
+}
+
 }  // namespace
 
 Result<Service> Service::from_json(const nlohmann::json& object) {
@@ -90,6 +138,32 @@ Result<Service> Service::from_json(const nlohmann::json& object) {
       service.cluster_ips.clear();
     }
   });
+}
+
+json Service::to_json() const {
+  json object = write_object(*this);
+  json& spec = object["spec"] = {{"type", text_of(type)}};
+  if (headless) {
+    spec["clusterIPs"] = json::array({"None"});
+  } else if (!cluster_ips.empty()) {
+    spec["clusterIPs"] = cluster_ips;
+  }
+  for (const IpFamily family : ip_families) {
+    spec["ipFamilies"].push_back(family == IpFamily::ipv6 ? "IPv6" : "IPv4");
+  }
+  json& port_list = spec["ports"] = json::array();
+  for (const ServicePort& port : ports) {
+    port_list.push_back(port_json(port));
+  }
+  put_text(spec, "externalName", external_name);
+  if (publish_not_ready_addresses) {
+    spec["publishNotReadyAddresses"] = true;
+  }
+  if (internal_traffic_policy == TrafficPolicy::local) {
+    spec["internalTrafficPolicy"] = "Local";
+  }
+  put_text(spec, "trafficDistribution", text_of(traffic_distribution));
+  return object;
 }
 
 }  // namespace k8s_client

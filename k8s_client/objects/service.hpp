@@ -51,6 +51,10 @@ struct Service {
   /// Unknown fields are ignored. Missing `metadata.name` or `ports[].port`, and values of the wrong
   /// type are errors that name the field.
   [[nodiscard]] static Result<Service> from_json(const nlohmann::json& object);
+
+  /// The object of the API that `from_json` makes the same of: its kind, and the fields that are
+  /// kept.
+  [[nodiscard]] nlohmann::json to_json() const;
 };
 
 }  // namespace k8s_client

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s_client/store.hpp"
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -114,4 +115,36 @@ TEST_CASE("Stores: are synced when each of them is", "[k8s_client]") {
   stores.config_maps.replace({});
 
   CHECK(stores.is_synced());
+}
+
+TEST_CASE("Store: what was restored is known and not synced, and a list has the last word",
+          "[k8s_client]") {
+  Store<Service> store;
+  std::vector<std::string> told;
+  record(store, told);
+  bool is_synced_told = false;
+  store.on_synced([&is_synced_told] { is_synced_told = true; });
+  CHECK_FALSE(store.is_known());
+
+  store.restore({std::make_shared<const Service>(service("cart", "1")),
+                 std::make_shared<const Service>(service("old", "3"))});
+  CHECK(store.is_known());
+  CHECK_FALSE(store.is_synced());
+  CHECK_FALSE(is_synced_told);
+  CHECK(told == std::vector<std::string>{"+cart", "+old"});
+
+  told.clear();
+  store.replace({service("cart", "1"), service("new", "4")});
+  CHECK(store.is_synced());
+  CHECK(is_synced_told);
+  CHECK(told == std::vector<std::string>{"+new", "-old"});
+}
+
+TEST_CASE("Store: nothing is restored once it is synced", "[k8s_client]") {
+  Store<Service> store;
+  store.replace({});
+
+  store.restore({std::make_shared<const Service>(service("old", "3"))});
+
+  CHECK(store.size() == 0);
 }
