@@ -5,6 +5,7 @@
 #include "k8s_client/clock.hpp"
 #include "k8s_client/file_source.hpp"
 #include "k8s_client/kubeconfig.hpp"
+#include "k8s_client/text_file.hpp"
 #include "router/admin/admin.hpp"
 #include "router/all_cores.hpp"
 #include "router/control/config_map.hpp"
@@ -16,6 +17,7 @@
 #include <atomic>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -25,6 +27,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -71,6 +74,12 @@ void log_control(control::LogLevel level, std::string_view message, std::string_
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
 }
 
+/// Drawn by the kernel at its start; "" where it is not told. Source: random(4).
+std::string boot_id() {
+  const auto text = k8s_client::read_text_file("/proc/sys/kernel/random/boot_id", 64);
+  return text ? text->substr(0, text->find('\n')) : "";
+}
+
 }  // namespace
 
 class App::State {
@@ -83,7 +92,7 @@ class App::State {
   int run();
 
  private:
-  [[nodiscard]] control::ControlPlane::Options control_options() const;
+  [[nodiscard]] control::ControlPlane::Options control_options();
   [[nodiscard]] admin::Subject subject();
   void make_cores();
   void open_listeners();
@@ -109,6 +118,7 @@ class App::State {
   asio::io_context control_loop_{1};
   asio::posix::stream_descriptor stop_signal_;
   asio::steady_timer drain_timer_{control_loop_};
+  std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
   Cores cores_;
   control::ControlPlane control_;
@@ -137,12 +147,19 @@ App::State::~State() {
   stop_signal_.release();
 }
 
-control::ControlPlane::Options App::State::control_options() const {
-  return {.config_namespace = config_.pod_namespace,
-          .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
-          .config_file = config_.config_file,
-          .node = config_.node,
-          .seed = seed_};
+control::ControlPlane::Options App::State::control_options() {
+  control::ControlPlane::Options options{
+      .config_namespace = config_.pod_namespace,
+      .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
+      .config_file = config_.config_file,
+      .node = config_.node,
+      .seed = seed_};
+  if (config_.saved_view) {
+    writer_.emplace(1);
+    options.saved_view = {
+        .folder = *config_.saved_view, .boot_id = boot_id(), .writer = writer_->get_executor()};
+  }
+  return options;
 }
 
 admin::Subject App::State::subject() {
@@ -362,6 +379,9 @@ void App::State::take_down() {
     worker.join();
   }
   workers_.clear();
+  if (writer_) {
+    writer_->join();
+  }
 }
 
 int App::State::run() {

@@ -112,6 +112,20 @@ std::optional<std::filesystem::path> config_file(const RunFlags& flags) {
   return flags.config;
 }
 
+std::optional<std::filesystem::path> saved_view(const RunFlags& flags) {
+  if (flags.saved_view.empty()) {
+    return std::nullopt;
+  }
+  if (flags.source.starts_with(kFilesPrefix)) {
+    throw BadFlag{"--saved-view: goes with --source kubernetes, not with files"};
+  }
+  std::error_code failed;
+  if (!std::filesystem::is_directory(flags.saved_view, failed)) {
+    throw BadFlag{fmt::format("--saved-view: '{}' is no folder", flags.saved_view)};
+  }
+  return flags.saved_view;
+}
+
 std::uint32_t workers(const RunFlags& flags, const Environment& environment) {
   if (flags.workers > kMaxWorkers) {
     throw BadFlag{fmt::format("--workers: {} is more than {}", flags.workers, kMaxWorkers)};
@@ -195,6 +209,11 @@ void add_run_flags(CLI::App& command, RunFlags& flags) {
   command.add_option("--config", flags.config, "Configuration, watched; instead of the ConfigMap")
       ->type_name("FILE");
   command
+      .add_option("--saved-view",
+                  flags.saved_view,
+                  "Where the view of the cluster is kept, to serve from it after a crash")
+      ->type_name("DIR");
+  command
       .add_option("--workers",
                   flags.workers,
                   "Threads that route (default: the CPU limit rounded up, else min(4, CPUs))")
@@ -224,6 +243,7 @@ std::variant<Config, std::string> validate(const RunFlags& flags, const Environm
     config.pod_namespace =
         environment.pod_namespace.empty() ? kDefaultPodNamespace : environment.pod_namespace;
     config.config_file = config_file(flags);
+    config.saved_view = saved_view(flags);
     config.workers = workers(flags, environment);
     config.drain_timeout = drain_timeout(flags);
     config.log_level = log_level(flags);

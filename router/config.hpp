@@ -48,6 +48,7 @@ struct Config {
   std::string node;  ///< our node's name; may be empty
   std::string pod_namespace;
   std::optional<std::filesystem::path> config_file;
+  std::optional<std::filesystem::path> saved_view;  ///< the folder
   std::uint32_t workers = 1;
   std::chrono::nanoseconds drain_timeout{0};
   telemetry::LogLevel log_level = telemetry::LogLevel::info;
@@ -74,6 +75,7 @@ struct RunFlags {
   std::string kubeconfig;
   std::string node;
   std::string config;
+  std::string saved_view;
   std::uint32_t workers = 0;  ///< 0: left out
   std::string drain_timeout;
   std::string log_level;

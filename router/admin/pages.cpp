@@ -79,6 +79,21 @@ std::string watch_line(const k8s_client::WatchStatus& watch, TimePoint now) {
   return line;
 }
 
+std::string saved_view_line(const control::SavedViewStatus& view, TimePoint now) {
+  const auto seconds_since = [now](TimePoint at) {
+    return std::chrono::duration_cast<std::chrono::seconds>(now - at);
+  };
+  if (view.served_as_of) {
+    return fmt::format("served, {} old, until the cluster has been seen whole",
+                       seconds_since(*view.served_as_of));
+  }
+  if (!view.last_error.empty()) {
+    return "cannot be written: " + view.last_error;
+  }
+  return view.saved_at ? fmt::format("written {} ago", seconds_since(*view.saved_at))
+                       : "not written yet";
+}
+
 std::string verbose_parts(const control::ControlStatus& status, bool is_draining, TimePoint now) {
   const auto part = [](bool is_good, std::string_view name, std::string_view text) {
     return fmt::format("[{}] {}: {}\n", is_good ? '+' : '-', name, text);
@@ -86,6 +101,10 @@ std::string verbose_parts(const control::ControlStatus& status, bool is_draining
   std::string body;
   for (const k8s_client::WatchStatus& watch : status.watches) {
     body += part(watch.is_fresh(now), watch.resource, watch_line(watch, now));
+  }
+  if (const control::SavedViewStatus& view = status.saved_view; view.is_kept) {
+    body += part(
+        !view.served_as_of && view.last_error.empty(), "saved view", saved_view_line(view, now));
   }
   body += part(status.config.valid, "configuration", config_line(status.config));
   body += part(status.ready,
@@ -185,8 +204,11 @@ Page Pages::stat(const Query& query) const {
 Page Pages::endpoints(const Query& query) const {
   auto rows = sum_endpoints(subject_.endpoints(), parameter(query, "namespace"));
   add_ages(rows, subject_.endpoints_since(), subject_.now());
-  return json_page({{"rows", std::move(rows)},
-                    {"view", watch_rows(subject_.control().watches, subject_.now())}});
+  const control::ControlStatus status = subject_.control();
+  return json_page(
+      {{"rows", std::move(rows)},
+       {"view", watch_rows(status.watches, subject_.now())},
+       {"saved_view_age_seconds", age_seconds(status.saved_view.served_as_of, subject_.now())}});
 }
 
 Page Pages::config() const {

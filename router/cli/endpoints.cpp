@@ -47,7 +47,10 @@ std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
   try {
     const auto read = nlohmann::json::parse(std::get<std::string>(answer));
     const auto rows = read.at("rows").get<std::vector<EndpointRow>>();
-    const std::string view = "\n" + format_view(read.at("view").get<std::vector<ViewRow>>());
+    const nlohmann::json& age = read.at("saved_view_age_seconds");
+    const std::string view =
+        "\n" + format_saved_view(age.is_null() ? std::nullopt : std::optional{age.get<double>()}) +
+        format_view(read.at("view").get<std::vector<ViewRow>>());
     if (rows.empty()) {
       const std::string wanted = flags.wanted_namespace();
       return (wanted.empty()
@@ -130,6 +133,14 @@ std::string format_view(const std::vector<ViewRow>& view) {
                          row.last_error.empty() ? "" : ": " + row.last_error);
   }
   return (fresh.empty() ? "" : "Fresh: " + fresh + "\n") + stale;
+}
+
+std::string format_saved_view(std::optional<double> age_seconds) {
+  return age_seconds ? fmt::format(
+                           "A saved view is served, {} old, until the cluster has been "
+                           "seen whole\n",
+                           format_age(*age_seconds))
+                     : "";
 }
 
 void add_endpoints_command(CLI::App& app, Action& action) {

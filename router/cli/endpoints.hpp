@@ -4,6 +4,7 @@
 #include "router/admin/rows.hpp"
 #include "router/cli/command.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ namespace router::cli {
 /// How fresh the router's view of the cluster is: one line for what is fresh, one for each resource
 /// that may be stale.
 [[nodiscard]] std::string format_view(const std::vector<admin::ViewRow>& view);
+
+/// That a saved view is served, which is so old; "" without one.
+[[nodiscard]] std::string format_saved_view(std::optional<double> age_seconds);
 
 /// `nodeway endpoints`: the endpoints of each Service that had requests, as this node's router sees
 /// them.

@@ -52,6 +52,9 @@ class Builder {
     callers_.set_pod(key, std::move(pod));
   }
 
+  /// Whether the pods are those of a saved view, and their list may be about to come.
+  void await_pods(bool is_awaited) { callers_.await_list(is_awaited); }
+
   /// Derives all Services anew.
   void set_config(ConfigDocument config);
 

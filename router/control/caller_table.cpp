@@ -52,6 +52,11 @@ void CallerTable::set_allowed(CallersAllowed allowed) {
   allowed_ = std::move(allowed);
 }
 
+void CallerTable::await_list(bool is_awaited) {
+  is_changed_ = true;
+  awaits_list_ = is_awaited;
+}
+
 boost::shared_ptr<const Callers> CallerTable::build() {
   if (std::exchange(is_changed_, false)) {
     Callers next = derive();
@@ -65,6 +70,7 @@ boost::shared_ptr<const Callers> CallerTable::build() {
 Callers CallerTable::derive() const {
   Callers callers;
   callers.allowed = allowed_;
+  callers.awaits_list = awaits_list_;
   Claims claims;
   for (const auto& [key, pod] : pods_) {
     if (pod->is_over) {

@@ -25,6 +25,8 @@ class CallerTable {
   /// The pod of that key is `pod` from here on; null: it is gone.
   void set_pod(const k8s_client::ObjectKey& key, Pod pod);
   void set_allowed(CallersAllowed allowed);
+  /// Whether the pods are those of a saved view, and their list may be about to come.
+  void await_list(bool is_awaited);
 
   /// What has become of that. The same object as before if nothing has changed.
   [[nodiscard]] boost::shared_ptr<const Callers> build();
@@ -35,6 +37,7 @@ class CallerTable {
   std::string node_;
   std::map<k8s_client::ObjectKey, Pod> pods_;
   CallersAllowed allowed_;
+  bool awaits_list_ = false;
   bool is_changed_ = true;
   boost::shared_ptr<const Callers> built_;
 };

@@ -6,6 +6,7 @@
 #include "router/control/config_file.hpp"
 #include "router/control/config_map.hpp"
 #include "router/control/publisher.hpp"
+#include "router/exchange/exchange.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -72,9 +73,17 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
         builder{options.node},
         config{origin_of(options)},
         rng{options.seed},
-        publisher{executor, clock, [this] { build_and_publish(); }} {}
+        publisher{executor, clock, [this] { build_and_publish(); }} {
+    if (options.saved_view) {
+      keeper.emplace(executor, clock, *options.saved_view, options.node, stores, log);
+    }
+  }
 
   void follow_stores();
+  void restore();
+  void await_pods(bool is_awaited);
+  void keep_view(void (ViewKeeper::*keep)(const std::vector<k8s_client::WatchStatus>& watches,
+                                          const ViewKeeper::ConfigMapPtr& config_map));
   void stop();
   void read_config_map();
   void read_config_file();
@@ -97,6 +106,9 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   k8s_client::Stores stores;
   Builder builder;
   ConfigState config;
+  k8s_client::Store<k8s_client::ConfigMap>::Pointer good_config_map;  // of `config.document()`
+  std::optional<ViewKeeper> keeper;
+  std::optional<k8s_client::Clock::TimePoint> pods_awaited_until;
   std::mt19937_64 rng;
   Publisher publisher;
   std::unique_ptr<k8s_client::Source> source;
@@ -135,7 +147,7 @@ void ControlPlane::State::follow_stores() {
   stores.services.on_synced([this] { publisher.request(); });
   stores.endpoint_slices.on_synced([this] { publisher.request(); });
   stores.nodes.on_synced([this] { publisher.request(); });
-  stores.pods.on_synced([this] { publisher.request(); });
+  stores.pods.on_synced([this] { await_pods(false); });
   if (options.config_file) {
     return;
   }
@@ -145,6 +157,24 @@ void ControlPlane::State::follow_stores() {
     }
   });
   stores.config_maps.on_synced([this] { read_config_map(); });
+}
+
+void ControlPlane::State::restore() {
+  if (!keeper || !keeper->restore()) {
+    return;
+  }
+  await_pods(!stores.pods.is_synced());
+  if (!options.config_file) {
+    read_config_map();
+  }
+}
+
+/// While this node's pods are those of a saved view, and their list may be about to come.
+void ControlPlane::State::await_pods(bool is_awaited) {
+  pods_awaited_until =
+      is_awaited ? std::optional{clock.now() + Exchange::kCallerWait} : std::nullopt;
+  builder.await_pods(is_awaited);
+  publisher.request();
 }
 
 k8s_client::Store<k8s_client::ConfigMap>::Pointer ControlPlane::State::find_config_map() const {
@@ -173,8 +203,12 @@ void ControlPlane::State::read_config_map() {
     return;
   }
   const auto document = document_of(*config_map);
-  on_config(document ? config.see(*document, clock.utc_now())
-                     : config.see_unreadable(document.error().message()));
+  const auto outcome = document ? config.see(*document, clock.utc_now())
+                                : config.see_unreadable(document.error().message());
+  if (outcome == ConfigState::Outcome::applied) {
+    good_config_map = config_map;
+  }
+  on_config(outcome);
 }
 
 void ControlPlane::State::read_config_file() {
@@ -188,7 +222,22 @@ void ControlPlane::State::look_again() {
   if (!options.config_file && stores.config_maps.is_synced()) {
     read_config_map();
   }
+  if (pods_awaited_until && clock.now() >= *pods_awaited_until) {
+    log(LogLevel::warning,
+        "this node's Pods have not been listed in time: callers are told by the saved view",
+        "");
+    await_pods(false);
+  }
+  keep_view(&ViewKeeper::look);
   copy_status();
+}
+
+void ControlPlane::State::keep_view(
+    void (ViewKeeper::*keep)(const std::vector<k8s_client::WatchStatus>& watches,
+                             const ViewKeeper::ConfigMapPtr& config_map)) {
+  if (keeper && source && is_ready && stores.is_known()) {
+    ((*keeper).*keep)(source->status(), options.config_file ? find_config_map() : good_config_map);
+  }
 }
 
 void ControlPlane::State::on_config(ConfigState::Outcome outcome) {
@@ -253,17 +302,19 @@ asio::awaitable<void> ControlPlane::State::make_event(std::shared_ptr<State> sta
 /// What of the cluster has not been read yet, for people; "" once all has been.
 std::string ControlPlane::State::unread() const {
   std::string missing;
-  for (const auto& [name, synced] :
-       {std::pair{"Services", stores.services.is_synced()},
-        std::pair{"EndpointSlices", stores.endpoint_slices.is_synced()},
-        std::pair{"this Node", stores.nodes.is_synced()},
-        std::pair{"its Pods", stores.pods.is_synced()}}) {
+  for (const auto& [name, synced] : {std::pair{"Services", stores.services.is_known()},
+                                     std::pair{"EndpointSlices", stores.endpoint_slices.is_known()},
+                                     std::pair{"this Node", stores.nodes.is_known()},
+                                     std::pair{"its Pods", stores.pods.is_known()}}) {
     missing += synced ? "" : fmt::format("{}{}", missing.empty() ? "" : ", ", name);
   }
   return missing;
 }
 
 void ControlPlane::State::build_and_publish() {
+  if (keeper) {
+    keeper->see_change();
+  }
   if (unread().empty() && config.document() != nullptr) {
     if (SnapshotPtr next = builder.build()) {
       {
@@ -296,6 +347,7 @@ void ControlPlane::State::copy_status() {
     next.watches = source->status();
   }
   next.config = config.status();
+  next.saved_view = keeper ? keeper->status() : SavedViewStatus{};
   next.endpoints = builder.endpoint_counts();
   next.ready = is_ready;
   next.not_ready_reason = is_ready ? "" : why_not_ready() + why_not_synced(next.watches);
@@ -319,6 +371,7 @@ void ControlPlane::State::stop() {
     return;
   }
   publisher.stop();
+  keep_view(&ViewKeeper::save);
   cancel_status.emit(asio::cancellation_type::terminal);
   cancel_file.emit(asio::cancellation_type::terminal);
   if (source) {
@@ -359,6 +412,7 @@ void ControlPlane::start(std::unique_ptr<k8s_client::Source> source) {
                    asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
   };
   state_->source = std::move(source);
+  state_->restore();
   if (state_->options.config_file) {
     state_->read_config_file();
     spawn(state_->cancel_file, state_->repeat(kConfigFileInterval, &State::read_config_file));

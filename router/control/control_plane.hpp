@@ -7,8 +7,10 @@
 #include "router/control/config_state.hpp"
 #include "router/control/endpoint_ages.hpp"
 #include "router/control/endpoint_table.hpp"
+#include "router/control/log_sink.hpp"
 #include "router/control/rows.hpp"
 #include "router/control/snapshot.hpp"
+#include "router/control/view_keeper.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -18,18 +20,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
 namespace router::control {
-
-enum class LogLevel : std::uint8_t { info, warning, error };
-
-/// Where the control plane's log lines go; `error` is "" where nothing failed. Control thread.
-using LogSink =
-    std::function<void(LogLevel level, std::string_view message, std::string_view error)>;
 
 /// How the control plane is doing. Plain copy.
 struct ControlStatus {
@@ -37,6 +32,7 @@ struct ControlStatus {
   std::string not_ready_reason;  ///< one line, "" when ready
   std::vector<k8s_client::WatchStatus> watches;  ///< at most kStatusInterval old
   ConfigStatus config;
+  SavedViewStatus saved_view;
   std::uint64_t generation = 0;  ///< of the snapshot in force, 0 if none
   std::size_t services = 0;      ///< with at least one TCP port
   EndpointCounts endpoints;
@@ -50,7 +46,9 @@ struct ControlStatus {
 ///
 /// Nothing is published before Services, slices, this node, its pods and configuration have been
 /// read once and the configuration is valid; afterwards whatever fails leaves the last good state
-/// in service. Control thread, unless said otherwise.
+/// in service. A saved view, if there is one, counts as such a reading until the source's own has
+/// come, which replaces it kind by kind; but its pods are believed only if theirs does not come
+/// within `Exchange::kCallerWait`. Control thread, unless said otherwise.
 class ControlPlane {
  public:
   using Publish = std::function<void(SnapshotPtr)>;
@@ -61,6 +59,7 @@ class ControlPlane {
     std::optional<std::filesystem::path> config_file{};  ///< `--config`: instead of the ConfigMap
     std::string node{};      ///< the one that this router is on; "" if that is not known
     std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
+    std::optional<ViewKeeper::Options> saved_view{};  ///< `--saved-view`
   };
 
   /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.

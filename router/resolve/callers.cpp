@@ -39,15 +39,16 @@ Caller Callers::find(const ip::address& peer) const {
   if (const auto pod = pods.find(peer); pod != pods.end()) {
     caller.pod = pod->second.get();
     caller.is_allowed = allowed.node_pods;
+    caller.may_become_known = awaits_list;
   } else if (ambiguous.contains(peer)) {
     caller.is_allowed = allowed.node_pods;
-    caller.may_become_known = awaits_addresses;
+    caller.may_become_known = awaits_addresses || awaits_list;
   } else if (peer.is_loopback()) {
     caller.is_allowed = allowed.loopback;
   } else if (hosts.contains(peer)) {
     caller.is_allowed = allowed.node_pods;
   } else {
-    caller.may_become_known = awaits_addresses;
+    caller.may_become_known = awaits_addresses || awaits_list;
   }
   caller.is_allowed =
       caller.is_allowed ||
@@ -63,8 +64,8 @@ bool operator==(const Callers& a, const Callers& b) {
     return other != b.pods.end() && *other->second == *entry.second;
   };
   return a.allowed == b.allowed && a.hosts == b.hosts && a.ambiguous == b.ambiguous &&
-         a.awaits_addresses == b.awaits_addresses && a.pods.size() == b.pods.size() &&
-         std::all_of(a.pods.begin(), a.pods.end(), same_pod);
+         a.awaits_addresses == b.awaits_addresses && a.awaits_list == b.awaits_list &&
+         a.pods.size() == b.pods.size() && std::all_of(a.pods.begin(), a.pods.end(), same_pod);
 }
 
 }  // namespace router

@@ -44,7 +44,7 @@ struct CallersAllowed {
 struct Caller {
   const CallerPod* pod = nullptr;  ///< lives as long as the snapshot; null: no namespace of its own
   bool is_allowed = false;
-  /// A pod of this node is about to get an address, and this may be it.
+  /// A moment later it may be known that this is, or is another, pod of this node.
   bool may_become_known = false;
 };
 
@@ -53,13 +53,16 @@ struct Caller {
 /// An address means a pod only if it can mean no other one. That of a pod which is going away may
 /// have been given to the next pod already, whose status says so only later: so while any pod of
 /// this node has no address yet, it means nobody. Pods of the host's network share the node's
-/// address, which therefore means none of them.
+/// address, which therefore means none of them. What a former run of this process knew of the pods
+/// may have changed while nobody watched, so that any of it is only the last word if there is no
+/// other.
 struct Callers {
   CallersAllowed allowed;
   std::unordered_map<boost::asio::ip::address, boost::shared_ptr<const CallerPod>> pods;
   std::unordered_set<boost::asio::ip::address> hosts;      ///< of pods in the host's network
   std::unordered_set<boost::asio::ip::address> ambiguous;  ///< of some pod, but not told of which
   bool awaits_addresses = false;                           ///< a pod of this node has none yet
+  bool awaits_list = false;  ///< the pods are those of a saved view, and their list is on its way
 
   /// Allocates nothing. `peer` is no IPv4-mapped address.
   [[nodiscard]] Caller find(const boost::asio::ip::address& peer) const;

@@ -306,6 +306,38 @@ void add_config(Families& families, const control::ConfigStatus& config) {
   }
 }
 
+void add_saved_view(Families& families, const Exposed& exposed) {
+  const control::SavedViewStatus& view = exposed.control.saved_view;
+  if (!view.is_kept) {
+    return;
+  }
+  add_value(add_family(families,
+                       "nodeway_saved_view_served",
+                       MetricType::Gauge,
+                       "1 while anything that is served comes from the saved view."),
+            {},
+            view.served_as_of ? 1.0 : 0.0);
+  MetricFamily& age = add_family(families,
+                                 "nodeway_saved_view_age_seconds",
+                                 MetricType::Gauge,
+                                 "Time since the saved view that is served was known to be right.");
+  if (view.served_as_of) {
+    add_value(age, {}, seconds(exposed.now - *view.served_as_of));
+  }
+  add_value(add_family(families,
+                       "nodeway_saved_view_writes_total",
+                       MetricType::Counter,
+                       "Times that the view of the cluster was written to the disk."),
+            {},
+            view.saves);
+  add_value(add_family(families,
+                       "nodeway_saved_view_write_errors_total",
+                       MetricType::Counter,
+                       "Times that it could not be written."),
+            {},
+            view.failures);
+}
+
 void add_process(Families& families, const ProcessFigures& process, const std::string& version) {
   const auto add = [&families](const char* name, MetricType type, const char* help, double value) {
     add_value(add_family(families, name, type, help), {}, value);
@@ -353,6 +385,7 @@ std::string render_metrics(const Exposed& exposed) {
   add_core_figures(families, exposed.cores);
   add_cluster(families, exposed.control);
   add_watches(families, exposed);
+  add_saved_view(families, exposed);
   add_config(families, exposed.control.config);
   add_process(families, exposed.process, exposed.version);
   return prometheus::TextSerializer{}.Serialize(families);

@@ -115,6 +115,8 @@ TEST_CASE("nodeway: wrong flags exit 2 with one clear line", "[integration][proc
       {{"run", "--source", "files:/tmp", "--log-format", "xml"}, "xml"},
       {{"run", "--source", "files:/tmp", "--config", "/nowhere/config.yaml"},
        "/nowhere/config.yaml"},
+      {{"run", "--source", "files:/tmp", "--saved-view", "/tmp"}, "--saved-view"},
+      {{"run", "--kubeconfig", "/dev/null", "--saved-view", "/nowhere/view"}, "/nowhere/view"},
       {{"no-such-command"}, "subcommand"},
   }));
   CAPTURE(args);

@@ -153,3 +153,14 @@ TEST_CASE("run's flags: level and format of the log are those of the contract", 
   CHECK(wrong(read_with_folder({"--log-format", "xml"})) ==
         "--log-format: 'xml' is neither json nor text");
 }
+
+TEST_CASE("run's flags: --saved-view is a folder, and goes with the API alone", "[config]") {
+  const Environment in_pod{.is_in_pod = true};
+
+  CHECK_FALSE(good(read({}, in_pod)).saved_view.has_value());
+  CHECK(good(read({"--saved-view", kHere}, in_pod)).saved_view == kHere);
+  CHECK(wrong(read({"--saved-view", "/nowhere"}, in_pod)) ==
+        "--saved-view: '/nowhere' is no folder");
+  CHECK(wrong(read_with_folder({"--saved-view", kHere}, in_pod)) ==
+        "--saved-view: goes with --source kubernetes, not with files");
+}

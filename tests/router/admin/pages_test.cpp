@@ -117,6 +117,27 @@ TEST_CASE("/ready?verbose=1: a view that may be stale is told, and leaves it rea
   CHECK(world.pages.ready({{"verbose", "1"}}).body.find("[+] services") != std::string::npos);
 }
 
+TEST_CASE("/ready?verbose=1: says that a saved view is served, or cannot be written", "[admin]") {
+  World world;
+  world.control.ready = true;
+  control::SavedViewStatus& view = world.control.saved_view;
+  const auto tells = [&world](const std::string& line) {
+    const Page page = world.pages.ready({{"verbose", "1"}});
+    CHECK(page.status == 200);
+    return page.body.find(line) != std::string::npos;
+  };
+  CHECK_FALSE(tells("saved view"));
+
+  view.is_kept = true;
+  CHECK(tells("[+] saved view: not written yet\n"));
+  view.saved_at = world.now - 3s;
+  CHECK(tells("[+] saved view: written 3s ago\n"));
+  view.last_error = "/x: No space left on device";
+  CHECK(tells("[-] saved view: cannot be written: /x: No space left on device\n"));
+  view.served_as_of = world.now - 42s;
+  CHECK(tells("[-] saved view: served, 42s old, until the cluster has been seen whole\n"));
+}
+
 TEST_CASE("/ready?verbose=1: a configuration that was not read is no absent one", "[admin]") {
   World world;
   world.control.config.origin = "ConfigMap nodeway-system/nodeway";
@@ -191,6 +212,7 @@ TEST_CASE("/api/v1/endpoints, config and watches: are JSON objects", "[admin]") 
 
   CHECK(endpoints.at("rows").size() == 1);
   CHECK(endpoints.at("view") == watches.at("rows"));
+  CHECK(endpoints.at("saved_view_age_seconds").is_null());
   CHECK(config.at("origin") == "file x");
   CHECK(config.at("valid") == true);
   CHECK(config.at("last_applied").is_null());

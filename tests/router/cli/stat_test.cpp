@@ -143,6 +143,12 @@ TEST_CASE("format_view: says how long ago each resource was heard of, and what m
   CHECK(format_view({{.resource = "files", .fresh = true, .watching = true}}) == "Fresh: files\n");
 }
 
+TEST_CASE("format_saved_view: says how old the view is that is served", "[cli]") {
+  CHECK(router::cli::format_saved_view(std::nullopt).empty());
+  CHECK(router::cli::format_saved_view(130) ==
+        "A saved view is served, 2m10s old, until the cluster has been seen whole\n");
+}
+
 TEST_CASE("format_stat: a whole hundredth of success is shown as it is", "[cli]") {
   for (int succeeded = 1; succeeded <= 100; ++succeeded) {
     CAPTURE(succeeded);

@@ -149,6 +149,27 @@ TEST_CASE("CallerTable: an unknown address may be that of a pod that has just be
   CHECK_FALSE(table.build()->find(make_address("10.0.0.8")).may_become_known);
 }
 
+TEST_CASE("CallerTable: while the list of pods is awaited, any pod may turn out to be another",
+          "[callers]") {
+  CallerTable table{"node-1"};
+  put(table, pod("shop", "cart-0", {"10.0.0.7"}));
+  const auto before = table.build();
+
+  table.await_list(true);
+  const auto awaiting = table.build();
+  const Caller known = awaiting->find(make_address("10.0.0.7"));
+  CHECK(known.is_allowed);
+  CHECK(known.may_become_known);
+  CHECK(namespace_at(table, "10.0.0.7") == "shop");  // the last word if no list comes
+  CHECK(awaiting->find(make_address("10.0.0.8")).may_become_known);
+  CHECK_FALSE(awaiting->find(make_address("127.0.0.1")).may_become_known);
+
+  table.await_list(false);
+  CHECK_FALSE(table.build()->find(make_address("10.0.0.7")).may_become_known);
+  CHECK(*table.build() == *before);
+  CHECK_FALSE(*awaiting == *before);  // otherwise no snapshot would be made of it
+}
+
 TEST_CASE("CallerTable: ranges of addresses may be let in, and kinds shut out", "[callers]") {
   CallerTable table{"node-1"};
   put(table, pod("shop", "cart-0", {"10.0.0.7"}));

@@ -616,6 +616,52 @@ TEST_CASE("Exchange: a client may leave while its request waits for its pod to b
   host.end_turn();
 }
 
+TEST_CASE("Exchange: a pod that only a saved view knows is believed if there is no other word",
+          "[exchange][callers]") {
+  test::ScriptedHost host{1};
+  Callers saved = with_pod("shop");
+  saved.awaits_list = true;
+  host.adopt(std::move(saved));
+  test::ScriptedClient client;
+  client.address = kPeer;
+  Exchange& exchange = host.begin(client, request(true, "cart"), true);
+  REQUIRE(host.waiting == &exchange);  // the namespace is the pod's, which may be another one
+
+  SECTION("its list has come, and the address is another pod's") {
+    host.adopt(with_pod("ml"));
+
+    REQUIRE(client.head.has_value());
+    CHECK(client.header("nodeway-error") == "unknown_service");
+    CHECK(client.header("grpc-message").find("\"ml\"") != std::string::npos);
+    CHECK(host.connections.empty());
+  }
+  SECTION("its list is not awaited any longer") {
+    host.adopt(with_pod("shop"));
+
+    CHECK_FALSE(client.head.has_value());
+    CHECK(host.connections.size() == 1);
+  }
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a full name of a pod that a saved view knows does not wait",
+          "[exchange][callers]") {
+  test::ScriptedHost host{1};
+  Callers saved = with_pod("ml");
+  saved.awaits_list = true;
+  host.adopt(std::move(saved));
+  test::ScriptedClient client;
+  client.address = kPeer;
+
+  Exchange& exchange = host.begin(client, request(true, "cart.shop"), true);
+
+  CHECK(host.waiting == nullptr);
+  CHECK(host.connections.size() == 1);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: who may call and names the namespace does not wait", "[exchange][callers]") {
   test::ScriptedHost host{1};
   Callers callers = awaiting();

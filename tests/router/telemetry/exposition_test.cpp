@@ -54,6 +54,8 @@ class Subject {
     status.watches.back().last_event_at = kNow - 5s;
     status.watches.back().last_bookmark_at = kNow - 2s;
     status.watches.back().events = 9;
+    status.saved_view = {
+        .is_kept = true, .served_as_of = kNow - 42s, .saved_at = {}, .saves = 3, .failures = 1};
     status.config.present = true;
     status.config.valid = false;
     status.config.rejected = 2;
@@ -176,11 +178,28 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_watch_last_event_age_seconds", {{"resource", "services"}}) == 5);
   CHECK(subject.value("nodeway_watch_last_bookmark_age_seconds", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_watch_events_total", {{"resource", "services"}}) == 9);
+  CHECK(subject.value("nodeway_saved_view_served") == 1);
+  CHECK(subject.value("nodeway_saved_view_age_seconds") == 42);
+  CHECK(subject.value("nodeway_saved_view_writes_total") == 3);
+  CHECK(subject.value("nodeway_saved_view_write_errors_total") == 1);
   CHECK(subject.value("nodeway_config_valid") == 0);
   CHECK(subject.value("nodeway_config_rejected_total") == 2);
   CHECK(subject.value("nodeway_config_last_applied_timestamp_seconds") == 100);
   CHECK(subject.value("nodeway_build_info", {{"version", "1.2.3"}}) == 1);
   CHECK(subject.value("process_resident_memory_bytes") == 4'096);
+}
+
+TEST_CASE(
+    "render_metrics: the age of a saved view is there while it is served, and all of it while one "
+    "is kept",
+    "[telemetry]") {
+  Subject subject;
+  subject.status.saved_view.served_as_of.reset();
+  CHECK(subject.value("nodeway_saved_view_served") == 0);
+  CHECK(subject.render().find("\nnodeway_saved_view_age_seconds") == std::string::npos);
+
+  subject.status.saved_view.is_kept = false;
+  CHECK(subject.render().find("nodeway_saved_view") == std::string::npos);
 }
 
 TEST_CASE("render_metrics: without a configuration the defaults are valid", "[telemetry]") {
