@@ -140,7 +140,12 @@ class Load:
         container = {
             "name": "load",
             "image": "nodeway-calculator",
-            "env": [{"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}],
+            "env": [
+                {"name": "HOST_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+                # While calls fail at once, grpc++ looks after the next connection at this interval only. Its default of
+                # 5 s is longer than the load gives a connection to be made, so that it would not come back.
+                {"name": "GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "value": "20"},
+            ],
             "args": ["load", "--target", f"{target}:4140", "--only", "add", "--progress", *authority, *args],
         }
         spec = {
@@ -152,6 +157,11 @@ class Load:
         self._pod = bed.api.create(f"/api/v1/namespaces/{namespace}/pods", pod)
         self._name = self._pod["metadata"]["name"]
         wait_until(self._has_begun, 60, "the load generator to start")
+
+    @property
+    def pod(self) -> Object:
+        """The load generator's own, as it was when it began."""
+        return self._pod
 
     def _has_begun(self) -> bool:
         self._pod = self._bed.api.get(f"/api/v1/namespaces/{self._namespace}/pods/{self._name}")

@@ -12,6 +12,7 @@ import pytest
 from router import MANIFESTS, NAMESPACE, Routers
 from testbed.api import Api, ApiError, Object
 from testbed.bed import TestBed, is_ready
+from testbed.wait import wait_until
 
 _CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 _READ = ["get", "list", "watch"]
@@ -76,7 +77,22 @@ def test_the_grace_period_is_longer_than_the_drain(routers: Routers) -> None:
     drain_s = 120  # the default of --drain-timeout, which the manifests leave alone
 
     assert all(pod["spec"]["terminationGracePeriodSeconds"] > drain_s for pod in routers.pods())
-    assert all(pod["spec"]["containers"][0]["args"] == ["run"] for pod in routers.pods())
+    assert not any("--drain-timeout" in pod["spec"]["containers"][0]["args"] for pod in routers.pods())
+
+
+def test_the_routers_may_write_to_the_folder_of_their_saved_view_alone(bed: TestBed, routers: Routers) -> None:
+    for pod in routers.pods():
+        container = pod["spec"]["containers"][0]
+        assert container["args"] == ["run", "--saved-view", "/var/lib/nodeway"]
+        mounts = [mount for mount in container["volumeMounts"] if not mount.get("readOnly")]
+        assert [mount["mountPath"] for mount in mounts] == ["/var/lib/nodeway"]
+        volume = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == mounts[0]["name"])
+        assert volume["emptyDir"] == {"sizeLimit": "256Mi"}
+        wait_until(
+            lambda pod=pod: bed.execute(pod, "test", "-s", "/var/lib/nodeway/saved-view.json").returncode == 0,
+            15,
+            "the saved view",
+        )
 
 
 def _rules(api: Api, namespace: str) -> set[tuple[str, ...]]:
