@@ -31,8 +31,8 @@ http::request<http::string_body> message_of(const ApiServer& server,
       server.path_prefix + request.path,
       kHttp11};
   message.set(http::field::host, host_header(server));
-  message.set(http::field::user_agent, "nodeway");
-  message.set(http::field::accept, "application/json");
+  message.set(http::field::user_agent, request.user_agent);
+  message.set(http::field::accept, request.accept);
   if (!token.empty()) {
     message.set(http::field::authorization, "Bearer " + token);
   }

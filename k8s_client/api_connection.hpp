@@ -18,6 +18,8 @@ namespace k8s_client {
 struct ApiRequest {
   std::string path;  ///< with its query; the server's prefix comes before it
   std::string body;  ///< JSON of a POST; "" makes a GET
+  std::string accept = "application/json";
+  std::string user_agent = "nodeway";  ///< whom the API server's audit log names
 };
 
 /// One connection to the API server: HTTP/1.1, one request at a time, opened when needed and kept

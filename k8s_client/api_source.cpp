@@ -2,6 +2,7 @@
 #include "k8s_client/api_source.hpp"
 
 #include "k8s_client/api_connection.hpp"
+#include "k8s_client/auditor.hpp"
 #include "k8s_client/cancellation.hpp"
 #include "k8s_client/create_event.hpp"
 #include "k8s_client/http_list_watch.hpp"
@@ -34,18 +35,25 @@ struct Followed {
            Clock& clock)
       : connection{options.server, clock},
         list_watch{std::move(path), connection},
+        audit_connection{options.server, clock},
+        audit_lister{list_watch.path(), audit_connection, HttpListWatch::Form::audit},
         sink{store},
+        auditor{audit_lister, sink, clock, ~options.seed ^ std::hash<std::string>{}(resource)},
         // The same seed would make the resources of one node retry in step.
         reflector{resource,
                   list_watch,
                   sink,
                   clock,
                   options.seed ^ std::hash<std::string>{}(resource),
-                  options.notices} {}
+                  options.notices,
+                  &auditor} {}
 
   ApiConnection connection;
   HttpListWatch list_watch;
+  ApiConnection audit_connection;  // open only while it is used
+  HttpListWatch audit_lister;
   StoreSink<Object> sink;
+  Auditor auditor;
   Reflector reflector;
   asio::cancellation_signal cancel;
 };

@@ -37,6 +37,8 @@ const char* text_of(Errc code) noexcept {
       return "reply timed out";
     case Errc::watch_stalled:
       return "watch stalled";
+    case Errc::audit_difference:
+      return "audit found differences";
     case Errc::missing_field:
       return "missing field";
     case Errc::wrong_type:

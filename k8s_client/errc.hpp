@@ -34,6 +34,7 @@ enum class Errc : std::uint8_t {
   connect_timeout,    ///< TCP or TLS not established in time
   reply_timeout,      ///< a reply, or the next part of it, did not come in time
   watch_stalled,      ///< neither event nor bookmark for so long that the connection must be dead
+  audit_difference,   ///< the store is not what the API server lists, and no event is to come
   missing_field,      ///< an object lacks what it must have
   wrong_type,         ///< a field holds another type, or a value outside its range
   bad_file,           ///< a file cannot be read or understood

@@ -11,6 +11,23 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// A server that cannot do that sends whole objects. Source: kubernetes.io "API concepts",
+/// metadata-only fetches.
+constexpr const char* kMetadataOnly =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+/// Closes a connection at the end of a scope, also where that is cancelled.
+class Closing {
+ public:
+  explicit Closing(ApiConnection& connection) : connection_{connection} {}
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+  ~Closing() { connection_.close(); }
+
+ private:
+  ApiConnection& connection_;
+};
+
 /// RFC 3986 section 2.3: all but the unreserved characters. Versions and tokens are opaque, so they
 /// may hold any.
 std::string escaped(const std::string& value) {
@@ -65,16 +82,26 @@ std::string watch_path(const std::string& path, const WatchRequest& request) {
   return full;
 }
 
-HttpListWatch::HttpListWatch(std::string path, ApiConnection& connection)
-    : path_{std::move(path)}, connection_{connection} {}
+HttpListWatch::HttpListWatch(std::string path, ApiConnection& connection, Form form)
+    : path_{std::move(path)}, connection_{connection}, form_{form} {}
 
 asio::awaitable<Result<ListPage>> HttpListWatch::list(const ListRequest& request,
                                                       const ItemSink& on_item) {
-  const ApiRequest get{.path = list_path(path_, request), .body = {}};
+  ApiRequest get{.path = list_path(path_, request), .body = {}};
+  std::optional<Closing> closing;
+  if (form_ == Form::audit) {
+    get.accept = kMetadataOnly;
+    get.user_agent = "nodeway-audit";
+    closing.emplace(connection_);
+  }
   const Result<void> sent = co_await connection_.send(get);
   if (!sent) {
     co_return sent.error();
   }
+  co_return co_await read_list(on_item);
+}
+
+asio::awaitable<Result<ListPage>> HttpListWatch::read_list(const ItemSink& on_item) {
   ListSplitter splitter;
   bool all_are_json = true;
   const ListSplitter::OnItem parse = [&on_item, &all_are_json](std::string_view text) {

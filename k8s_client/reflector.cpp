@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s_client/reflector.hpp"
 
+#include "k8s_client/auditor.hpp"
 #include "k8s_client/list_watch.hpp"
 #include "k8s_client/store_sink.hpp"
 
@@ -20,7 +21,7 @@ namespace {
 /// again.
 bool makes_history_useless(const error_code& why) {
   return why == Errc::version_expired || why == Errc::unexpected_status ||
-         why == Errc::malformed_reply || why == Errc::too_large;
+         why == Errc::malformed_reply || why == Errc::too_large || why == Errc::audit_difference;
 }
 
 /// The server was reached and will not. Not 429, which asks for patience and nothing else.
@@ -47,8 +48,14 @@ Reflector::Reflector(std::string resource,
                      ObjectSink& sink,
                      Clock& clock,
                      std::uint64_t seed,
-                     NoticeSink notices)
-    : source_{source}, sink_{sink}, clock_{clock}, rng_{seed}, notices_{std::move(notices)} {
+                     NoticeSink notices,
+                     Auditor* auditor)
+    : source_{source},
+      sink_{sink},
+      clock_{clock},
+      rng_{seed},
+      notices_{std::move(notices)},
+      auditor_{auditor} {
   status_.resource = std::move(resource);
 }
 
@@ -86,6 +93,8 @@ WatchStatus Reflector::status() const {
   WatchStatus status = status_;
   status.watching = watching_since_.has_value();
   status.synced = sink_.is_synced();
+  status.audits = auditor_ == nullptr ? 0 : auditor_->audits();
+  status.audit_differences = auditor_ == nullptr ? 0 : auditor_->differences();
   return status;
 }
 
@@ -185,6 +194,26 @@ asio::awaitable<Result<void>> Reflector::list_pages(ListRequest request) {
   }
 }
 
+asio::awaitable<Failure> Reflector::audit_now_and_then() {
+  while (auditor_ == nullptr) {
+    co_await clock_.sleep_for(2 * kMaxWatchTimeout);
+  }
+  for (;;) {
+    co_await clock_.sleep_for(auditor_->time_until_due());
+    if (auditor_->time_until_due() > Clock::Duration::zero()) {
+      continue;  // the collection has grown
+    }
+    if (need_ != Need::nothing) {
+      auditor_->put_off();  // the list that is under way mends whatever an audit could find
+      continue;
+    }
+    Result<void> audited = co_await auditor_->audit(status_.resource_version);
+    if (!audited) {
+      co_return audited.error();
+    }
+  }
+}
+
 void Reflector::see_sign_of_life() {
   alive_at_ = clock_.now();
   status_.last_contact_at = alive_at_;
@@ -232,10 +261,14 @@ asio::awaitable<Failure> Reflector::watch(bool is_continued) {
     watching_since_ = alive_at_;
   }
   using boost::asio::experimental::awaitable_operators::operator||;
-  std::variant<Failure, std::monostate> first = co_await (follow_events() || sleep_until_stalled());
+  std::variant<Failure, std::monostate, Failure> first =
+      co_await (follow_events() || sleep_until_stalled() || audit_now_and_then());
   watched_for_ = watching_since_ ? clock_.now() - *watching_since_ : Clock::Duration{};
-  if (Failure* ended = std::get_if<Failure>(&first)) {
+  if (Failure* ended = std::get_if<0>(&first)) {
     co_return std::move(*ended);
+  }
+  if (Failure* differs = std::get_if<2>(&first)) {
+    co_return std::move(*differs);
   }
   co_return need_ == Need::nothing
       ? Failure{Errc::watch_stalled, "watch: neither event nor bookmark for 150 s"}
@@ -301,6 +334,11 @@ void Reflector::apply(const WatchEvent& event) {
   if (event.type == WatchEvent::Type::bookmark) {
     status_.last_bookmark_at = alive_at_;
     return;
+  }
+  if (auditor_ != nullptr) {
+    if (const Result<ObjectMeta> meta = ObjectMeta::from_json(event.object)) {
+      auditor_->see_event(meta->key);
+    }
   }
   status_.last_event_at = alive_at_;
   ++status_.events;

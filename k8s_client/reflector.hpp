@@ -16,6 +16,7 @@
 
 namespace k8s_client {
 
+class Auditor;
 class ListWatch;
 class ObjectSink;
 struct ListRequest;
@@ -23,7 +24,7 @@ struct WatchEvent;
 
 /// Keeps a store equal to the server's objects of one resource, for ever.
 ///
-///            +--- 410, or a reply that makes no sense ----+
+///            +--- 410, a reply without sense, an audit ---+
 ///            v                                            |
 ///   start -> list -> store := list -> watch from version -+- event, bookmark: version moves, watch
 ///   goes on
@@ -58,14 +59,15 @@ class Reflector {
   static constexpr std::chrono::seconds kMaxRetryAfter{120};
   static constexpr std::uint32_t kPageLimit = 500;
 
-  /// `resource` names it in status and notices. The references must outlive the reflector, and the
-  /// reflector its `run`.
+  /// `resource` names it in status and notices. `auditor`: null for none. What is referred to must
+  /// outlive the reflector, and the reflector its `run`.
   Reflector(std::string resource,
             ListWatch& source,
             ObjectSink& sink,
             Clock& clock,
             std::uint64_t seed,
-            NoticeSink notices = {});
+            NoticeSink notices = {},
+            Auditor* auditor = nullptr);
 
   /// Ends only after `stop`, and then at the latest when it is cancelled.
   [[nodiscard]] boost::asio::awaitable<void> run();
@@ -90,6 +92,7 @@ class Reflector {
   [[nodiscard]] boost::asio::awaitable<Failure> watch(bool is_continued);
   [[nodiscard]] boost::asio::awaitable<Failure> follow_events();
   [[nodiscard]] boost::asio::awaitable<void> sleep_until_stalled();
+  [[nodiscard]] boost::asio::awaitable<Failure> audit_now_and_then();
   void see_sign_of_life();
   void stage(const nlohmann::json& item);
   [[nodiscard]] Result<void> take_initial(const WatchEvent& event);
@@ -105,6 +108,7 @@ class Reflector {
   Clock& clock_;
   std::mt19937_64 rng_;
   NoticeSink notices_;
+  Auditor* auditor_;  // may be null
   WatchStatus status_;
   Need need_ = Need::first_list;
   Streaming streaming_ = Streaming::wanted;

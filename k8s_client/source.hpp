@@ -45,6 +45,9 @@ struct WatchStatus {
       0;  ///< failed lists and watches, objects and files that could not be understood
   std::uint64_t events = 0;  ///< changes received, bookmarks not counted
 
+  std::uint64_t audits = 0;  ///< comparisons of the store with a list, each with a verdict
+  std::uint64_t audit_differences = 0;  ///< objects that were found to differ
+
   /// Whether the store is known to be what the cluster was less than `kFreshFor` ago.
   [[nodiscard]] bool is_fresh(Clock::TimePoint now) const {
     return synced && (last_contact_at ? now - *last_contact_at < kFreshFor : watching);

@@ -133,7 +133,9 @@ json watch_rows(const std::vector<k8s_client::WatchStatus>& watches, TimePoint n
                     {"watches", watch.watches},
                     {"reconnects", watch.reconnects},
                     {"errors", watch.errors},
-                    {"events", watch.events}});
+                    {"events", watch.events},
+                    {"audits", watch.audits},
+                    {"audit_differences", watch.audit_differences}});
   }
   return rows;
 }

@@ -223,6 +223,12 @@ constexpr std::array kWatchCounters{
                  &WatchStatus::errors},
     WatchCounter{
         "nodeway_watch_events_total", "Changes received, without bookmarks.", &WatchStatus::events},
+    WatchCounter{"nodeway_watch_audits_total",
+                 "Comparisons of the view with what the API server lists.",
+                 &WatchStatus::audits},
+    WatchCounter{"nodeway_watch_audit_differences_total",
+                 "Objects that were found to differ in them; there must be none.",
+                 &WatchStatus::audit_differences},
 };
 
 void add_age(MetricFamily& family,

@@ -77,7 +77,7 @@ class Routers:
         return list({entry["auditID"]: entry for entry in mine}.values())
 
     def lists(self) -> int:
-        """How many lists the routers have asked for, in pages or streaming."""
+        """How many lists the routers have asked for, in pages or streaming; without those of audits."""
         return sum(is_list(entry) for entry in self.requests())
 
     # Configuration
@@ -122,8 +122,13 @@ class Routers:
 
 
 def is_list(entry: Object) -> bool:
-    """Whether a request of the audit log is a list, in pages or streaming."""
-    return entry["verb"] == "list" or "sendInitialEvents=true" in entry["requestURI"]
+    """Whether a request of the API server's audit log is a list from which a router takes its view."""
+    return (entry["verb"] == "list" and not is_audit(entry)) or "sendInitialEvents=true" in entry["requestURI"]
+
+
+def is_audit(entry: Object) -> bool:
+    """Whether it is a list with which a router compares its view."""
+    return bool(entry["userAgent"] == "nodeway-audit")
 
 
 def _pod_names(entry: Object) -> list[str]:

@@ -13,6 +13,8 @@
 #include <string>
 #include <utility>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <catch2/catch.hpp>
 
@@ -39,7 +41,7 @@ struct Rig {
     server.ca.file = certificates().file("ca.pem");
   }
 
-  /// Runs the loop until the work is done. The deadline only keeps a mistake from hanging.
+  /// Runs the loop until the work is done.
   template <class T>
   Result<T> run(asio::awaitable<Result<T>> work) {
     std::optional<Result<T>> result;
@@ -48,13 +50,19 @@ struct Rig {
         result = std::move(r);
       }
     });
+    run_until([&result] { return result.has_value(); });
+    return *std::move(result);
+  }
+
+  /// Runs the loop until `condition` holds. The deadline only keeps a mistake from hanging.
+  template <class Condition>
+  void run_until(const Condition& condition) {
     loop.restart();
     const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!result && std::chrono::steady_clock::now() < deadline) {
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
       loop.run_one_for(100ms);
     }
-    REQUIRE(result);
-    return *std::move(result);
+    REQUIRE(condition());
   }
 
   Result<void> get(ApiConnection& connection, std::string path = "/version") {
@@ -227,10 +235,7 @@ TEST_CASE("ApiConnection: a server that does not answer is given up after a minu
   asio::co_spawn(rig.loop,
                  connection.send(request),
                  [&result](const std::exception_ptr&, Result<void> r) { result = std::move(r); });
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (rig.listener.requests.empty() && std::chrono::steady_clock::now() < deadline) {
-    rig.loop.run_one_for(100ms);
-  }
+  rig.run_until([&rig] { return !rig.listener.requests.empty(); });
   REQUIRE_FALSE(result);
 
   rig.clock.advance(ApiConnection::kReplyTimeout);
@@ -312,6 +317,49 @@ TEST_CASE("HttpListWatch: lists and watches, however the bytes are cut", "[k8s_c
   CHECK_FALSE(*end);
   CHECK(rig.listener.connections == 1);
   CHECK(rig.listener.requests[0].target == "/api/v1/services?limit=500&resourceVersion=0");
+}
+
+TEST_CASE("HttpListWatch: lists for audits ask for metadata, and leave no connection open",
+          "[k8s_client]") {
+  Rig rig;
+  for (int i = 0; i < 2; ++i) {
+    rig.listener.replies.push_back(
+        test::reply("200 OK", R"({"metadata":{"resourceVersion":"7"},"items":[]})"));
+  }
+  ApiConnection connection{rig.server, rig.clock};
+  HttpListWatch source{"/x", connection, HttpListWatch::Form::audit};
+  const ListRequest request{.version = "7", .page_limit = 0, .continue_token = {}};
+  const ListWatch::ItemSink on_item = [](const auto& /*item*/) {};
+
+  REQUIRE(rig.run(source.list(request, on_item)));
+  REQUIRE(rig.run(source.list(request, on_item)));
+
+  CHECK(rig.listener.connections == 2);
+  CHECK(rig.listener.requests[0].target == "/x?resourceVersion=7");
+  CHECK(rig.listener.requests[0].accept ==
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json");
+  CHECK(rig.listener.requests[0].user_agent == "nodeway-audit");
+}
+
+TEST_CASE("HttpListWatch: a list for an audit that is cancelled leaves no connection open",
+          "[k8s_client]") {
+  Rig rig;
+  rig.listener.replies.push_back({kChunkedHead, chunked(R"({"items":[)")});
+  ApiConnection connection{rig.server, rig.clock};
+  HttpListWatch source{"/x", connection, HttpListWatch::Form::audit};
+  const ListRequest request;
+  const ListWatch::ItemSink ignore = [](const auto& /*item*/) {};
+  asio::cancellation_signal cancel;
+  auto on_end = [](const std::exception_ptr& /*cancelled*/, const Result<ListPage>& /*page*/) {};
+  asio::co_spawn(rig.loop,
+                 source.list(request, ignore),
+                 asio::bind_cancellation_slot(cancel.slot(), std::move(on_end)));
+  rig.run_until([&rig] { return !rig.listener.requests.empty(); });
+  REQUIRE(rig.listener.closed == 0);
+
+  cancel.emit(asio::cancellation_type::terminal);
+
+  rig.run_until([&rig] { return rig.listener.closed == 1; });
 }
 
 TEST_CASE("HttpListWatch: a watch that is cut is an error, not its end", "[k8s_client]") {

@@ -69,6 +69,7 @@ asio::awaitable<void> TlsServer::serve(tcp::socket socket, int number) {
     http::request<http::string_body> request;
     const auto [ended, size] = co_await http::async_read(stream, buffer, request, kAsTuple);
     if (ended) {
+      ++closed;
       co_return;
     }
     requests.push_back({.connection = number,
@@ -76,6 +77,8 @@ asio::awaitable<void> TlsServer::serve(tcp::socket socket, int number) {
                         .target = std::string{request.target()},
                         .authorization = std::string{request[http::field::authorization]},
                         .host = std::string{request[http::field::host]},
+                        .accept = std::string{request[http::field::accept]},
+                        .user_agent = std::string{request[http::field::user_agent]},
                         .body = request.body(),
                         .client_subject = subject_of_peer(stream.native_handle())});
     const bool goes_on = co_await answer(stream, requests.back().target);

@@ -21,6 +21,8 @@ struct SeenRequest {
   std::string target;
   std::string authorization;
   std::string host;
+  std::string accept;
+  std::string user_agent;
   std::string body;
   std::string client_subject;  ///< of the peer's certificate; "" without one
 };
@@ -48,6 +50,7 @@ class TlsServer {
       replies_by_path;  ///< without query; for these paths instead
   std::vector<SeenRequest> requests;
   int connections = 0;
+  int closed = 0;  ///< of these, by the peer while a request was awaited
 
  private:
   using Stream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;

@@ -22,7 +22,7 @@ from testbed.pod_watch import PodWatch
 from testbed.wait import wait_until
 
 _FOLDER = Path("/run/testbed")
-_GATE_PORT = 6444
+GATE_PORT = 6444
 NODE_COUNT = 3
 
 
@@ -46,7 +46,7 @@ class TestBed:
         _FOLDER.mkdir()
         network.make_underlay()
         self.control_plane = ControlPlane(_FOLDER, self.logs)
-        self.gate = Gate((network.CONTROL_ADDRESS, _GATE_PORT), (network.CONTROL_ADDRESS, API_PORT))
+        self.gate = Gate((network.CONTROL_ADDRESS, GATE_PORT), (network.CONTROL_ADDRESS, API_PORT))
         self.kubeconfig = self.control_plane.kubeconfig
         self.api = Api(self.kubeconfig)
         self.nodes: list[Node] = []
@@ -59,8 +59,8 @@ class TestBed:
         self.gate.start()
         service = {
             "KUBERNETES_SERVICE_HOST": network.CONTROL_ADDRESS,
-            "KUBERNETES_SERVICE_PORT": str(_GATE_PORT),
-            "KUBERNETES_SERVICE_PORT_HTTPS": str(_GATE_PORT),
+            "KUBERNETES_SERVICE_PORT": str(GATE_PORT),
+            "KUBERNETES_SERVICE_PORT_HTTPS": str(GATE_PORT),
         }
         for node_network in network.make_nodes(NODE_COUNT):
             node = Node(Api(self.kubeconfig), node_network, _FOLDER, self.logs, service)

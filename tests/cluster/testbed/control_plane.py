@@ -34,8 +34,7 @@ def base64_of(file: Path) -> str:
     return base64.b64encode(file.read_bytes()).decode()
 
 
-def _write_kubeconfig(path: Path, authority: Object, user: Object) -> Path:
-    cluster = {"server": f"https://{CONTROL_ADDRESS}:{API_PORT}", **authority}
+def _write_kubeconfig(path: Path, cluster: Object, user: Object) -> Path:
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -71,11 +70,20 @@ class ControlPlane:
     def _write_admin_kubeconfig(self, path: Path) -> Path:
         certificate, key = self._admin
         user = {"client-certificate": str(certificate), "client-key": str(key)}
-        return _write_kubeconfig(path, {"certificate-authority": str(self.authority.certificate)}, user)
+        cluster = {
+            "server": f"https://{CONTROL_ADDRESS}:{API_PORT}",
+            "certificate-authority": str(self.authority.certificate),
+        }
+        return _write_kubeconfig(path, cluster, user)
 
-    def write_inline_kubeconfig(self, path: Path, user: Object) -> Path:
+    def write_inline_kubeconfig(self, path: Path, user: Object, port: int = API_PORT) -> Path:
         """One that needs no other file, as a user may get it by mail: `user` goes in as it is."""
-        return _write_kubeconfig(path, {"certificate-authority-data": base64_of(self.authority.certificate)}, user)
+        authority = {"certificate-authority-data": base64_of(self.authority.certificate)}
+        return _write_kubeconfig(path, authority | {"server": f"https://{CONTROL_ADDRESS}:{port}"}, user)
+
+    def write_plain_kubeconfig(self, path: Path, url: str, user: Object) -> Path:
+        """For a server without TLS."""
+        return _write_kubeconfig(path, {"server": url}, user)
 
     def start(self) -> None:
         """Returns when the API server answers and the controllers run."""

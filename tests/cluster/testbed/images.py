@@ -23,6 +23,10 @@ class Image:
 _IMAGES = {
     # As the Dockerfile has it.
     "nodeway": Image({"nodeway": _BUILD / "router/nodeway"}, ("/usr/local/bin/nodeway",), user=65532),
+    # The same, but that it audits every few seconds: see hasty_audits.cpp.
+    "nodeway-hasty": Image(
+        {"nodeway-hasty": _BUILD / "tests/cluster/nodeway-hasty"}, ("/usr/local/bin/nodeway-hasty",), user=65532
+    ),
     "nodeway-calculator": Image(
         {"nodeway-calculator": _BUILD / "tests/demo/nodeway-calculator"},
         ("/usr/local/bin/nodeway-calculator",),

@@ -56,6 +56,8 @@ class Subject {
     status.watches.back().events = 9;
     status.saved_view = {
         .is_kept = true, .served_as_of = kNow - 42s, .saved_at = {}, .saves = 3, .failures = 1};
+    status.watches.back().audits = 4;
+    status.watches.back().audit_differences = 2;
     status.config.present = true;
     status.config.valid = false;
     status.config.rejected = 2;
@@ -182,6 +184,8 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_saved_view_age_seconds") == 42);
   CHECK(subject.value("nodeway_saved_view_writes_total") == 3);
   CHECK(subject.value("nodeway_saved_view_write_errors_total") == 1);
+  CHECK(subject.value("nodeway_watch_audits_total", {{"resource", "services"}}) == 4);
+  CHECK(subject.value("nodeway_watch_audit_differences_total", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_config_valid") == 0);
   CHECK(subject.value("nodeway_config_rejected_total") == 2);
   CHECK(subject.value("nodeway_config_last_applied_timestamp_seconds") == 100);
