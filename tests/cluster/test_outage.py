@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
 from calculator import Load, add_pod, addresses, assert_none_failed, deploy, wait_for_pods
 from router import NAMESPACE, WATCHED, Routers, total_of
 from testbed.api import Object
-from testbed.bed import TestBed
+from testbed.bed import IS_LONG, TestBed
+from testbed.node import Node
 from testbed.wait import wait_until
 
 # Not less: a router reads its token again when what it knows is a minute old (k8s_client/credentials.hpp).
-_OUTAGE_S = 120 if os.environ.get("NODEWAY_TEST_LONG") == "1" else 60
+_OUTAGE_S = 120 if IS_LONG else 60
 _BEGIN = "/tmp/begin"
 # Two pauses of 30 s at most: until it is tried again, and after the 410 of an API server that has no history yet.
 _ARRIVAL_S = 90
@@ -121,6 +122,69 @@ def test_changes_made_while_the_api_server_is_out_of_reach_arrive_later(
     load.wait_for(lambda line: new <= set(line.get("pods", {}).get("add", {})), 60, f"calls on {new}")
     assert_none_failed(load.stop())
     assert early == set()  # otherwise the routers were not cut off at all
+
+
+@contextmanager
+def _swallowed_packets(bed: TestBed, node: Node, address: str) -> Iterator[None]:
+    """Of the connections that are open now, as by a firewall that has forgotten them."""
+    peers = bed.gate.peers(address)
+    assert len(peers) >= len(WATCHED)
+    with node.network.swallows(address, {port for _, port in peers}):
+        yield
+    bed.gate.cut(peers)
+
+
+@contextmanager
+def _stalled_proxy(bed: TestBed, _node: Node, address: str) -> Iterator[None]:
+    """The kernel at the other end answers, and nobody behind it says a word."""
+    with bed.gate.stalls(bed.gate.peers(address)):
+        yield
+
+
+# The longest time until a watch is open again. Swallowed: TCP's probes of a silent connection tell within 40 s
+# (k8s_client/wire.cpp). Stalled: neither event nor bookmark for 150 s (k8s_client/reflector.hpp). Then a pause of 0.8 s
+# at most, and a wide margin for the machine.
+_DEATHS = [pytest.param(_swallowed_packets, 40 + 10, id="swallowed")]
+if IS_LONG:
+    _DEATHS.append(pytest.param(_stalled_proxy, 150 + 10, id="stalled"))
+
+
+@pytest.mark.parametrize(("dies", "bound_s"), _DEATHS)
+def test_watches_that_died_without_a_word_are_replaced_and_go_on_without_a_list(
+    bed: TestBed,
+    routers: Routers,
+    namespace: str,
+    dies: Callable[[TestBed, Node, str], AbstractContextManager[None]],
+    bound_s: float,
+) -> None:
+    before = {pod["metadata"]["name"] for pod in deploy(bed, namespace, replicas=2)}
+    load = Load(bed, namespace, "--every", "5ms")
+    load.wait_for_calls(200)
+    router = routers.on("node-1")
+    reconnects = _reconnects(routers, router)
+    lists = routers.lists()
+
+    with dies(bed, bed.nodes[0], router["status"]["podIP"]):
+        deadline = time.monotonic() + bound_s
+        bed.kubectl("-n", namespace, "scale", "deployment/add", "--replicas=3")
+        new = {pod["metadata"]["name"] for pod in wait_for_pods(bed, namespace, 3)} - before
+        load.wait_for_calls(400)
+        early = new & set(load.calls_by_pod())
+        wait_until(
+            lambda: all(count > reconnects[name] for name, count in _reconnects(routers, router).items()),
+            deadline - time.monotonic(),
+            "all watches to be replaced",
+        )
+        load.wait_for(lambda line: new <= set(line.get("pods", {}).get("add", {})), 10, f"calls on {new}")
+
+    assert_none_failed(load.stop())
+    assert early == set()  # otherwise the watches had not died at all
+    assert routers.lists() == lists
+
+
+def _reconnects(routers: Routers, router: Object) -> dict[str, float]:
+    """By resource: watches that went on from the version of the one before."""
+    return {name: routers.value(router, "nodeway_watch_reconnects_total", resource=name) for name in WATCHED}
 
 
 def _rotate_tokens(bed: TestBed, pods: list[Object]) -> set[str]:

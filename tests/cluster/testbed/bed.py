@@ -24,6 +24,8 @@ from testbed.wait import wait_until
 _FOLDER = Path("/run/testbed")
 GATE_PORT = 6444
 NODE_COUNT = 3
+IS_LONG = os.environ.get("NODEWAY_TEST_LONG") == "1"
+"""Whether tests run in their long variants."""
 
 
 def logs_folder() -> Path:

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+
+Peer = tuple[str, int]
+"""Address and port of who has connected."""
 
 
 class Gate:
@@ -16,7 +20,8 @@ class Gate:
         self._listen = listen
         self._target = target
         self._loop = asyncio.new_event_loop()
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[Peer, tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = {}
+        self._stalled: Set[Peer] = frozenset()
         self._passes = True
         self._delay_s = 0.0
 
@@ -29,11 +34,15 @@ class Gate:
     @property
     def connections(self) -> int:
         """How many are joined now."""
-        return len(self._open) // 2  # two sockets each
+        return len(self._open)
 
-    def cut(self) -> int:
-        """Ends all connections with a reset; new ones are welcome. Returns how many there were."""
-        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(10)
+    def peers(self, address: str) -> Set[Peer]:
+        """The connections that are joined now and come from there."""
+        return frozenset(peer for peer in list(self._open) if peer[0] == address)
+
+    def cut(self, peers: Set[Peer] | None = None) -> int:
+        """Ends all connections, or those of these peers, with a reset; new ones are welcome. Returns their number."""
+        return asyncio.run_coroutine_threadsafe(self._cut(peers), self._loop).result(10)
 
     def close(self) -> None:
         """Cuts, and resets each new connection until `open`."""
@@ -53,11 +62,21 @@ class Gate:
         finally:
             self._delay_s = 0.0
 
-    async def _cut(self) -> int:
-        cut = list(self._open)
-        for writer in cut:
+    @contextlib.contextmanager
+    def stalls(self, peers: Set[Peer]) -> Iterator[None]:
+        """Inside the block these connections stay open, and nothing passes any more."""
+        self._stalled = peers
+        try:
+            yield
+        finally:
+            self.cut(peers)  # what was swallowed of them cannot come back
+            self._stalled = frozenset()
+
+    async def _cut(self, peers: Set[Peer] | None) -> int:
+        cut = [pair for peer, pair in self._open.items() if peers is None or peer in peers]
+        for writer in itertools.chain.from_iterable(cut):
             writer.transport.abort()
-        return len(cut) // 2
+        return len(cut)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -70,16 +89,18 @@ class Gate:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
-        both = {writer, far_writer}
-        self._open |= both
+        peer = writer.get_extra_info("peername")
+        self._open[peer] = (writer, far_writer)
         try:
-            await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+            await asyncio.gather(self._copy(reader, far_writer, peer), self._copy(far_reader, writer, peer))
         finally:
-            self._open -= both
+            del self._open[peer]
             far_writer.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
         while data := await reader.read(1 << 16):
+            if peer in self._stalled:
+                continue
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)
             writer.write(data)

@@ -12,9 +12,10 @@ and no address is ever masqueraded: the listener sees the address of the calling
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 
 UNDERLAY = "172.30.0"
 CONTROL_ADDRESS = f"{UNDERLAY}.1"
@@ -151,6 +152,23 @@ class NodeNetwork:
         with self._lock:
             self._host_ports.pop((protocol.lower(), host_port), None)
             self._write_host_ports()
+
+    @contextlib.contextmanager
+    def swallows(self, address: str, ports: Set[int]) -> Iterator[None]:
+        """Inside the block what these TCP ports of a pod send or get goes nowhere, and nobody is told."""
+        numbers = ", ".join(str(port) for port in sorted(ports))
+        rules = f"""table ip swallowed {{
+  chain forward {{ type filter hook forward priority 0;
+    ip saddr {address} tcp sport {{ {numbers} }} drop
+    ip daddr {address} tcp dport {{ {numbers} }} drop
+  }}
+}}
+"""
+        run("ip", "netns", "exec", self.namespace, "nft", "-f", "-", stdin=rules)
+        try:
+            yield
+        finally:
+            self.execute("nft", "delete", "table", "ip", "swallowed")
 
     def _write_host_ports(self) -> None:
         rules = [
