@@ -9,6 +9,7 @@
 #include "tests/support/sim_clock.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -169,6 +170,40 @@ TEST_CASE("ApiConnection: sends the token, and reads its file again after 401", 
   REQUIRE(rig.listener.requests.size() == 2);
   CHECK(rig.listener.requests[0].authorization == "Bearer old");
   CHECK(rig.listener.requests[1].authorization == "Bearer new");
+}
+
+TEST_CASE("ApiConnection: a CA file that is replaced counts from the next connect on",
+          "[k8s_client]") {
+  const test::ScratchFolder mount;
+  const auto ca = mount.path() / "ca.crt";
+  std::filesystem::copy_file(certificates().file("ca.pem"), ca);
+  Rig rig;
+  rig.server.ca.file = ca;
+  for (int i = 0; i < 2; ++i) {
+    rig.listener.replies.push_back(test::reply("200 OK", ""));
+  }
+  test::TlsServer renewed{rig.loop,
+                          {.certificate = certificates().file("renewed.pem"),
+                           .key = certificates().file("renewed.key"),
+                           .client_ca = {}}};
+  renewed.replies.push_back(test::reply("200 OK", ""));
+  ApiServer moved = rig.server;
+  moved.port = renewed.port();
+  ApiConnection old_one{rig.server, rig.clock};
+  ApiConnection next{moved, rig.clock};
+  REQUIRE(rig.get(old_one));
+  REQUIRE(rig.run(old_one.read_some()).value().empty());
+  REQUIRE_FALSE(rig.get(next));  // its CA is not known yet
+
+  std::filesystem::remove(ca);
+  std::filesystem::copy_file(certificates().file("other-ca.pem"), ca);
+
+  CHECK(rig.get(old_one));
+  CHECK(rig.listener.connections == 1);
+  CHECK(rig.get(next));
+  CHECK(renewed.requests.size() == 1);
+  ApiConnection late{rig.server, rig.clock};
+  CHECK_FALSE(rig.get(late));  // the server that the old CA has signed
 }
 
 TEST_CASE("ApiConnection: shows its client certificate", "[k8s_client]") {

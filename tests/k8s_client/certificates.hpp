@@ -10,17 +10,19 @@
 
 namespace test {
 
-/// Certificates made by the openssl command: two authorities, `ca` and `other-ca`, and what the
-/// first one signed: `server` (for 127.0.0.1 and kubernetes.test), `elsewhere` (for another name),
-/// and `client` (CN me). Each is NAME.pem with NAME.key.
+/// Certificates made by the openssl command: two authorities, `ca` and `other-ca`; what the first
+/// one signed: `server` (for 127.0.0.1 and kubernetes.test), `elsewhere` (for another name), and
+/// `client` (CN me); and by the second `renewed`, for the same as `server`. Each is NAME.pem with
+/// NAME.key.
 class Certificates {
  public:
   Certificates() {
     make_authority("ca");
     make_authority("other-ca");
-    sign("server", "127.0.0.1", "subjectAltName=IP:127.0.0.1,DNS:kubernetes.test");
-    sign("elsewhere", "elsewhere", "subjectAltName=IP:127.0.0.9,DNS:elsewhere.test");
-    sign("client", "me", "extendedKeyUsage=clientAuth");
+    sign("ca", "server", "127.0.0.1", kServerNames);
+    sign("ca", "elsewhere", "elsewhere", "subjectAltName=IP:127.0.0.9,DNS:elsewhere.test");
+    sign("ca", "client", "me", "extendedKeyUsage=clientAuth");
+    sign("other-ca", "renewed", "127.0.0.1", kServerNames);
   }
 
   [[nodiscard]] std::filesystem::path file(const std::string& name) const {
@@ -28,6 +30,7 @@ class Certificates {
   }
 
  private:
+  static constexpr const char* kServerNames = "subjectAltName=IP:127.0.0.1,DNS:kubernetes.test";
   static constexpr const char* kNewKey =
       " -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout ";
 
@@ -35,12 +38,14 @@ class Certificates {
     openssl("req -x509 -days 2 -subj /CN=" + name + kNewKey + name + ".key -out " + name + ".pem");
   }
 
-  void sign(const std::string& name, const std::string& subject, const std::string& extension) {
+  void sign(const std::string& authority,
+            const std::string& name,
+            const std::string& subject,
+            const std::string& extension) {
     openssl("req -new -subj /CN=" + subject + " -addext " + extension + kNewKey + name +
             ".key -out " + name + ".csr");
-    openssl(
-        "x509 -req -days 2 -copy_extensions copy -CA ca.pem -CAkey ca.key -CAcreateserial -in " +
-        name + ".csr -out " + name + ".pem");
+    openssl("x509 -req -days 2 -copy_extensions copy -CA " + authority + ".pem -CAkey " +
+            authority + ".key -CAcreateserial -in " + name + ".csr -out " + name + ".pem");
   }
 
   void openssl(const std::string& arguments) const {
