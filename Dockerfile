@@ -22,6 +22,7 @@ RUN apt-get update \
         libssl3 \
         libstdc++6 \
         libyaml-cpp0.7 \
+        zlib1g \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/build/release/router/nodeway /usr/local/bin/nodeway
 # The licence of what is linked into it.

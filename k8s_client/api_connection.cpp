@@ -32,6 +32,9 @@ http::request<http::string_body> message_of(const ApiServer& server,
       kHttp11};
   message.set(http::field::host, host_header(server));
   message.set(http::field::user_agent, request.user_agent);
+  if (request.takes_gzip) {
+    message.set(http::field::accept_encoding, "gzip");
+  }
   message.set(http::field::accept, request.accept);
   if (!token.empty()) {
     message.set(http::field::authorization, "Bearer " + token);

@@ -20,6 +20,7 @@ struct ApiRequest {
   std::string body;  ///< JSON of a POST; "" makes a GET
   std::string accept = "application/json";
   std::string user_agent = "nodeway";  ///< whom the API server's audit log names
+  bool takes_gzip = false;             ///< the reply may be compressed on its way
 };
 
 /// One connection to the API server: HTTP/1.1, one request at a time, opened when needed and kept
@@ -48,8 +49,8 @@ class ApiConnection {
   /// with its connection.
   [[nodiscard]] boost::asio::awaitable<Result<void>> send(const ApiRequest& request);
 
-  /// The next part of the reply's body, as it comes; "" at its end. Waits without limit: safe to
-  /// cancel, but then only `close` may follow.
+  /// The next part of the reply's body, as it comes and decompressed; "" at its end. Waits without
+  /// limit: safe to cancel, but then only `close` may follow.
   [[nodiscard]] boost::asio::awaitable<Result<std::string>> read_some();
 
   /// The same, `reply_timeout` after `kReplyTimeout`.

@@ -88,6 +88,7 @@ HttpListWatch::HttpListWatch(std::string path, ApiConnection& connection, Form f
 asio::awaitable<Result<ListPage>> HttpListWatch::list(const ListRequest& request,
                                                       const ItemSink& on_item) {
   ApiRequest get{.path = list_path(path_, request), .body = {}};
+  get.takes_gzip = true;
   std::optional<Closing> closing;
   if (form_ == Form::audit) {
     get.accept = kMetadataOnly;
@@ -134,6 +135,8 @@ asio::awaitable<Result<ListPage>> HttpListWatch::read_list(const ItemSink& on_it
 
 asio::awaitable<Result<void>> HttpListWatch::open_watch(const WatchRequest& request) {
   lines_.emplace();
+  // Not compressed: only watches that begin with a list would be, and of those each event by
+  // itself, for each watcher, which takes the API server 47 us instead of 16.
   const ApiRequest get{.path = watch_path(path_, request), .body = {}};
   co_return co_await connection_.send(get);
 }

@@ -13,10 +13,12 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/string.hpp>
 
 namespace k8s_client {
 
 namespace asio = boost::asio;
+namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
@@ -167,10 +169,34 @@ asio::awaitable<Result<void>> ApiConnection::Wire::exchange_heads(const Request&
   if (failed) {
     co_return failure_in("reply", failed);
   }
+  inflater_.reset();
+  if (beast::iequals(head()[http::field::content_encoding], "gzip")) {
+    inflater_.emplace();
+  }
   co_return Result<void>{};
 }
 
 asio::awaitable<Result<std::string>> ApiConnection::Wire::read_some() {
+  if (!inflater_) {
+    co_return co_await read_coded();
+  }
+  for (;;) {
+    Result<std::string> part = inflater_->next();
+    if (!part || !part->empty()) {
+      co_return part;
+    }
+    Result<std::string> coded = co_await read_coded();
+    if (coded && coded->empty() && !inflater_->is_between_members()) {
+      co_return Failure{Errc::malformed_reply, "reply: gzip ends in its midst"};
+    }
+    if (!coded || coded->empty()) {
+      co_return coded;
+    }
+    inflater_->feed(*std::move(coded));
+  }
+}
+
+asio::awaitable<Result<std::string>> ApiConnection::Wire::read_coded() {
   std::string chunk(kChunkBytes, '\0');
   auto& body = parser_->get().body();
   while (!parser_->is_done()) {

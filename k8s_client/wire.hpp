@@ -3,6 +3,7 @@
 
 #include "k8s_client/api_connection.hpp"
 #include "k8s_client/clock.hpp"
+#include "k8s_client/inflater.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -45,6 +46,7 @@ class ApiConnection::Wire {
 
   /// Sends the request and reads the reply's head.
   [[nodiscard]] boost::asio::awaitable<Result<void>> exchange_heads(const Request& request);
+  /// The next part of the body, without its content coding; "" at its end.
   [[nodiscard]] boost::asio::awaitable<Result<std::string>> read_some();
 
   /// Of the reply whose head was read last.
@@ -56,12 +58,14 @@ class ApiConnection::Wire {
  private:
   [[nodiscard]] boost::asio::awaitable<Result<void>> connect_to(
       boost::asio::ip::tcp::endpoint endpoint);
+  [[nodiscard]] boost::asio::awaitable<Result<std::string>> read_coded();
 
   boost::asio::ssl::context context_;
   boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream_;
   bool uses_tls_;
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::response_parser<boost::beast::http::buffer_body>> parser_;
+  std::optional<Inflater> inflater_;  // of the reply that is being read, if it is gzip
 };
 
 }  // namespace k8s_client

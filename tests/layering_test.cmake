@@ -43,7 +43,7 @@ forbid(IN balancer WHAT "(steady_clock|system_clock)::now|std::(mutex|thread|jth
   REASON "balancer is pure: no clock, no thread, no I/O")
 forbid(IN k8s_client WHAT "${include}(router|balancer|tests)/" REASON "k8s_client knows no routing")
 forbid(IN k8s_client WHAT "${include}(nghttp2|httplib|CLI|prometheus)"
-  REASON "k8s_client uses std, Boost, OpenSSL, nlohmann_json, yaml-cpp and the logger")
+  REASON "k8s_client uses std, Boost, OpenSSL, zlib, nlohmann_json, yaml-cpp and the logger")
 forbid(IN router BUT router/control/ router/app[.]cpp WHAT "${include}k8s_client/"
   REASON "only router/control composes the API's objects with routing (router/app.cpp owns the sources)")
 forbid(IN router BUT router/cluster/ WHAT "${include}balancer/" REASON "only router/cluster decides with balancer")

@@ -91,8 +91,11 @@ def test_an_event_that_was_lost_is_counted_named_and_mended(
 
     with outside_router(kubeconfig, bed.logs / f"{namespace}_lossy.log", image="nodeway-hasty") as router:
         proxy.lose('"kind":"Service"', f'"namespace":"{namespace}"', '"name":"lost"')
-        bed.apply(_service(namespace, "lost"))
-        bed.apply(_service(namespace, "later"))
+        lost = _service(namespace, "lost")
+        lost["metadata"]["annotations"] = {"ballast": "x" * 200_000}
+        services = f"/api/v1/namespaces/{namespace}/services"
+        bed.api.create(services, lost)
+        bed.api.create(services, _service(namespace, "later"))
         _wait_until_known(router, f"later.{namespace}", 10)
         before = router.error_for(f"lost.{namespace}")
         _wait_until_known(router, f"lost.{namespace}", 60)
@@ -102,6 +105,8 @@ def test_an_event_that_was_lost_is_counted_named_and_mended(
         assert router.value(_DIFFERENCES, resource="services") == 1
         assert router.value(_DIFFERENCES) == 1
         assert f"services: audit: 1 of the objects differ: {namespace}/lost (listed at " in router.log()
+        # Above 128 KiB, so that the API server compresses it; and no watch, as that would cost it more.
+        assert {path.split("?resourceVersion=")[0] for path in proxy.compressed} == {"/api/v1/services"}
         assert router.value(_LISTS, resource="services") == 2
         assert router.value(_LISTS, resource="endpointslices") == 1
 

@@ -4,6 +4,7 @@
 #include "k8s_client/create_event.hpp"
 #include "k8s_client/http_list_watch.hpp"
 #include "tests/k8s_client/certificates.hpp"
+#include "tests/k8s_client/gzip_text.hpp"
 #include "tests/k8s_client/result_text.hpp"
 #include "tests/k8s_client/tls_server.hpp"
 #include "tests/support/sim_clock.hpp"
@@ -84,6 +85,8 @@ std::string chunked(const std::string& text) {
 }
 
 constexpr const char* kChunkedHead = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+constexpr const char* kGzipHead =
+    "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
 
 }  // namespace
 
@@ -352,6 +355,49 @@ TEST_CASE("HttpListWatch: lists and watches, however the bytes are cut", "[k8s_c
   CHECK_FALSE(*end);
   CHECK(rig.listener.connections == 1);
   CHECK(rig.listener.requests[0].target == "/api/v1/services?limit=500&resourceVersion=0");
+}
+
+TEST_CASE("HttpListWatch: a compressed list is read as it is, wherever it is cut", "[k8s_client]") {
+  Rig rig;
+  const std::string list = test::gzip(
+      R"({"kind":"ServiceList","metadata":{"resourceVersion":"7"},"items":[{"a":1},{"b":2}]})");
+  const auto cut_at = GENERATE_COPY(range(std::size_t{1}, list.size()));
+  rig.listener.replies.push_back(
+      {kGzipHead, chunked(list.substr(0, cut_at)), chunked(list.substr(cut_at)), "0\r\n\r\n"});
+  rig.listener.replies.push_back({kChunkedHead, "0\r\n\r\n"});
+  ApiConnection connection{rig.server, rig.clock};
+  HttpListWatch source{"/api/v1/services", connection};
+  std::vector<nlohmann::json> items;
+  const ListRequest request{.version = "0", .page_limit = 500, .continue_token = {}};
+  const ListWatch::ItemSink on_item = [&items](const auto& item) { items.push_back(item); };
+
+  const auto page = rig.run(source.list(request, on_item));
+  const WatchRequest watch{.version = "7", .timeout = 300s};
+  const auto opened = rig.run(source.open_watch(watch));
+
+  REQUIRE(page);
+  CHECK(page->version == "7");
+  CHECK(items == std::vector<nlohmann::json>{{{"a", 1}}, {{"b", 2}}});
+  REQUIRE(opened);
+  CHECK(rig.listener.connections == 1);
+  CHECK(rig.listener.requests[0].accept_encoding == "gzip");
+  CHECK(rig.listener.requests[1].accept_encoding.empty());
+}
+
+TEST_CASE("HttpListWatch: a compressed list that ends in its midst is an error", "[k8s_client]") {
+  Rig rig;
+  const std::string list = test::gzip(R"({"metadata":{"resourceVersion":"7"},"items":[]})");
+  rig.listener.replies.push_back(
+      {kGzipHead, chunked(list.substr(0, list.size() - 1)), "0\r\n\r\n"});
+  ApiConnection connection{rig.server, rig.clock};
+  HttpListWatch source{"/api/v1/services", connection};
+  const ListRequest request;
+  const ListWatch::ItemSink ignore = [](const auto&) {};
+
+  const auto page = rig.run(source.list(request, ignore));
+
+  REQUIRE_FALSE(page);
+  CHECK(page.error().message() == "reply: gzip ends in its midst");
 }
 
 TEST_CASE("HttpListWatch: lists for audits ask for metadata, and leave no connection open",

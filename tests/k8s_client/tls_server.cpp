@@ -79,6 +79,7 @@ asio::awaitable<void> TlsServer::serve(tcp::socket socket, int number) {
                         .host = std::string{request[http::field::host]},
                         .accept = std::string{request[http::field::accept]},
                         .user_agent = std::string{request[http::field::user_agent]},
+                        .accept_encoding = std::string{request[http::field::accept_encoding]},
                         .body = request.body(),
                         .client_subject = subject_of_peer(stream.native_handle())});
     const bool goes_on = co_await answer(stream, requests.back().target);

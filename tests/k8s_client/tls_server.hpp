@@ -23,6 +23,7 @@ struct SeenRequest {
   std::string host;
   std::string accept;
   std::string user_agent;
+  std::string accept_encoding;
   std::string body;
   std::string client_subject;  ///< of the peer's certificate; "" without one
 };

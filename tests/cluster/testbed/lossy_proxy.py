@@ -13,7 +13,7 @@ from typing import Any
 from testbed.control_plane import API_PORT
 from testbed.network import CONTROL_ADDRESS
 
-_PASSED_ON = ("Authorization", "Accept", "User-Agent")
+_PASSED_ON = ("Authorization", "Accept", "Accept-Encoding", "User-Agent")
 
 
 class LossyProxy:
@@ -25,6 +25,8 @@ class LossyProxy:
         self._words: tuple[str, ...] = ()
         self.lost: list[str] = []
         """The events that did not arrive."""
+        self.compressed: list[str] = []
+        """Paths and queries, as often as the reply was compressed."""
 
     def start(self) -> str:
         """Listens when it returns; its URL."""
@@ -56,6 +58,9 @@ class LossyProxy:
             reply = server.getresponse()
             client.send_response(reply.status)
             client.send_header("Content-Type", reply.headers["Content-Type"])
+            if "Content-Encoding" in reply.headers:
+                client.send_header("Content-Encoding", reply.headers["Content-Encoding"])
+                self.compressed.append(client.path)
             client.send_header("Transfer-Encoding", "chunked")
             client.end_headers()
             while line := reply.readline():
