@@ -47,6 +47,11 @@ bool ClusterEndpoint::is_connected() const noexcept {
   });
 }
 
+void ClusterEndpoint::count_request() noexcept {
+  ++in_flight_;
+  ++requests_;
+}
+
 bool ClusterEndpoint::is_unused() const noexcept {
   return in_flight_ == 0 &&
          std::all_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
@@ -114,8 +119,10 @@ void Cluster::adopt(const ServicePort* port) {
   if (port != nullptr) {
     policy_ = port->policy;
   }
-  for (const auto& endpoint : endpoints_) {
-    endpoint->apply(policy_);
+  for (const auto* const list : {&endpoints_, &unselected_}) {
+    for (const auto& endpoint : *list) {
+      endpoint->apply(policy_);
+    }
   }
   // The new first: what waited for an endpoint that goes is sent to another at once.
   const bool has_new = add_new(wanted);
@@ -177,8 +184,8 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
   list_candidates();
   // Retiring sends the waiters elsewhere at once, so the endpoint has left the choice before.
   for (std::unique_ptr<ClusterEndpoint>& endpoint : missing) {
-    retired_.push_back(std::move(endpoint));
-    retired_.back()->retire();
+    unselected_.push_back(std::move(endpoint));
+    unselected_.back()->retire();
   }
 }
 
@@ -198,7 +205,7 @@ bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
 }
 
 void Cluster::forget_unused() {
-  std::erase_if(retired_, [](const auto& endpoint) { return endpoint->is_unused(); });
+  std::erase_if(unselected_, [](const auto& endpoint) { return endpoint->is_unused(); });
 }
 
 ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
@@ -211,21 +218,37 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
   return chosen ? &take(*chosen) : nullptr;
 }
 
-ClusterEndpoint* Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address,
-                                     std::span<const std::uint64_t> tried) {
+ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const bool was_tried = std::find(tried.begin(), tried.end(), ids_[i]) != tried.end();
-    if (endpoints_[i]->endpoint().address == address && !was_tried) {
-      return &take(i);
+    if (endpoints_[i]->endpoint().address == address) {
+      return take(i);
     }
   }
-  return nullptr;
+  ClusterEndpoint& endpoint = unselected_at(address);
+  endpoint.count_request();
+  return endpoint;
+}
+
+ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& address) {
+  const auto known =
+      std::find_if(unselected_.begin(), unselected_.end(), [&address](const auto& have) {
+        return have->endpoint().address == address;
+      });
+  if (known != unselected_.end()) {
+    return **known;
+  }
+  Endpoint endpoint{
+      .address = address, .pod = address.address().to_string(), .node = {}, .zone = {}};
+  ClusterEndpoint& made = *unselected_.emplace_back(std::make_unique<ClusterEndpoint>(
+      context_, next_id_++, std::move(endpoint), policy_, any_avoided_until_));
+  made.is_selected_ = false;
+  return made;
 }
 
 ClusterEndpoint& Cluster::take(std::size_t index) {
   ClusterEndpoint& endpoint = *endpoints_[index];
-  candidates_[index].in_flight = ++endpoint.in_flight_;
-  ++endpoint.requests_;
+  endpoint.count_request();
+  candidates_[index].in_flight = endpoint.in_flight_;
   return endpoint;
 }
 
@@ -289,7 +312,7 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
 }
 
 void Cluster::describe(std::vector<EndpointView>& views) const {
-  for (const auto* const list : {&endpoints_, &retired_}) {
+  for (const auto* const list : {&endpoints_, &unselected_}) {
     for (const auto& endpoint : *list) {
       EndpointView& view = views.emplace_back();
       view.service_namespace = context_.service_metrics.service_namespace;

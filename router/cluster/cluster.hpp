@@ -23,7 +23,7 @@ namespace router {
 
 /// One endpoint of a Service port on one core: what is known of it, and the connections to it.
 ///
-/// Lives while the snapshots name it, and after that until its last request has ended.
+/// Lives while the snapshots select it, and otherwise until its last request has ended.
 class ClusterEndpoint final : private PoolEvents {
  public:
   /// After a failed connect nothing is sent there for so long, doubling up to the second, if
@@ -51,6 +51,7 @@ class ClusterEndpoint final : private PoolEvents {
   void on_connect_failed(Errc reason) override;
   void avoid_for(std::chrono::nanoseconds duration);
   void on_connect_succeeded() override { avoidance_ = kMinAvoidance; }
+  void count_request() noexcept;
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);
   void retire();
@@ -118,10 +119,9 @@ class Cluster {
   /// until `release`. Null if none is left. Endpoints that could not be connected lately, or took
   /// no stream, are chosen only if there is no other.
   [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried);
-  /// The endpoint at that address, whatever the balancer thinks of it; null if it is not selected
-  /// any more or is one of those `tried`.
-  [[nodiscard]] ClusterEndpoint* acquire_at(const boost::asio::ip::tcp::endpoint& address,
-                                            std::span<const std::uint64_t> tried);
+  /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
+  /// selected: the slices have it. Counts it in flight until `release`.
+  [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
   /// For one who tried every endpoint in vain: they may have been replaced, and the news be on its
@@ -135,7 +135,7 @@ class Cluster {
   /// exchanges.
   std::uint32_t waiting = 0;
 
-  /// Destroys endpoints that have left the snapshots and have ended. Not from inside a call of one
+  /// Destroys endpoints that are not selected and have ended. Not from inside a call of one
   /// of them.
   void forget_unused();
 
@@ -150,6 +150,7 @@ class Cluster {
   void list_candidates();
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
+  [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);
   void retire_missing(const std::vector<Endpoint>& wanted);
   /// True if there were any.
   bool add_new(const std::vector<Endpoint>& wanted);
@@ -161,8 +162,8 @@ class Cluster {
   balancer::RoundRobin round_robin_;
   std::uint64_t next_id_ = 0;
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
-  std::vector<std::unique_ptr<ClusterEndpoint>>
-      retired_;  ///< no longer selected, with requests or connections left
+  /// Not selected, with requests or connections left: they were, or a caller named them.
+  std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
   TimePoint any_avoided_until_{};
   using EndpointWaiterList =
       boost::intrusive::list<EndpointWaiter,

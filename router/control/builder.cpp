@@ -114,10 +114,12 @@ SnapshotPtr Builder::build() {
     is_changed = true;
   }
   boost::shared_ptr<const Callers> callers = callers_.build();
-  if (!is_changed && callers == known_callers_) {
+  boost::shared_ptr<const PodPorts> pod_ports = pod_ports_.build(ids_);
+  if (!is_changed && callers == known_callers_ && pod_ports == known_pod_ports_) {
     return nullptr;
   }
   known_callers_ = callers;
+  known_pod_ports_ = pod_ports;
   auto snapshot = boost::make_shared<Snapshot>();
   snapshot->generation = ++generation_;
   snapshot->default_namespace = config_.default_namespace;
@@ -125,17 +127,25 @@ SnapshotPtr Builder::build() {
   snapshot->callers = std::move(callers);
   snapshot->identifiers = identifiers_;
   snapshot->cluster_ips = cluster_ips_;
+  snapshot->pod_ports = std::move(pod_ports);
   snapshot->services.reserve(derived_.size());
+  snapshot->service_of.resize(ids_.size());
   for (const auto& [key, derived] : derived_) {
     snapshot->services.emplace(full_name(key), derived.service);
+    for (const ServicePort& port : derived.service->ports) {
+      snapshot->service_of[port.id] = derived.service.get();
+    }
   }
   return snapshot;
 }
 
-/// Whether anything that routing sees has changed, but for ClusterIPs.
+/// Whether anything that routing sees has changed, but for ClusterIPs and the ports of pods.
 bool Builder::update(const ObjectKey& key) {
   const auto service = services_.find(key);
   const auto old = derived_.find(key);
+  if (old != derived_.end()) {
+    forget_pod_ports(*old->second.service);
+  }
   if (service == services_.end() || !has_entry(*service->second)) {
     if (old == derived_.end()) {
       return false;
@@ -199,7 +209,8 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
   const EndpointCounts port_counts = endpoints.counts();
   counts += port_counts;
   ServicePort result;
-  result.id = id_of(service.meta.key, port.port);
+  result.id = ids_.of(service.meta.key, port.port);
+  pod_ports_.add(result.id, endpoints.addresses());
   result.number = port.port;
   result.name = port.name;
   result.policy = config_.policy_for(full_name(service.meta.key), port.port);
@@ -233,9 +244,10 @@ std::vector<Builder::Slice> Builder::slices_of(const k8s_client::Service& servic
   return result;
 }
 
-ClusterId Builder::id_of(const ObjectKey& service, std::uint16_t port) {
-  const auto next = static_cast<ClusterId>(ids_.size());
-  return ids_.try_emplace({service.ns, service.name, port}, next).first->second;
+void Builder::forget_pod_ports(const Service& service) {
+  for (const ServicePort& port : service.ports) {
+    pod_ports_.forget(port.id);
+  }
 }
 
 }  // namespace router::control

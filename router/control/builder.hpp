@@ -5,8 +5,10 @@
 #include "k8s_client/objects/object_meta.hpp"
 #include "k8s_client/objects/service.hpp"
 #include "router/control/caller_table.hpp"
+#include "router/control/cluster_ids.hpp"
 #include "router/control/config_document.hpp"
 #include "router/control/endpoint_table.hpp"
+#include "router/control/pod_port_table.hpp"
 #include "router/control/snapshot.hpp"
 
 #include <cstdint>
@@ -15,7 +17,6 @@
 #include <set>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <boost/smart_ptr/make_shared.hpp>
@@ -83,14 +84,16 @@ class Builder {
                                         EndpointCounts& counts);
   [[nodiscard]] std::vector<Slice> slices_of(const k8s_client::Service& service) const;
   [[nodiscard]] bool update(const ObjectKey& key);
-  [[nodiscard]] ClusterId id_of(const ObjectKey& service, std::uint16_t port);
+  void forget_pod_ports(const Service& service);
 
   std::map<ObjectKey, KubeService> services_;
   std::map<ObjectKey, std::map<std::string, Slice>> slices_;  // by Service, then by slice name
   std::map<ObjectKey, ObjectKey> service_of_slice_;
   std::map<ObjectKey, Derived> derived_;
   std::set<ObjectKey> changed_;  // Services to derive at the next build
-  std::map<std::tuple<std::string, std::string, std::uint16_t>, ClusterId> ids_;
+  ClusterIds ids_;
+  PodPortTable pod_ports_;
+  boost::shared_ptr<const PodPorts> known_pod_ports_;  // of the last snapshot
   Locality here_;
   CallerTable callers_;
   boost::shared_ptr<const Callers> known_callers_;  // of the last snapshot

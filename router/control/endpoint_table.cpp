@@ -45,9 +45,11 @@ EndpointTable::EndpointTable(std::span<const Slice> slices,
       add(*slice, *port->port, slice->address_type == AddressType::ipv4 ? v4 : v6);
     }
   }
-  Entries& first = preferred == IpFamily::ipv4 ? v4 : v6;
-  Entries& second = preferred == IpFamily::ipv4 ? v6 : v4;
-  entries_ = std::move(first.empty() ? second : first);
+  entries_ = std::move(preferred == IpFamily::ipv4 ? v4 : v6);
+  others_ = std::move(preferred == IpFamily::ipv4 ? v6 : v4);
+  if (entries_.empty()) {
+    std::swap(entries_, others_);
+  }
 }
 
 EndpointTable::State EndpointTable::state_of(
@@ -162,6 +164,17 @@ EndpointCounts EndpointTable::counts() const noexcept {
     }
   }
   return counts;
+}
+
+std::vector<ip::tcp::endpoint> EndpointTable::addresses() const {
+  std::vector<ip::tcp::endpoint> result;
+  result.reserve(entries_.size() + others_.size());
+  for (const Entries* entries : {&entries_, &others_}) {
+    for (const auto& [address, entry] : *entries) {
+      result.push_back(address);
+    }
+  }
+  return result;
 }
 
 }  // namespace router::control

@@ -62,6 +62,8 @@ class EndpointTable {
   /// The same among the endpoints of this node only, hints apart: `internalTrafficPolicy: Local`.
   [[nodiscard]] std::vector<Endpoint> selected_on(const std::string& node) const;
   [[nodiscard]] EndpointCounts counts() const noexcept;
+  /// Those of both families, whatever their state.
+  [[nodiscard]] std::vector<boost::asio::ip::tcp::endpoint> addresses() const;
 
  private:
   enum class State : std::uint8_t { not_ready, serving_terminating, ready };  ///< worst first
@@ -80,6 +82,7 @@ class EndpointTable {
   static void add(const k8s_client::EndpointSlice& slice, std::uint16_t port, Entries& entries);
 
   Entries entries_;
+  Entries others_;  ///< of the family that is not used
 };
 
 /// The slice's TCP port of that name that has a number; null if there is none.

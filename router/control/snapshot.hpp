@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/cluster/cluster_id.hpp"
 #include "router/resolve/callers.hpp"
 #include "router/resolve/identifier.hpp"
+#include "router/resolve/pod_ports.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstdint>
@@ -27,11 +29,6 @@ struct Endpoint {
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
-
-/// Names one Service port for the life of the process: the same (namespace, Service, port number)
-/// keeps its id over all snapshots, also when it vanishes and comes back. Dense, from 0: workers
-/// index arrays with it.
-using ClusterId = std::uint32_t;
 
 /// A port of a Service with everything that a request to it may look up.
 struct ServicePort {
@@ -83,11 +80,13 @@ struct Snapshot {
   /// Service copies pointers only (hence shared_ptr: the snapshots share them).
   std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
       services;
+  std::vector<const Service*> service_of;  ///< by ClusterId, of `services`; null: gone
   // What follows is shared between snapshots likewise; never null.
   boost::shared_ptr<const Callers> callers = boost::make_shared<const Callers>();
   boost::shared_ptr<const Identifiers> identifiers =
       boost::make_shared<const Identifiers>(default_identifiers());
   boost::shared_ptr<const ClusterIps> cluster_ips = boost::make_shared<const ClusterIps>();
+  boost::shared_ptr<const PodPorts> pod_ports = boost::make_shared<const PodPorts>();
 };
 
 /// Shared by the control thread and by every core until its last request has ended.

@@ -135,7 +135,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   named_endpoint_ = found.endpoint;
   cluster_ = &host_.cluster_of(*found.service, *port_);
   metrics_ = &cluster_->metrics();
-  if (port_->endpoints.empty()) {
+  if (port_->endpoints.empty() && !named_endpoint_) {
     fail(Errc::no_endpoints,
          fmt::format("{}.{}:{}{}",
                      found.service->name,
@@ -162,9 +162,15 @@ void Exchange::arm_deadline() {
   }
 }
 
+ClusterEndpoint* Exchange::choose_endpoint() {
+  if (!named_endpoint_) {
+    return cluster_->acquire(tried_);
+  }
+  return tried_.empty() ? &cluster_->acquire_at(*named_endpoint_) : nullptr;
+}
+
 void Exchange::try_endpoint() {
-  endpoint_ = named_endpoint_ == nullptr ? cluster_->acquire(tried_)
-                                         : cluster_->acquire_at(named_endpoint_->address, tried_);
+  endpoint_ = choose_endpoint();
   if (endpoint_ == nullptr) {
     wait_for_endpoint();
     return;
@@ -187,7 +193,7 @@ void Exchange::try_endpoint() {
 
 void Exchange::wait_for_endpoint() {
   // A pod that was named has no substitute.
-  if (tried_.empty() || named_endpoint_ != nullptr || !cluster_->wait_for_others(*this)) {
+  if (tried_.empty() || named_endpoint_ || !cluster_->wait_for_others(*this)) {
     fail(last_failure_, {});
     return;
   }

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/container/static_vector.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/local_shared_ptr.hpp>
@@ -122,6 +123,7 @@ class Exchange final : public Disposable,
   void try_endpoint();
   void wait_for_endpoint();
   void bound_wait();
+  [[nodiscard]] ClusterEndpoint* choose_endpoint();
   void on_deadline();
   void on_wait_over();
 
@@ -158,7 +160,8 @@ class Exchange final : public Disposable,
   CallerProtocol protocol_;
   LocalSnapshotPtr snapshot_;  ///< what the request began with; keeps `service_` and `port_` alive
   const ServicePort* port_ = nullptr;
-  const Endpoint* named_endpoint_ = nullptr;  ///< the only one that the caller wants; null: any
+  std::optional<boost::asio::ip::tcp::endpoint>
+      named_endpoint_;  ///< the only one that the caller wants; nothing: any
   Cluster* cluster_ = nullptr;
   telemetry::ServiceMetrics* metrics_;
   TimePoint began_at_;

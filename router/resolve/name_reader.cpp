@@ -133,7 +133,8 @@ std::optional<Failure> NameReader::read(std::string_view name, Target& target) {
     return bad_name(name, "has no valid port: a number from 1 to 65535 is expected");
   }
   if (address) {
-    return take_cluster_ip(name, *address, target);
+    take_address(*address, target);
+    return std::nullopt;
   }
   if (host.ends_with('.')) {
     host.remove_suffix(1);
@@ -146,19 +147,16 @@ std::optional<Failure> NameReader::read(std::string_view name, Target& target) {
   return take_apart(name, host, target);
 }
 
-std::optional<Failure> NameReader::take_cluster_ip(std::string_view name,
-                                                   const boost::asio::ip::address& address,
-                                                   Target& target) const {
+void NameReader::take_address(const boost::asio::ip::address& address, Target& target) const {
   const auto found = snapshot_.cluster_ips->find(address);
   if (found == snapshot_.cluster_ips->end()) {
-    return Failure{Errc::unknown_service,
-                   fmt::format("{} is no Service's ClusterIP", quoted(name))};
+    target.address = address;
+    return;
   }
   target.key = found->second;
   std::string_view rest = target.key;
   target.service = next_label(rest);
   target.namespace_ = rest;
-  return std::nullopt;
 }
 
 std::optional<Failure> NameReader::take_apart(std::string_view name,

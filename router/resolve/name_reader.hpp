@@ -15,12 +15,14 @@
 
 namespace router {
 
-/// A name whose form is that of a Service's, and the port behind it.
+/// A name whose form is that of a Service's, or an address, and the port behind it.
 struct Target {
   std::string_view service;     ///< first label
   std::string_view namespace_;  ///< second label, or the default
   std::string_view key;         ///< `name.namespace`, as the snapshot has it
   std::string_view hostname;    ///< of a headless Service's pod; "" if none is named
+  std::optional<boost::asio::ip::address>
+      address;  ///< that was named and is no ClusterIP; the names are "" then
   std::optional<std::uint16_t> port;
   bool is_short = false;  ///< the caller named no namespace
 };
@@ -50,9 +52,7 @@ class NameReader {
   [[nodiscard]] std::optional<Failure> read(std::string_view name, Target& target);
 
  private:
-  [[nodiscard]] std::optional<Failure> take_cluster_ip(std::string_view name,
-                                                       const boost::asio::ip::address& address,
-                                                       Target& target) const;
+  void take_address(const boost::asio::ip::address& address, Target& target) const;
   [[nodiscard]] std::optional<Failure> take_apart(std::string_view name,
                                                   std::string_view host,
                                                   Target& target);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,7 +20,7 @@ constexpr std::uint16_t kHttpPort = 80;
 Resolution failed(Failure failure) {
   return {.service = nullptr,
           .port = nullptr,
-          .endpoint = nullptr,
+          .endpoint = std::nullopt,
           .detail = std::move(failure.detail),
           .error = failure.error};
 }
@@ -32,35 +33,95 @@ Failure unknown_service(const Target& target) {
                       target.is_short ? ", where short names are looked up" : "")};
 }
 
-std::string list_of_ports(const Service& service) {
-  if (service.ports.empty()) {
-    return "it has no TCP port";
+/// A port by the number that callers know it by.
+struct KnownPort {
+  const ServicePort* port = nullptr;
+  std::uint16_t number = 0;
+};
+
+/// Ports that have something in common.
+struct KnownPorts {
+  KnownPort first;
+  std::size_t count = 0;
+
+  void see(const KnownPort& port) noexcept { first = count++ == 0 ? port : first; }
+  [[nodiscard]] KnownPort only() const noexcept { return count == 1 ? first : KnownPort{}; }
+};
+
+/// The choice between the ports that there are: the wanted one; if none is wanted the only one,
+/// else the one that fits the caller, else 80.
+class PortChoice {
+ public:
+  PortChoice(std::optional<std::uint16_t> wanted, CallerProtocol caller) noexcept
+      : wanted_{wanted}, caller_{caller} {}
+
+  void see(const KnownPort& port) noexcept {
+    all_.see(port);
+    if (port.port->names_h2) {
+      h2_.see(port);
+    }
+    if (port.port->names_http) {
+      http_.see(port);
+    }
+    if (port.number == wanted_.value_or(kHttpPort)) {
+      numbered_.see(port);
+    }
   }
-  std::string list{"it has"};
-  for (const ServicePort& port : service.ports) {
-    list += fmt::format("{} {}", &port == service.ports.data() ? "" : ",", port.number);
-    list += port.name.empty() ? "" : fmt::format(" ({})", port.name);
+
+  /// Its `port` is null if there is none, or several fit equally well.
+  [[nodiscard]] KnownPort chosen() const noexcept {
+    if (wanted_ || all_.count == 1) {
+      return wanted_ ? numbered_.first : all_.first;
+    }
+    const KnownPort fitting = fitting_ports().only();
+    return fitting.port != nullptr ? fitting : numbered_.first;
   }
-  return list;
+
+ private:
+  [[nodiscard]] const KnownPorts& fitting_ports() const noexcept {
+    // Plain HTTP/2 can be had from an HTTP/1.1 port too; gRPC cannot, for want of trailers.
+    const bool takes_http1 =
+        caller_ == CallerProtocol::http1 || (caller_ == CallerProtocol::h2 && h2_.count == 0);
+    return takes_http1 ? http_ : h2_;
+  }
+
+  std::optional<std::uint16_t> wanted_;
+  CallerProtocol caller_;
+  KnownPorts all_;
+  KnownPorts h2_;
+  KnownPorts http_;
+  KnownPorts numbered_;
+};
+
+/// `of`: whose ports they are. `list`: ` 80 (http), 81`; "" if there are none.
+Failure unknown_port(std::string_view of,
+                     std::optional<std::uint16_t> wanted,
+                     const std::string& list) {
+  const std::string all = list.empty() ? "it has no TCP port" : "it has" + list;
+  return {Errc::unknown_port,
+          wanted
+              ? fmt::format("{} has no port {}: {}", of, *wanted, all)
+              : fmt::format(
+                    "{} needs a port (name:port), none of its ports fits by itself: {}", of, all)};
 }
 
 Failure unknown_port(const Target& target, const Service& service) {
-  if (target.port) {
-    return {Errc::unknown_port,
-            fmt::format("{} has no port {}: {}", target.key, *target.port, list_of_ports(service))};
+  std::string list;
+  for (const ServicePort& port : service.ports) {
+    list += fmt::format("{} {}", list.empty() ? "" : ",", port.number);
+    list += port.name.empty() ? "" : fmt::format(" ({})", port.name);
   }
-  return {Errc::unknown_port,
-          fmt::format("{} needs a port (name:port), none of its ports fits by itself: {}",
-                      target.key,
-                      list_of_ports(service))};
+  return unknown_port(target.key, target.port, list);
 }
 
-Failure tls_port(const Target& target, const ServicePort& port) {
-  return {Errc::unknown_port,
-          fmt::format("port {} of {} asks for TLS to its pods, which is not spoken; if they take "
-                      "plain text, set upstreamProtocol to h2c or http1 in the configuration",
-                      port.number,
-                      target.key)};
+Failure tls_port(const Service& service, const ServicePort& port) {
+  return {
+      Errc::unknown_port,
+      fmt::format("port {} of {}.{} asks for TLS to its pods, which is not spoken; if they take "
+                  "plain text, set upstreamProtocol to h2c or http1 in the configuration",
+                  port.number,
+                  service.name,
+                  service.namespace_)};
 }
 
 Failure no_such_pod(const Target& target, const Service& service) {
@@ -78,52 +139,87 @@ const Endpoint* find_pod(const ServicePort& port, std::string_view hostname) noe
   return found == port.endpoints.end() ? nullptr : &*found;
 }
 
-const ServicePort* find_number(const Service& service, std::uint16_t number) noexcept {
-  const auto found = std::find_if(service.ports.begin(),
-                                  service.ports.end(),
-                                  [number](const ServicePort& p) { return p.number == number; });
-  return found == service.ports.end() ? nullptr : &*found;
+Resolution found(const Service& service, const ServicePort& port) {
+  if (port.protocol == UpstreamProtocol::tls) {
+    return failed(tls_port(service, port));
+  }
+  Resolution resolution;
+  resolution.service = &service;
+  resolution.port = &port;
+  return resolution;
 }
 
-/// The ports of which one of the `names_…` flags holds.
-struct Fitting {
-  const ServicePort* first = nullptr;
-  std::size_t count = 0;
-};
-
-Fitting find_fitting(const Service& service, bool ServicePort::*names) noexcept {
-  Fitting fitting;
+Resolution resolve_service(const Service& service, const Target& target, CallerProtocol caller) {
+  PortChoice choice{target.port, caller};
   for (const ServicePort& port : service.ports) {
-    if (port.*names && fitting.count++ == 0) {
-      fitting.first = &port;
+    choice.see({.port = &port, .number = port.number});
+  }
+  const ServicePort* const port = choice.chosen().port;
+  if (port == nullptr) {
+    return failed(unknown_port(target, service));
+  }
+  Resolution resolution = found(service, *port);
+  if (resolution.port != nullptr && !target.hostname.empty()) {
+    const Endpoint* const pod = service.headless ? find_pod(*port, target.hostname) : nullptr;
+    if (pod == nullptr) {
+      return failed(no_such_pod(target, service));
     }
+    resolution.endpoint = pod->address;
   }
-  return fitting;
+  return resolution;
 }
 
-/// Null if no port fits, or several do equally well.
-const ServicePort* find_fitting(const Service& service, CallerProtocol caller) noexcept {
-  const bool is_http1 = caller == CallerProtocol::http1;
-  Fitting fitting =
-      find_fitting(service, is_http1 ? &ServicePort::names_http : &ServicePort::names_h2);
-  // Plain HTTP/2 can be had from an HTTP/1.1 port too; gRPC cannot, for want of trailers.
-  if (fitting.count == 0 && caller == CallerProtocol::h2) {
-    fitting = find_fitting(service, &ServicePort::names_http);
-  }
-  return fitting.count == 1 ? fitting.first : nullptr;
+const ServicePort& service_port(const Snapshot& snapshot, ClusterId id) noexcept {
+  const Service& service = *snapshot.service_of[id];
+  return *std::find_if(service.ports.begin(), service.ports.end(), [id](const ServicePort& port) {
+    return port.id == id;
+  });
 }
 
-const ServicePort* choose_port(const Service& service,
-                               std::optional<std::uint16_t> number,
-                               CallerProtocol caller) noexcept {
-  if (number) {
-    return find_number(service, *number);
+/// Of several Service ports with the same number of a pod, the first one alone.
+template <class Visit>
+void for_each_number(std::span<const PodPort> ports, const Visit& visit) {
+  const PodPort* before = nullptr;
+  for (const PodPort& port : ports) {
+    if (before == nullptr || before->number != port.number) {
+      visit(port);
+    }
+    before = &port;
   }
-  if (service.ports.size() == 1) {
-    return service.ports.data();
+}
+
+Failure unknown_port(const Snapshot& snapshot,
+                     const Target& target,
+                     std::span<const PodPort> ports) {
+  std::string list;
+  for_each_number(ports, [&](const PodPort& port) {
+    const Service& service = *snapshot.service_of[port.cluster];
+    list += fmt::format(
+        "{} {} ({}.{})", list.empty() ? "" : ",", port.number, service.name, service.namespace_);
+  });
+  return unknown_port(target.address->to_string(), target.port, list);
+}
+
+Resolution resolve_address(const Snapshot& snapshot, const Target& target, CallerProtocol caller) {
+  const std::span<const PodPort> ports = snapshot.pod_ports->find(*target.address);
+  if (ports.empty()) {
+    return failed({Errc::unknown_service,
+                   fmt::format("{} is no Service's ClusterIP, and in no Service's EndpointSlices",
+                               target.address->to_string())});
   }
-  const ServicePort* port = find_fitting(service, caller);
-  return port != nullptr ? port : find_number(service, kHttpPort);
+  PortChoice choice{target.port, caller};
+  for_each_number(ports, [&](const PodPort& port) {
+    choice.see({.port = &service_port(snapshot, port.cluster), .number = port.number});
+  });
+  const KnownPort chosen = choice.chosen();
+  if (chosen.port == nullptr) {
+    return failed(unknown_port(snapshot, target, ports));
+  }
+  Resolution resolution = found(*snapshot.service_of[chosen.port->id], *chosen.port);
+  PodPort named = ports.front();
+  named.number = chosen.number;
+  resolution.endpoint = named.endpoint();
+  return resolution;
 }
 
 }  // namespace
@@ -145,28 +241,12 @@ Resolution resolve(const Snapshot& snapshot,
   if (std::optional<Failure> failure = reader.read(name, target)) {
     return failed(std::move(*failure));
   }
+  if (target.address) {
+    return resolve_address(snapshot, target, caller);
+  }
   const auto found = snapshot.services.find(target.key);
-  if (found == snapshot.services.end()) {
-    return failed(unknown_service(target));
-  }
-  const Service& service = *found->second;
-  const ServicePort* port = choose_port(service, target.port, caller);
-  if (port == nullptr) {
-    return failed(unknown_port(target, service));
-  }
-  if (port->protocol == UpstreamProtocol::tls) {
-    return failed(tls_port(target, *port));
-  }
-  Resolution resolution;
-  if (!target.hostname.empty()) {
-    resolution.endpoint = service.headless ? find_pod(*port, target.hostname) : nullptr;
-    if (resolution.endpoint == nullptr) {
-      return failed(no_such_pod(target, service));
-    }
-  }
-  resolution.service = &service;
-  resolution.port = port;
-  return resolution;
+  return found == snapshot.services.end() ? failed(unknown_service(target))
+                                          : resolve_service(*found->second, target, caller);
 }
 
 }  // namespace router

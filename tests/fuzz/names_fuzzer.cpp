@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 
 using fuzz::require;
@@ -37,12 +38,25 @@ void add(Snapshot& snapshot, std::string name, std::string ns, std::vector<Servi
       Service{.namespace_ = std::move(ns), .name = std::move(name), .ports = std::move(ports)});
 }
 
+/// The first port of that Service has a pod.
+void add_pod(Snapshot& snapshot, const std::string& service) {
+  const PodPort pod{.address = pod_address(boost::asio::ip::make_address("10.0.0.1")),
+                    .number = 8081,
+                    .cluster = 0};
+  snapshot.service_of = {snapshot.services[service].get()};
+  const auto pods = boost::make_shared<PodPorts>();
+  pods->shards[PodPorts::shard_of(pod.address)] =
+      boost::make_shared<const PodPorts::Shard>(PodPorts::Shard{pod});
+  snapshot.pod_ports = pods;
+}
+
 const Snapshot& snapshot() {
   static const Snapshot made = [] {
     Snapshot result;
     add(result, "cart", "default", {port(8080, "")});
     add(result, "cart", "shop", {port(9090, "grpc"), port(80, "http"), port(443, "https")});
     add(result, "none", "shop", {});
+    add_pod(result, "cart.default");
     return result;
   }();
   return made;

@@ -171,6 +171,40 @@ TEST_CASE("nodeway: a ClusterIP means its Service", "[integration][names]") {
   CHECK(client.get("10.96.0.8", "/").status == 404);
 }
 
+TEST_CASE("nodeway: a pod's address means the pod, whatever its conditions, and no other address",
+          "[integration][names]") {
+  test::Upstream ready{test::answer(200, "ready")};
+  test::Upstream starting{test::answer(200, "starting")};
+  test::Upstream stranger{test::answer(200, "stranger")};
+  test::ClusterFolder cluster;
+  cluster.add_service(
+      "cart.shop", 80, {ready.endpoint(), {.port = starting.port(), .ready = false}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  const auto at = [](std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); };
+
+  for (int i = 0; i < 4; ++i) {
+    CHECK(client.get(at(starting.port()), "/").body == "starting");
+    CHECK(client.get(at(ready.port()), "/").body == "ready");
+  }
+  CHECK(client.get("cart.shop", "/").body == "ready");
+  const test::Reply of_service = client.get("127.0.0.1:80", "/");
+  CHECK(of_service.header("nodeway-error") == "unknown_port");
+  CHECK_THAT(of_service.body, Catch::Contains(std::to_string(ready.port()) + " (cart.shop)"));
+  CHECK(client.get("127.0.0.1", "/").header("nodeway-error") == "unknown_port");
+  CHECK(client.get(at(stranger.port()), "/").header("nodeway-error") == "unknown_port");
+  const test::Reply other = client.get("127.0.0.2:" + std::to_string(ready.port()), "/");
+  CHECK(other.header("nodeway-error") == "unknown_service");
+  CHECK_THAT(other.body, Catch::Contains("127.0.0.2 is no Service's ClusterIP"));
+  CHECK(stranger.requests_seen() == 0);
+  CHECK(router.metric("nodeway_requests_total", {{"service", "cart"}, {"port", "80"}}) == 9);
+
+  cluster.remove_service("cart.shop");
+  test::eventually("the pods to be forgotten", [&] {
+    return client.get(at(ready.port()), "/").header("nodeway-error") == "unknown_service";
+  });
+}
+
 TEST_CASE("nodeway: a pod of a headless Service can be named", "[integration][names]") {
   test::Upstream first{test::answer(200, "db-0")};
   test::Upstream second{test::answer(200, "db-1")};
@@ -209,7 +243,7 @@ TEST_CASE("nodeway: names that are no Service's get an error, never DNS", "[inte
                                       "kart.shop",
                                       "cart.shop.svc.other.domain",
                                       "cart.shop.pod",
-                                      "127.0.0.1"}) {
+                                      "127.0.0.2"}) {
     CAPTURE(authority);
     const test::Reply reply = client.get(authority, "/");
     CHECK(reply.status == 404);

@@ -559,3 +559,86 @@ TEST_CASE("Builder: ClusterIPs lead to their Service, as long as it has them", "
   builder.set_service(cart.meta.key, nullptr);
   CHECK(builder.build()->cluster_ips->empty());
 }
+
+namespace {
+
+/// What the address means, `8080 of cart:80` for each Service port that has it, in their order.
+Addresses pods_at(const SnapshotPtr& snapshot, const char* address) {
+  Addresses result;
+  for (const PodPort& pod : snapshot->pod_ports->find(boost::asio::ip::make_address(address))) {
+    const Service* const service = snapshot->service_of.at(pod.cluster);
+    for (const ServicePort& port : service->ports) {
+      if (port.id == pod.cluster) {
+        result.push_back(std::to_string(pod.number) + " of " + service->name + ":" +
+                         std::to_string(port.number));
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("Builder: each address in a Service's slices is known, whatever its conditions",
+          "[builder][pods]") {
+  auto v6 = slice("cart-b", "cart", {endpoint("fd00::1"), endpoint("no address")});
+  v6.address_type = AddressType::ipv6;
+  Builder builder = cart(
+      {slice("cart-a",
+             "cart",
+             {endpoint("10.0.0.1"), endpoint("10.0.0.2", kStarting), endpoint("10.0.0.3", kEnded)},
+             {slice_port(8080), slice_port(9090, "admin")}),
+       v6,
+       slice("other-a", "other", {endpoint("10.0.0.4")})});
+
+  const SnapshotPtr snapshot = builder.build();
+
+  for (const char* const address : {"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"}) {
+    CAPTURE(address);
+    CHECK(pods_at(snapshot, address) == Addresses{"8080 of cart:80"});
+  }
+  CHECK(pods_at(snapshot, "10.0.0.4").empty());  // there is no Service `other`
+  CHECK(pods_at(snapshot, "10.0.1.1").empty());
+}
+
+TEST_CASE("Builder: of Services with the same pod the first by name goes first, whoever came first",
+          "[builder][pods]") {
+  Builder builder;
+  put(builder, service("till", {service_port(80)}));
+  put(builder, slice("till-a", "till", {endpoint("10.0.0.1")}));
+  const SnapshotPtr first = builder.build();
+  put(builder, service("cart", {service_port(81, "b"), service_port(80, "a")}));
+  put(builder,
+      slice("cart-a",
+            "cart",
+            {endpoint("10.0.0.1")},
+            {slice_port(8080, "b"), slice_port(8080, "a")}));
+
+  const SnapshotPtr second = builder.build();
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.2")}, {slice_port(8080, "a")}));
+  const SnapshotPtr third = builder.build();
+
+  CHECK(pods_at(first, "10.0.0.1") == Addresses{"8080 of till:80"});
+  CHECK(pods_at(second, "10.0.0.1") ==
+        Addresses{"8080 of cart:80", "8080 of cart:81", "8080 of till:80"});
+  CHECK(pods_at(third, "10.0.0.1") == Addresses{"8080 of till:80"});
+  CHECK(pods_at(third, "10.0.0.2") == Addresses{"8080 of cart:80"});
+}
+
+TEST_CASE("Builder: what no change is about is shared between snapshots", "[builder][pods]") {
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1"), endpoint("10.0.0.2")})});
+  const SnapshotPtr first = builder.build();
+
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.1"), endpoint("10.0.0.2", kStarting)}));
+  const SnapshotPtr second = builder.build();
+  put(builder, slice("cart-a", "cart", {endpoint("10.0.0.1"), endpoint("10.0.0.3")}));
+  const SnapshotPtr third = builder.build();
+  put(builder, service("cart", {}));
+  const SnapshotPtr last = builder.build();
+
+  CHECK(second->pod_ports == first->pod_ports);
+  CHECK(third->pod_ports->shards[1] == first->pod_ports->shards[1]);
+  CHECK(third->pod_ports->shards[2] == nullptr);
+  CHECK(pods_at(third, "10.0.0.3") == Addresses{"8080 of cart:80"});
+  CHECK(pods_at(last, "10.0.0.1").empty());
+}

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <fmt/format.h>
 
 namespace test {
@@ -35,6 +36,12 @@ inline std::string port_line(const std::string& service,
                      known,
                      only_local ? " local" : "",
                      fmt::join(endpoints, " "));
+}
+
+inline std::string pod_line(const boost::asio::ip::tcp::endpoint& pod,
+                            const std::string& service,
+                            std::uint16_t port) {
+  return fmt::format("pod {}/{} of {}:{}\n", pod.address().to_string(), pod.port(), service, port);
 }
 
 /// The objects of the cluster at one moment, and the rules of docs/configuration.md, "Which pods
@@ -221,6 +228,18 @@ struct ClusterModel {
                      endpoints);
   }
 
+  /// The pods that the slices of a Service port have, ready or not, in both families.
+  void add_pods(const k8s_client::Service& service,
+                const k8s_client::ServicePort& port,
+                std::set<std::string>& lines) const {
+    for (const AddressType family : {AddressType::ipv4, AddressType::ipv6}) {
+      for (const Candidate& one : candidates(service, port.name, family)) {
+        lines.insert(pod_line(
+            {one.address, one.port}, service.meta.key.name + "." + service.meta.key.ns, port.port));
+      }
+    }
+  }
+
   /// What a snapshot of it must say, as `text_of` writes it.
   [[nodiscard]] std::string text() const {
     std::set<std::string> lines;
@@ -232,6 +251,7 @@ struct ClusterModel {
       for (const k8s_client::ServicePort& port : service.ports) {
         if (port.protocol == k8s_client::Protocol::tcp) {
           lines.insert(line(service, port));
+          add_pods(service, port, lines);
         }
       }
     }
@@ -239,7 +259,16 @@ struct ClusterModel {
   }
 };
 
-/// All that a snapshot says of Services.
+inline std::string pod_line_of(const router::Snapshot& snapshot, const router::PodPort& pod) {
+  const router::Service& service = *snapshot.service_of.at(pod.cluster);
+  const auto port = std::find_if(
+      service.ports.begin(), service.ports.end(), [&pod](const router::ServicePort& each) {
+        return each.id == pod.cluster;
+      });
+  return pod_line(pod.endpoint(), service.name + "." + service.namespace_, port->number);
+}
+
+/// All that a snapshot says of Services and pods.
 inline std::string text_of(const router::Snapshot& snapshot) {
   std::set<std::string> lines;
   for (const auto& [name, service] : snapshot.services) {
@@ -255,6 +284,11 @@ inline std::string text_of(const router::Snapshot& snapshot) {
       }
       lines.insert(port_line(
           name, port.number, port.name, port.endpoints_known, port.only_local, endpoints));
+    }
+  }
+  for (const auto& shard : snapshot.pod_ports->shards) {
+    for (const router::PodPort& pod : shard ? *shard : router::PodPorts::Shard{}) {
+      lines.insert(pod_line_of(snapshot, pod));
     }
   }
   return fmt::format("{}", fmt::join(lines, ""));

@@ -315,6 +315,40 @@ TEST_CASE("Exchange: gives up after five re-picks, and counts that", "[exchange]
   host.end_turn();
 }
 
+TEST_CASE("Exchange: a pod that is named by its address is dialled, and no other one",
+          "[exchange]") {
+  test::ScriptedHost host{2};
+  host.add_pod({boost::asio::ip::make_address("10.0.0.9"), 8080});
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false, "10.0.0.9"), true);
+
+  REQUIRE(host.connections.size() == 1);
+  CHECK(host.connections[0]->port == 8080);
+  host.connections[0]->fail_to_connect(Errc::connect_failed);
+
+  CHECK(host.connections.size() == 1);
+  CHECK(client.header("nodeway-error") == "connect_failed");
+  CHECK(host.service_metrics().requests.read() == 1);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a pod can be named where no endpoint is selected", "[exchange]") {
+  test::ScriptedHost host{0};
+  host.add_pod({boost::asio::ip::make_address("10.0.0.9"), 8080});
+  test::ScriptedClient client;
+
+  Exchange& exchange = host.begin(client, request(false, "10.0.0.9:8080"), true);
+
+  REQUIRE(host.connections.size() == 1);
+  host.connections[0]->connect();
+  host.connections[0]->stream->on_reply_head(reply(), true);
+  std::exchange(host.connections[0]->stream, nullptr)->on_upstream_closed();
+  CHECK(client.head->status == 200);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: a client that goes away resets the endpoint's stream", "[exchange]") {
   test::ScriptedHost host{1};
   test::ScriptedClient client;

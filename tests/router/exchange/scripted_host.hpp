@@ -13,6 +13,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 
 namespace test {
@@ -177,6 +178,19 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     router::ServicePort port = snapshot_->services.begin()->second->ports[0];
     port.endpoints = {endpoint_at(number)};
     cluster_->adopt(&port);
+  }
+
+  /// From here on slices have a pod at that address, which is not selected.
+  void add_pod(const boost::asio::ip::tcp::endpoint& pod) {
+    auto next = boost::make_shared<router::Snapshot>(*snapshot_);
+    const auto address = router::pod_address(pod.address());
+    const auto pods = boost::make_shared<router::PodPorts>();
+    pods->shards[router::PodPorts::shard_of(address)] =
+        boost::make_shared<const router::PodPorts::Shard>(1,
+                                                          router::PodPort{address, pod.port(), 0});
+    next->pod_ports = pods;
+    next->service_of = {next->services.begin()->second.get()};
+    snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{next}};
   }
 
   /// Begins a request; it is owned by itself until `is_over`.

@@ -3,16 +3,22 @@
 
 #include "tests/router/resolve/allocations.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 #include <catch2/catch.hpp>
 
 using namespace router;
+using boost::asio::ip::tcp;
 
 namespace {
 
@@ -51,6 +57,49 @@ Snapshot two_carts() {
 Snapshot with_ports(std::vector<ServicePort> ports) {
   Snapshot snapshot;
   add(snapshot, "cart", "shop", std::move(ports));
+  return snapshot;
+}
+
+tcp::endpoint at(const char* address, std::uint16_t number) {
+  return {boost::asio::ip::make_address(address), number};
+}
+
+/// A Service port with a pod in its slices, which need not be selected.
+struct PodSpec {
+  std::string service;
+  ServicePort port;
+  const char* pod;
+  std::uint16_t number;
+};
+
+/// The Services of these pods, in namespace `shop`. In the order of their names and numbers.
+Snapshot with_pods(const std::vector<PodSpec>& specs) {
+  std::map<std::string, std::vector<ServicePort>> services;
+  std::array<PodPorts::Shard, PodPorts::kShards> shards;
+  ClusterId id = 0;
+  for (const PodSpec& spec : specs) {
+    services[spec.service].push_back(spec.port);
+    services[spec.service].back().id = id;
+    const PodPort::Address address = pod_address(boost::asio::ip::make_address(spec.pod));
+    shards.at(PodPorts::shard_of(address))
+        .push_back({.address = address, .number = spec.number, .cluster = id++});
+  }
+  Snapshot snapshot;
+  snapshot.service_of.resize(specs.size());
+  for (auto& [name, ports] : services) {
+    add(snapshot, name, "shop", ports);
+    for (const ServicePort& each : ports) {
+      snapshot.service_of[each.id] = snapshot.services[name + ".shop"].get();
+    }
+  }
+  const auto pods = boost::make_shared<PodPorts>();
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    std::stable_sort(shards.at(i).begin(), shards.at(i).end(), [](const auto& a, const auto& b) {
+      return std::tie(a.address, a.number) < std::tie(b.address, b.number);
+    });
+    pods->shards.at(i) = boost::make_shared<const PodPorts::Shard>(shards.at(i));
+  }
+  snapshot.pod_ports = pods;
   return snapshot;
 }
 
@@ -213,16 +262,88 @@ TEST_CASE("resolve: a ClusterIP means its Service, and other addresses nothing",
     CAPTURE(other);
     const Resolution resolution = look_up(snapshot, other);
     CHECK(resolution.error == Errc::unknown_service);
-    CHECK(says(resolution, "is no Service's ClusterIP"));
+    CHECK(says(resolution, "is no Service's ClusterIP, and in no Service's EndpointSlices"));
   }
+}
+
+TEST_CASE("resolve: a pod's address means the pod, at ports of its own", "[resolve]") {
+  const Snapshot snapshot =
+      with_pods({{.service = "cart", .port = port(80), .pod = "10.0.0.9", .number = 8080},
+                 {.service = "till", .port = port(81), .pod = "fd00::9", .number = 8081}});
+
+  for (const char* const name : {"10.0.0.9", "10.0.0.9:8080", "[::ffff:10.0.0.9]:8080"}) {
+    CAPTURE(name);
+    const Resolution resolution = look_up(snapshot, name);
+    REQUIRE(resolution.service != nullptr);
+    CHECK(resolution.service->name == "cart");
+    CHECK(found(resolution) == 80);
+    CHECK(resolution.endpoint == at("10.0.0.9", 8080));
+  }
+  const Resolution v6 = look_up(snapshot, "[fd00::9]");
+  CHECK(found(v6) == 81);
+  CHECK(v6.endpoint == at("fd00::9", 8081));
+  const Resolution service_port = look_up(snapshot, "10.0.0.9:80");
+  CHECK(service_port.error == Errc::unknown_port);
+  CHECK(says(service_port, "10.0.0.9 has no port 80: it has 8080 (cart.shop)"));
+  const Resolution other_pod = look_up(snapshot, "10.0.1.9:8080");
+  CHECK(other_pod.error == Errc::unknown_service);
+  CHECK(says(other_pod, "10.0.1.9 is no Service's ClusterIP"));
+}
+
+TEST_CASE("resolve: without a port, a pod's is chosen as a Service's", "[resolve]") {
+  const Snapshot snapshot = with_pods({
+      {.service = "cart", .port = port(80, "http"), .pod = "10.0.0.1", .number = 8080},
+      {.service = "cart", .port = port(81, "grpc"), .pod = "10.0.0.1", .number = 50051},
+      {.service = "cart", .port = port(82, "metrics"), .pod = "10.0.0.1", .number = 9090},
+      {.service = "a", .port = port(83, "a"), .pod = "10.0.0.2", .number = 80},
+      {.service = "a", .port = port(84, "b"), .pod = "10.0.0.2", .number = 81},
+      {.service = "a", .port = port(85, "a"), .pod = "10.0.0.3", .number = 9090},
+      {.service = "b", .port = port(86, "b"), .pod = "10.0.0.3", .number = 9091},
+  });
+  const auto chosen = [&snapshot](const char* pod, CallerProtocol caller) {
+    return look_up(snapshot, pod, caller).endpoint.value_or(at("0.0.0.0", 0)).port();
+  };
+
+  CHECK(chosen("10.0.0.1", CallerProtocol::grpc) == 50051);
+  CHECK(chosen("10.0.0.1", CallerProtocol::h2) == 50051);
+  CHECK(chosen("10.0.0.1", CallerProtocol::http1) == 8080);
+  CHECK(chosen("10.0.0.2", CallerProtocol::h2) == 80);
+  const Resolution none = look_up(snapshot, "10.0.0.3");
+  CHECK(none.error == Errc::unknown_port);
+  CHECK(says(none, "10.0.0.3 needs a port (name:port)"));
+  CHECK(says(none, "it has 9090 (a.shop), 9091 (b.shop)"));
+}
+
+TEST_CASE("resolve: a pod that several Services have counts under the first of them", "[resolve]") {
+  const Snapshot snapshot =
+      with_pods({{.service = "cart", .port = port(80), .pod = "10.0.0.9", .number = 8080},
+                 {.service = "till", .port = port(80), .pod = "10.0.0.9", .number = 8080}});
+
+  const Resolution resolution = look_up(snapshot, "10.0.0.9");
+
+  REQUIRE(resolution.service != nullptr);  // the one port that it has, not two that fit
+  CHECK(resolution.service->name == "cart");
+}
+
+TEST_CASE("resolve: a pod's port that asks for TLS is refused with a hint", "[resolve]") {
+  ServicePort tls = port(443, "https");
+  tls.protocol = UpstreamProtocol::tls;
+  const Snapshot snapshot =
+      with_pods({{.service = "cart", .port = tls, .pod = "10.0.0.9", .number = 8443}});
+
+  const Resolution resolution = look_up(snapshot, "10.0.0.9");
+
+  CHECK(resolution.port == nullptr);
+  CHECK(says(resolution, "port 443 of cart.shop asks for TLS"));
 }
 
 TEST_CASE("resolve: a pod of a headless Service has a name of its own", "[resolve]") {
   Snapshot snapshot;
   ServicePort only = port(80);
-  for (const std::string hostname : {"db-0", "db-1"}) {
+  for (const int i : {0, 1}) {
     Endpoint endpoint;
-    endpoint.hostname = hostname;
+    endpoint.address.port(static_cast<std::uint16_t>(8000 + i));
+    endpoint.hostname = "db-" + std::to_string(i);
     only.endpoints.push_back(std::move(endpoint));
   }
   const auto add_db = [&](const std::string& name, bool is_headless) {
@@ -236,10 +357,10 @@ TEST_CASE("resolve: a pod of a headless Service has a name of its own", "[resolv
        {"db-1.db.shop", "DB-1.db.shop.", "db-1.db.shop.svc", "db-1.db.shop.svc.cluster.local:80"}) {
     CAPTURE(name);
     const Resolution resolution = look_up(snapshot, name);
-    REQUIRE(resolution.endpoint != nullptr);
-    CHECK(resolution.endpoint->hostname == "db-1");
+    REQUIRE(resolution.endpoint);
+    CHECK(resolution.endpoint->port() == 8001);
   }
-  CHECK(look_up(snapshot, "db.shop").endpoint == nullptr);
+  CHECK_FALSE(look_up(snapshot, "db.shop").endpoint);
   CHECK(found(look_up(snapshot, "db.shop.svc")) == 80);
   CHECK(says(look_up(snapshot, "db-2.db.shop"), R"(db.shop has no ready pod "db-2")"));
   CHECK(says(look_up(snapshot, "db-0.web.shop"), "web.shop is not headless"));
@@ -331,13 +452,17 @@ TEST_CASE("resolve: a port that asks for TLS is refused with a hint", "[resolve]
 
 TEST_CASE("resolve: a success allocates nothing", "[resolve]") {
   const Snapshot snapshot = two_carts();
+  const Snapshot pods =
+      with_pods({{.service = "cart", .port = port(80), .pod = "fd00::9", .number = 8080}});
 
   const std::size_t before = test::allocations();
   const Resolution full = look_up(snapshot, "Cart.Shop.svc.cluster.local.:9090");
   const Resolution short_name = look_up(snapshot, "cart");
+  const Resolution pod = look_up(pods, "[fd00::9]:8080");
   const std::size_t after = test::allocations();
 
   CHECK(found(full) == 9090);
   CHECK(found(short_name) == 8080);
+  CHECK(found(pod) == 80);
   CHECK(after == before);
 }
