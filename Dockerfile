@@ -14,6 +14,7 @@ FROM debian:12-slim
 # What the binary links; tests/cluster/test_image.py holds the two against each other.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
+        libc-ares2 \
         libcpp-httplib0.11 \
         libfmt9 \
         libmimalloc2.0 \

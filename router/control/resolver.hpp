@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
+
+namespace router::control {
+
+/// What DNS says of a name.
+struct DnsAnswer {
+  std::vector<boost::asio::ip::address> addresses;  ///< none: it has none, or there is no such name
+  std::chrono::seconds ttl{0};  ///< the least of them; meaningless without addresses
+  std::string error;            ///< why there is no answer; "" if there is
+};
+
+/// Looks names up in DNS. Control thread.
+class Resolver {
+ public:
+  /// The IPv4 and IPv6 addresses of `name`, which is taken for an absolute one. Ends early when the
+  /// awaiting coroutine is cancelled.
+  [[nodiscard]] virtual boost::asio::awaitable<DnsAnswer> look_up(std::string name) = 0;
+
+ protected:
+  ~Resolver() = default;
+};
+
+}  // namespace router::control
