@@ -148,12 +148,18 @@ App::State::~State() {
 }
 
 control::ControlPlane::Options App::State::control_options() {
-  control::ControlPlane::Options options{
-      .config_namespace = config_.pod_namespace,
-      .config_in_any_namespace = std::holds_alternative<FilesSource>(config_.source),
-      .config_file = config_.config_file,
-      .node = config_.node,
-      .seed = seed_};
+  const bool is_folder = std::holds_alternative<FilesSource>(config_.source);
+  std::string dns_servers;
+  for (const ListenAddress& server : config_.dns_servers) {
+    dns_servers += (dns_servers.empty() ? "" : ",") + text_of(server);
+  }
+  control::ControlPlane::Options options{.config_namespace = config_.pod_namespace,
+                                         .config_in_any_namespace = is_folder,
+                                         .config_file = config_.config_file,
+                                         .node = config_.node,
+                                         .seed = seed_,
+                                         .dns_servers = std::move(dns_servers),
+                                         .allow_loopback = is_folder};
   if (config_.saved_view) {
     writer_.emplace(1);
     options.saved_view = {

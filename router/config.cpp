@@ -126,6 +126,19 @@ std::optional<std::filesystem::path> saved_view(const RunFlags& flags) {
   return flags.saved_view;
 }
 
+std::vector<ListenAddress> dns_servers(const RunFlags& flags) {
+  std::vector<ListenAddress> all;
+  for (const std::string& text : flags.dns_servers) {
+    const auto address = parse_listen_address(text);
+    if (!address || address->host.empty() || address->port == 0) {
+      throw BadFlag{fmt::format(
+          "--dns-server: '{}' is no ADDR:PORT, such as 10.96.0.10:53 or [fd00::a]:53", text)};
+    }
+    all.push_back(*address);
+  }
+  return all;
+}
+
 std::uint32_t workers(const RunFlags& flags, const Environment& environment) {
   if (flags.workers > kMaxWorkers) {
     throw BadFlag{fmt::format("--workers: {} is more than {}", flags.workers, kMaxWorkers)};
@@ -214,6 +227,13 @@ void add_run_flags(CLI::App& command, RunFlags& flags) {
                   "Where the view of the cluster is kept, to serve from it after a crash")
       ->type_name("DIR");
   command
+      .add_option("--dns-server",
+                  flags.dns_servers,
+                  "Who is asked for externalNames; repeatable (default: those of /etc/resolv.conf)")
+      ->type_name("ADDR:PORT")
+      ->take_all()
+      ->expected(1);
+  command
       .add_option("--workers",
                   flags.workers,
                   "Threads that route (default: the CPU limit rounded up, else min(4, CPUs))")
@@ -244,6 +264,7 @@ std::variant<Config, std::string> validate(const RunFlags& flags, const Environm
         environment.pod_namespace.empty() ? kDefaultPodNamespace : environment.pod_namespace;
     config.config_file = config_file(flags);
     config.saved_view = saved_view(flags);
+    config.dns_servers = dns_servers(flags);
     config.workers = workers(flags, environment);
     config.drain_timeout = drain_timeout(flags);
     config.log_level = log_level(flags);

@@ -18,8 +18,8 @@ class App;
 
 namespace router {
 
-/// Where a socket listens. An empty host means every address of the machine, IPv4 and IPv6 on one
-/// socket.
+/// Where a socket listens, here or elsewhere. An empty host means every address of the machine,
+/// IPv4 and IPv6 on one socket.
 struct ListenAddress {
   std::string host;  ///< numeric, IPv6 without brackets
   std::uint16_t port = 0;
@@ -49,6 +49,7 @@ struct Config {
   std::string pod_namespace;
   std::optional<std::filesystem::path> config_file;
   std::optional<std::filesystem::path> saved_view;  ///< the folder
+  std::vector<ListenAddress> dns_servers;  ///< for external names; none: those of /etc/resolv.conf
   std::uint32_t workers = 1;
   std::chrono::nanoseconds drain_timeout{0};
   telemetry::LogLevel log_level = telemetry::LogLevel::info;
@@ -76,6 +77,7 @@ struct RunFlags {
   std::string node;
   std::string config;
   std::string saved_view;
+  std::vector<std::string> dns_servers;
   std::uint32_t workers = 0;  ///< 0: left out
   std::string drain_timeout;
   std::string log_level;

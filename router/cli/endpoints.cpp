@@ -21,7 +21,7 @@ using admin::EndpointRow;
 using admin::ViewRow;
 
 std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
-  std::vector<std::string> cells{row.service_namespace,
+  std::vector<std::string> cells{row.service_namespace.empty() ? "-" : row.service_namespace,
                                  row.service,
                                  std::to_string(row.port),
                                  row.pod,

@@ -23,7 +23,7 @@ namespace {
 using admin::Stat;
 using admin::StatRow;
 
-constexpr const char* kNothing = "-";  // no request ended, so there is nothing to tell
+constexpr const char* kNothing = "-";  // there is nothing to tell: no request ended, no namespace
 
 struct StatFlags {
   ViewFlags view;
@@ -56,7 +56,7 @@ std::string rate(const StatRow& row, double share) {
 std::vector<std::string> cells(const StatRow& row, bool is_wide) {
   const bool is_service = !row.name.empty();
   std::vector<std::string> cells{
-      is_service ? row.service_namespace : kNothing,
+      row.service_namespace.empty() ? kNothing : row.service_namespace,
       is_service ? row.name : "(no service)",
       is_service ? fmt::format("{}/{}", row.endpoints_ready, row.endpoints_total) : kNothing,
       percent(row.success_ratio),

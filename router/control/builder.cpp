@@ -42,14 +42,24 @@ bool has_number(const std::vector<ServicePort>& ports, std::uint16_t number) {
   });
 }
 
-/// One of type ExternalName is a name for something else, and none of ours.
-bool has_entry(const k8s_client::Service& service) {
-  return service.type != k8s_client::ServiceType::external_name;
+bool is_external(const k8s_client::Service& service) {
+  return service.type == k8s_client::ServiceType::external_name;
+}
+
+/// What the Service is a name for, as `externalNames` has it. The API takes a dot at its end.
+std::string_view external_name_of(const k8s_client::Service& service) {
+  const std::string_view name = service.external_name;
+  return name.substr(0, name.size() - (name.ends_with('.') ? 1 : 0));
+}
+
+/// Under which a name outside of the cluster is derived: no Service has a dot in its name.
+Builder::ObjectKey key_of_external(const std::string& name) {
+  return {.ns = "", .name = name};
 }
 
 const std::vector<std::string>& cluster_ips_of(const Builder::KubeService& service) {
   static const std::vector<std::string> none;
-  return service && has_entry(*service) ? service->cluster_ips : none;
+  return service && !is_external(*service) ? service->cluster_ips : none;
 }
 
 }  // namespace
@@ -84,7 +94,30 @@ void Builder::set_slice(const ObjectKey& key, Slice slice) {
   }
 }
 
+void Builder::set_addresses(const std::string& external_name,
+                            std::vector<boost::asio::ip::address> addresses) {
+  addresses_[external_name] = std::move(addresses);
+  change_external(external_name);
+}
+
+void Builder::change_external(const std::string& name) {
+  changed_.insert(key_of_external(name));
+  for (const auto& [key, service] : services_) {
+    if (is_external(*service) && external_name_of(*service) == name) {
+      changed_.insert(key);
+    }
+  }
+}
+
 void Builder::set_config(ConfigDocument config) {
+  for (const auto* const names : {&config_.external_names, &config.external_names}) {
+    for (const auto& [name, ports] : *names) {
+      changed_.insert(key_of_external(name));
+    }
+  }
+  std::erase_if(addresses_, [&config](const auto& known) {
+    return !config.external_names.contains(known.first);
+  });
   config_ = std::move(config);
   callers_.set_allowed(config_.callers);
   identifiers_ = boost::make_shared<const Identifiers>(config_.identifiers);
@@ -141,12 +174,12 @@ SnapshotPtr Builder::build() {
 
 /// Whether anything that routing sees has changed, but for ClusterIPs and the ports of pods.
 bool Builder::update(const ObjectKey& key) {
-  const auto service = services_.find(key);
   const auto old = derived_.find(key);
   if (old != derived_.end()) {
     forget_pod_ports(*old->second.service);
   }
-  if (service == services_.end() || !has_entry(*service->second)) {
+  std::optional<Derived> derived = derive(key);
+  if (!derived) {
     if (old == derived_.end()) {
       return false;
     }
@@ -154,18 +187,17 @@ bool Builder::update(const ObjectKey& key) {
     derived_.erase(old);
     return true;
   }
-  Derived derived = derive(*service->second);
-  counts_ += derived.counts;
+  counts_ += derived->counts;
   if (old == derived_.end()) {
-    derived_.emplace(key, std::move(derived));
+    derived_.emplace(key, *std::move(derived));
     return true;
   }
   counts_ -= old->second.counts;
-  old->second.counts = derived.counts;
-  if (*old->second.service == *derived.service) {
+  old->second.counts = derived->counts;
+  if (*old->second.service == *derived->service) {
     return false;
   }
-  old->second.service = std::move(derived.service);
+  old->second.service = std::move(derived->service);
   return true;
 }
 
@@ -183,7 +215,52 @@ ClusterIps Builder::collect_cluster_ips() const {
   return result;
 }
 
-Builder::Derived Builder::derive(const k8s_client::Service& service) {
+/// Nothing if there is no such Service or external name.
+std::optional<Builder::Derived> Builder::derive(const ObjectKey& key) {
+  const auto service = services_.find(key);
+  if (service == services_.end()) {
+    const bool is_allowed = key.ns.empty() && config_.external_names.contains(key.name);
+    return is_allowed ? std::optional{derive_external(key, key.name)} : std::nullopt;
+  }
+  return is_external(*service->second)
+             ? derive_external(key, std::string{external_name_of(*service->second)})
+             : derive_service(*service->second);
+}
+
+Builder::Derived Builder::derive_external(const ObjectKey& key, const std::string& name) {
+  const auto entry = boost::make_shared<Service>();
+  entry->namespace_ = key.ns;
+  entry->name = key.name;
+  entry->external_name = name;
+  Derived derived;
+  if (const auto allowed = config_.external_names.find(name);
+      allowed != config_.external_names.end()) {
+    for (const std::uint16_t number : allowed->second) {
+      entry->ports.push_back(derive_external_port(key, name, number));
+      derived.counts.ready += entry->ports.back().endpoints_known;
+    }
+  }
+  derived.service = entry;
+  return derived;
+}
+
+ServicePort Builder::derive_external_port(const ObjectKey& key,
+                                          const std::string& name,
+                                          std::uint16_t number) {
+  ServicePort result;
+  result.id = ids_.of(key, number);
+  result.number = number;
+  result.policy = config_.policy_for(full_name(key), number);
+  result.protocol = result.policy.upstream_protocol.value_or(UpstreamProtocol::as_caller);
+  for (const boost::asio::ip::address& address : addresses_[name]) {
+    result.endpoints.push_back(
+        {.address = {address, number}, .pod = address.to_string(), .node = {}, .zone = {}});
+  }
+  result.endpoints_known = static_cast<std::uint32_t>(result.endpoints.size());
+  return result;
+}
+
+Builder::Derived Builder::derive_service(const k8s_client::Service& service) {
   const auto entry = boost::make_shared<Service>();
   entry->namespace_ = service.meta.key.ns;
   entry->name = service.meta.key.name;

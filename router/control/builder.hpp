@@ -12,13 +12,16 @@
 #include "router/control/snapshot.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
 #include <boost/smart_ptr/shared_ptr.hpp>
 
@@ -27,8 +30,7 @@ namespace router::control {
 /// Turns Services, EndpointSlices and the configuration into snapshots. Pure: no I/O, no clock.
 ///
 /// Incremental: a change of one Service or slice derives that Service anew, nothing else. Objects
-/// may come in any order, slices before their Service and after its end among them. Services of
-/// type ExternalName have no entry.
+/// may come in any order, slices before their Service and after its end among them.
 class Builder {
  public:
   using ObjectKey = k8s_client::ObjectKey;
@@ -56,6 +58,10 @@ class Builder {
   /// Whether the pods are those of a saved view, and their list may be about to come.
   void await_pods(bool is_awaited) { callers_.await_list(is_awaited); }
 
+  /// A name of the configuration's `externalNames` has these addresses from here on, sorted.
+  void set_addresses(const std::string& external_name,
+                     std::vector<boost::asio::ip::address> addresses);
+
   /// Derives all Services anew.
   void set_config(ConfigDocument config);
 
@@ -77,7 +83,13 @@ class Builder {
 
   void derive_all();
   [[nodiscard]] ClusterIps collect_cluster_ips() const;
-  [[nodiscard]] Derived derive(const k8s_client::Service& service);
+  [[nodiscard]] std::optional<Derived> derive(const ObjectKey& key);
+  [[nodiscard]] Derived derive_service(const k8s_client::Service& service);
+  [[nodiscard]] Derived derive_external(const ObjectKey& key, const std::string& name);
+  [[nodiscard]] ServicePort derive_external_port(const ObjectKey& key,
+                                                 const std::string& name,
+                                                 std::uint16_t number);
+  void change_external(const std::string& name);
   [[nodiscard]] ServicePort derive_port(const k8s_client::Service& service,
                                         const k8s_client::ServicePort& port,
                                         std::span<const Slice> slices,
@@ -91,6 +103,8 @@ class Builder {
   std::map<ObjectKey, ObjectKey> service_of_slice_;
   std::map<ObjectKey, Derived> derived_;
   std::set<ObjectKey> changed_;  // Services to derive at the next build
+  // By name; of `config_.external_names` only.
+  std::map<std::string, std::vector<boost::asio::ip::address>, std::less<>> addresses_;
   ClusterIds ids_;
   PodPortTable pod_ports_;
   boost::shared_ptr<const PodPorts> known_pod_ports_;  // of the last snapshot

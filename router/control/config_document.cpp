@@ -2,18 +2,15 @@
 #include "router/control/config_document.hpp"
 
 #include "router/control/config_reader.hpp"
+#include "router/control/config_values.hpp"
 #include "router/control/yaml_tree.hpp"
 #include "router/h1/fields.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <utility>
 
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/network_v4.hpp>
-#include <boost/asio/ip/network_v6.hpp>
 #include <fmt/format.h>
 
 namespace router::control {
@@ -48,84 +45,6 @@ constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::htt
 constexpr std::string_view kNodePods = "node-pods";
 constexpr std::string_view kLoopback = "loopback";
 
-constexpr std::size_t kMaxLabelBytes = 63;
-
-bool is_label(std::string_view text) {
-  const auto is_alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
-  return !text.empty() && text.size() <= kMaxLabelBytes && is_alphanumeric(text.front()) &&
-         is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
-           return is_alphanumeric(c) || c == '-';
-         });
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(separator, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-/// `10.0.0.0/8`, `fd00::/8`, or one address. Bits behind the prefix are a mistake, for which nobody
-/// should be let in.
-std::optional<AddressRange> parse_range(std::string_view text) {
-  const std::size_t slash = text.find('/');
-  boost::system::error_code failure;
-  const auto base = boost::asio::ip::make_address(std::string{text.substr(0, slash)}, failure);
-  const std::uint8_t all_bits = base.is_v4() ? 32 : 128;
-  AddressRange range{.base = base, .prefix_bits = all_bits};
-  if (failure || slash == std::string_view::npos) {
-    return failure ? std::nullopt : std::optional{range};
-  }
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data() + slash + 1, last, range.prefix_bits);
-  if (error != std::errc{} || end != last || range.prefix_bits > all_bits) {
-    return std::nullopt;
-  }
-  const bool has_more_bits =
-      base.is_v4() ? boost::asio::ip::make_network_v4(base.to_v4(), range.prefix_bits).network() !=
-                         base.to_v4()
-                   : boost::asio::ip::make_network_v6(base.to_v6(), range.prefix_bits).network() !=
-                         base.to_v6();
-  return has_more_bits ? std::nullopt : std::optional{range};
-}
-
-/// A key of `services`: what it names, or in words why it is none.
-struct ServiceKey {
-  std::string service;  ///< `name.namespace`
-  std::optional<std::uint16_t> port;
-  std::string problem;
-};
-
-ServiceKey parse_service_key(std::string_view key) {
-  ServiceKey result;
-  const std::size_t colon = key.find(':');
-  const std::string_view name = key.substr(0, colon);
-  if (colon != std::string_view::npos) {
-    const char* last = key.data() + key.size();
-    std::uint16_t port = 0;
-    const auto [end, error] = std::from_chars(key.data() + colon + 1, last, port);
-    if (error != std::errc{} || end != last || port == 0 || key[colon + 1] == '0') {
-      result.problem = "has no port from 1 to 65535 after the colon";
-    }
-    result.port = port;
-  }
-  const std::vector<std::string_view> labels = split(name, '.');
-  if (!std::all_of(labels.begin(), labels.end(), is_label)) {
-    result.problem = "is no name of a Service: lower-case letters, digits and - are expected";
-  } else if (labels.size() == 1) {
-    result.problem = fmt::format("lacks the namespace, as in {}.default", name);
-  } else if (labels.size() > 2) {
-    result.problem = fmt::format("is too long a name: {}.{} is enough", labels[0], labels[1]);
-  }
-  result.service = name;
-  return result;
-}
-
 /// Reads the fields of the document into a ConfigDocument.
 class DocumentReader {
  public:
@@ -139,6 +58,7 @@ class DocumentReader {
         Field{"clusterDomain", [this](const Place& value) { cluster_domain(value); }},
         Field{"identifiers", [this](const Place& value) { identifiers(value); }},
         Field{"callers", [this](const Place& value) { callers(value); }},
+        Field{"externalNames", [this](const Place& value) { external_names(value); }},
         Field{"defaults", [this](const Place& value) { policy(value, document_.defaults); }},
         Field{"services", [this](const Place& value) { services(value); }},
     };
@@ -310,6 +230,31 @@ class DocumentReader {
                                  kLoopback));
       }
     });
+  }
+
+  void external_names(const Place& list) {
+    reader_.items(list, [this](const Place& item) {
+      const std::optional<std::string> text = reader_.text(item);
+      if (!text) {
+        return;
+      }
+      const std::optional<ExternalName> name = parse_external_name(*text);
+      if (name) {
+        document_.external_names[name->name].insert(name->port);
+      } else {
+        reader_.fail(item.node.place,
+                     item.path,
+                     quoted(*text) +
+                         " is neither a DNS name of several labels, such as "
+                         "api.example.com, nor one with a port");
+      }
+    });
+    if (list.node.items.size() > kMaxExternalNames) {
+      reader_.fail(
+          list.node.place,
+          list.path,
+          fmt::format("has {} items, {} are allowed", list.node.items.size(), kMaxExternalNames));
+    }
   }
 
   void services(const Place& value) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,8 @@ struct ConfigDocument {
   std::string cluster_domain = "cluster.local";  ///< kubelet's and CoreDNS's own default
   CallersAllowed callers;
   Identifiers identifiers = default_identifiers();
+  /// Names outside of the cluster that may be dialled, and at which ports; lower case.
+  std::map<std::string, std::set<std::uint16_t>, std::less<>> external_names;
   PolicyOverrides defaults;
   std::map<std::string, PolicyOverrides, std::less<>> services;  ///< by `name.namespace`
   std::map<std::pair<std::string, std::uint16_t>, PolicyOverrides>
@@ -80,6 +83,9 @@ inline constexpr std::size_t kMaxConfigBytes = std::size_t{1024} * 1024;
 
 /// Of a cluster domain: of the 253 bytes of a DNS name, what is left behind the shortest Service.
 inline constexpr std::size_t kMaxClusterDomainBytes = 253 - sizeof("a.b.svc.");
+
+/// Of `externalNames`: each node asks DNS for all of them, again and again.
+inline constexpr std::size_t kMaxExternalNames = 100;
 
 /// Reads and checks a whole document, in YAML or JSON; docs/configuration.md has its fields.
 ///

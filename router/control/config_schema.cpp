@@ -3,6 +3,7 @@
 
 #include "router/control/config_document.hpp"
 #include "router/control/config_survey.hpp"
+#include "router/control/config_values.hpp"
 #include "router/control/duration.hpp"
 #include "router/control/value_pattern.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::uint64_t kMostPort = 65535;
 constexpr std::string_view kLabel = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
 
 /// What is said of a field beside what its reader takes.
@@ -65,6 +67,10 @@ constexpr std::array kNotes{
          "node-pods, loopback, and ranges of addresses such as 10.0.0.0/8. Default: node-pods, "
          "loopback."},
     Note{"callers.allow.[]", "", "node-pods, loopback, or a range of addresses."},
+    Note{"externalNames",
+         "",
+         "Names outside of the cluster that requests may be sent to, by DNS. Default: none."},
+    Note{"externalNames.[]", "", "A DNS name, or one with its port; without, port 80."},
     Note{"defaults", "", "For all Services; their own entries win, field by field."},
     Note{"services",
          "",
@@ -109,8 +115,15 @@ std::string domain_pattern() {
 }
 
 std::string service_key_pattern() {
-  constexpr std::uint64_t kMostPort = 65535;
   return fmt::format(R"(^{0}\.{0}(?::{1})?$)", kLabel, number_pattern(1, kMostPort));
+}
+
+std::string external_name_pattern() {
+  // The name's length, labels of which the last is no number, a port.
+  return fmt::format(R"(^(?=[^:]{{1,{1}}}(?::|$))(?:{0}\.)+(?![0-9]+(?::|$)){0}(?::{2})?$)",
+                     kLabel,
+                     ExternalName::kMaxBytes,
+                     number_pattern(1, kMostPort));
 }
 
 std::string text_pattern(std::string_view path) {
@@ -119,6 +132,9 @@ std::string text_pattern(std::string_view path) {
   }
   if (path == "callers.allow.[]") {
     return "^(?:node-pods|loopback|[0-9a-fA-F.:]+(?:/[0-9]{1,3})?)$";
+  }
+  if (path == "externalNames.[]") {
+    return external_name_pattern();
   }
   if (path == "identifiers.[].header.name") {
     return "^[-a-zA-Z0-9!#$%&'*+.^_`|~]+$";
@@ -164,6 +180,9 @@ struct KindWriter {
     schema["items"] = schema_of(shape.members.front(), path + ".[]");
     if (path == "identifiers") {
       schema["minItems"] = 1;
+    }
+    if (path == "externalNames") {
+      schema["maxItems"] = kMaxExternalNames;
     }
   }
   void operator()(const ConfigShape::OneOf& /*kind*/) const {

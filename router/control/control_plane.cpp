@@ -5,6 +5,8 @@
 #include "router/control/builder.hpp"
 #include "router/control/config_file.hpp"
 #include "router/control/config_map.hpp"
+#include "router/control/dns_resolver.hpp"
+#include "router/control/external_names.hpp"
 #include "router/control/publisher.hpp"
 #include "router/exchange/exchange.hpp"
 
@@ -13,13 +15,16 @@
 #include <exception>
 #include <mutex>
 #include <random>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
 
 namespace router::control {
@@ -73,7 +78,9 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
         builder{options.node},
         config{origin_of(options)},
         rng{options.seed},
-        publisher{executor, clock, [this] { build_and_publish(); }} {
+        publisher{executor, clock, [this] { build_and_publish(); }},
+        resolver{executor, options.dns_servers},
+        external_names{executor, clock, resolver, options.allow_loopback, external_names_events()} {
     if (options.saved_view) {
       keeper.emplace(executor, clock, *options.saved_view, options.node, stores, log);
     }
@@ -84,6 +91,8 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   void await_pods(bool is_awaited);
   void keep_view(void (ViewKeeper::*keep)(const std::vector<k8s_client::WatchStatus>& watches,
                                           const ViewKeeper::ConfigMapPtr& config_map));
+  void follow_external_names();
+  [[nodiscard]] ExternalNames::Events external_names_events();
   void stop();
   void read_config_map();
   void read_config_file();
@@ -111,6 +120,8 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   std::optional<k8s_client::Clock::TimePoint> pods_awaited_until;
   std::mt19937_64 rng;
   Publisher publisher;
+  DnsResolver resolver;
+  ExternalNames external_names;
   std::unique_ptr<k8s_client::Source> source;
   asio::cancellation_signal cancel_status;
   asio::cancellation_signal cancel_file;
@@ -175,6 +186,28 @@ void ControlPlane::State::await_pods(bool is_awaited) {
       is_awaited ? std::optional{clock.now() + Exchange::kCallerWait} : std::nullopt;
   builder.await_pods(is_awaited);
   publisher.request();
+}
+
+ExternalNames::Events ControlPlane::State::external_names_events() {
+  return {.on_addresses =
+              [this](const std::string& name, std::vector<asio::ip::address> addresses) {
+                builder.set_addresses(name, std::move(addresses));
+                publisher.request();
+              },
+          .on_news =
+              [this](const std::string& name, std::string_view error) {
+                log(error.empty() ? LogLevel::info : LogLevel::warning,
+                    fmt::format("external name {}{}", name, error.empty() ? " is well again" : ""),
+                    error);
+              }};
+}
+
+void ControlPlane::State::follow_external_names() {
+  std::set<std::string> names;
+  for (const auto& [name, ports] : config.document()->external_names) {
+    names.insert(name);
+  }
+  external_names.set_names(names);
 }
 
 k8s_client::Store<k8s_client::ConfigMap>::Pointer ControlPlane::State::find_config_map() const {
@@ -247,6 +280,7 @@ void ControlPlane::State::on_config(ConfigState::Outcome outcome) {
       return;
     case ConfigState::Outcome::applied:
       builder.set_config(*config.document());
+      follow_external_names();
       log(LogLevel::info,
           now.present ? now.origin + " is in force"
                       : "there is no " + now.origin + ": the defaults are in force",
@@ -372,6 +406,7 @@ void ControlPlane::State::stop() {
   }
   publisher.stop();
   keep_view(&ViewKeeper::save);
+  external_names.stop();
   cancel_status.emit(asio::cancellation_type::terminal);
   cancel_file.emit(asio::cancellation_type::terminal);
   if (source) {

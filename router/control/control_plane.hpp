@@ -43,6 +43,7 @@ struct ControlStatus {
 ///
 ///     Source -> Stores -> Builder -> Snapshot -> publish (the cores)
 ///     ConfigMap or file -> parse_config ----^
+///     DNS -> ExternalNames -----------------^
 ///
 /// Nothing is published before Services, slices, this node, its pods and configuration have been
 /// read once and the configuration is valid; afterwards whatever fails leaves the last good state
@@ -60,6 +61,8 @@ class ControlPlane {
     std::string node{};      ///< the one that this router is on; "" if that is not known
     std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
     std::optional<ViewKeeper::Options> saved_view{};  ///< `--saved-view`
+    std::string dns_servers{};                        ///< of external names; see DnsResolver
+    bool allow_loopback = false;  ///< external names may be on this machine; see ExternalNames
   };
 
   /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.

@@ -50,11 +50,15 @@ struct ServicePort {
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
+/// A Service, or a name outside of the cluster that the configuration allows.
 struct Service {
-  std::string namespace_;
-  std::string name;
+  std::string namespace_;          ///< "" of a name outside of the cluster
+  std::string name;                ///< then the whole of it: `api.example.com`
   bool headless = false;           ///< its pods have names of their own: `pod-0.name.namespace`
   std::vector<ServicePort> ports;  ///< TCP only, in the order of the Service's manifest
+  /// What its endpoints come from by DNS; "" if they come from slices. Without `ports` the
+  /// configuration does not allow it.
+  std::string external_name{};
 
   friend bool operator==(const Service&, const Service&) = default;
 };
@@ -76,8 +80,9 @@ struct Snapshot {
   std::uint64_t generation = 0;  ///< counts up with each one published
   std::string default_namespace = "default";
   std::string cluster_domain = "cluster.local";
-  /// By `name.namespace`, lower case. Entries are shared between snapshots, so that a change of one
-  /// Service copies pointers only (hence shared_ptr: the snapshots share them).
+  /// By `name.namespace`, lower case; names outside of the cluster by their absolute form,
+  /// `api.example.com.`, which no Service has. Entries are shared between snapshots, so that a
+  /// change of one Service copies pointers only (hence shared_ptr: the snapshots share them).
   std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
       services;
   std::vector<const Service*> service_of;  ///< by ClusterId, of `services`; null: gone

@@ -19,6 +19,19 @@ bool has_sound_path(const RequestHead& request) {
   return request.path.starts_with('/') || (request.path == "*" && request.method == "OPTIONS");
 }
 
+std::string why_no_endpoints(const Service& service, const ServicePort& port) {
+  const std::string namespace_part =
+      service.namespace_.empty() ? "" : fmt::format(".{}", service.namespace_);
+  const std::string what = fmt::format("{}{}:{}", service.name, namespace_part, port.number);
+  if (!service.external_name.empty()) {
+    return fmt::format(
+        "{}: DNS has no address for {} that may be used", what, service.external_name);
+  }
+  return port.only_local && port.endpoints_known > 0
+             ? what + " has internalTrafficPolicy Local, and none on this node"
+             : what;
+}
+
 }  // namespace
 
 Exchange::Exchange(
@@ -136,14 +149,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   cluster_ = &host_.cluster_of(*found.service, *port_);
   metrics_ = &cluster_->metrics();
   if (port_->endpoints.empty() && !named_endpoint_) {
-    fail(Errc::no_endpoints,
-         fmt::format("{}.{}:{}{}",
-                     found.service->name,
-                     found.service->namespace_,
-                     port_->number,
-                     port_->only_local && port_->endpoints_known > 0
-                         ? " has internalTrafficPolicy Local, and none on this node"
-                         : ""));
+    fail(Errc::no_endpoints, why_no_endpoints(*found.service, *port_));
     return false;
   }
   return true;

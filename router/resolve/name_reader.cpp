@@ -144,7 +144,17 @@ std::optional<Failure> NameReader::read(std::string_view name, Target& target) {
   if (!is_dotted_labels(host)) {
     return bad_name(name, "is no DNS name");
   }
-  return take_apart(name, host, target);
+  if (host.size() > kMaxNameBytes) {
+    return bad_name(name, "is longer than a DNS name's 253 bytes");
+  }
+  if (host.find('.') == std::string_view::npos) {
+    target.service = host;
+    return complete_short_name(target);
+  }
+  buffer_[host.size()] = '.';
+  target.absolute = {buffer_.data(), host.size() + 1};
+  take_apart(host, target);
+  return std::nullopt;
 }
 
 void NameReader::take_address(const boost::asio::ip::address& address, Target& target) const {
@@ -159,36 +169,22 @@ void NameReader::take_address(const boost::asio::ip::address& address, Target& t
   target.namespace_ = rest;
 }
 
-std::optional<Failure> NameReader::take_apart(std::string_view name,
-                                              std::string_view host,
-                                              Target& target) {
-  if (host.size() > kMaxNameBytes) {
-    return bad_name(name, "is longer than a DNS name's 253 bytes");
-  }
+void NameReader::take_apart(std::string_view host, Target& target) const {
   std::string_view rest = host;
   target.service = next_label(rest);
-  if (rest.empty()) {
-    return complete_short_name(target);
-  }
   target.namespace_ = next_label(rest);
   target.key = host.substr(0, target.service.size() + 1 + target.namespace_.size());
   if (is_kind_or_end(rest)) {
-    return std::nullopt;
+    return;
   }
   // One label more: `pod-0.svc.ns`.
   target.hostname = std::exchange(target.service, target.namespace_);
   target.namespace_ = next_label(rest);
   target.key =
       host.substr(target.hostname.size() + 1, target.service.size() + 1 + target.namespace_.size());
-  if (is_kind_or_end(rest)) {
-    return std::nullopt;
+  if (!is_kind_or_end(rest)) {
+    target.key = {};
   }
-  return Failure{
-      Errc::unknown_service,
-      fmt::format(
-          "{} is not of the form [pod.]name.namespace[.svc[.{}]]; no other names are served",
-          quoted(name),
-          snapshot_.cluster_domain)};
 }
 
 /// Whether `rest` is what may follow the namespace: nothing, `svc`, `svc.<cluster domain>`.

@@ -15,11 +15,12 @@
 
 namespace router {
 
-/// A name whose form is that of a Service's, or an address, and the port behind it.
+/// What a name may mean, and the port behind it. Texts are "" where they do not apply.
 struct Target {
   std::string_view service;     ///< first label
   std::string_view namespace_;  ///< second label, or the default
-  std::string_view key;         ///< `name.namespace`, as the snapshot has it
+  std::string_view key;         ///< `name.namespace`, as the snapshot has it; "": no Service's form
+  std::string_view absolute;    ///< of several labels: with a dot at its end
   std::string_view hostname;    ///< of a headless Service's pod; "" if none is named
   std::optional<boost::asio::ip::address>
       address;  ///< that was named and is no ClusterIP; the names are "" then
@@ -47,15 +48,13 @@ class NameReader {
   NameReader(const Snapshot& snapshot, std::string_view home_namespace) noexcept
       : snapshot_{snapshot}, home_namespace_{home_namespace} {}
 
-  /// The target's views last as long as the reader and the snapshot. Errors: bad_authority,
-  /// unknown_service.
+  /// The target's views last as long as the reader and the snapshot. Errors: bad_authority; and
+  /// unknown_service for a caller's namespace that is none.
   [[nodiscard]] std::optional<Failure> read(std::string_view name, Target& target);
 
  private:
   void take_address(const boost::asio::ip::address& address, Target& target) const;
-  [[nodiscard]] std::optional<Failure> take_apart(std::string_view name,
-                                                  std::string_view host,
-                                                  Target& target);
+  void take_apart(std::string_view host, Target& target) const;
   [[nodiscard]] bool is_kind_or_end(std::string_view rest) const;
   [[nodiscard]] std::optional<Failure> complete_short_name(Target& target);
 

@@ -25,12 +25,38 @@ Resolution failed(Failure failure) {
           .error = failure.error};
 }
 
-Failure unknown_service(const Target& target) {
+Failure unknown_service(const Snapshot& snapshot, std::string_view name, const Target& target) {
+  if (target.key.empty()) {
+    return {Errc::unknown_service,
+            fmt::format("{} is not of the form [pod.]name.namespace[.svc[.{}]], and not among the "
+                        "externalNames of the configuration",
+                        quoted(name),
+                        snapshot.cluster_domain)};
+  }
+  std::string_view hint;
+  if (target.is_short) {
+    hint = ", where short names are looked up";
+  } else if (!target.hostname.empty()) {
+    hint = ", nor is the name among the externalNames of the configuration";
+  }
   return {Errc::unknown_service,
           fmt::format("no Service {} in namespace {}{}",
                       quoted(target.service),
                       quoted(target.namespace_),
-                      target.is_short ? ", where short names are looked up" : "")};
+                      hint)};
+}
+
+/// As errors have it.
+std::string name_of(const Service& service) {
+  return service.namespace_.empty() ? service.name : service.name + "." + service.namespace_;
+}
+
+Failure not_allowed(const Service& service) {
+  return {Errc::unknown_service,
+          fmt::format("{} is of type ExternalName, and the externalNames of the configuration do "
+                      "not have {}",
+                      name_of(service),
+                      quoted(service.external_name))};
 }
 
 /// A port by the number that callers know it by.
@@ -111,7 +137,7 @@ Failure unknown_port(const Target& target, const Service& service) {
     list += fmt::format("{} {}", list.empty() ? "" : ",", port.number);
     list += port.name.empty() ? "" : fmt::format(" ({})", port.name);
   }
-  return unknown_port(target.key, target.port, list);
+  return unknown_port(name_of(service), target.port, list);
 }
 
 Failure tls_port(const Service& service, const ServicePort& port) {
@@ -150,6 +176,9 @@ Resolution found(const Service& service, const ServicePort& port) {
 }
 
 Resolution resolve_service(const Service& service, const Target& target, CallerProtocol caller) {
+  if (!service.external_name.empty() && service.ports.empty()) {
+    return failed(not_allowed(service));
+  }
   PortChoice choice{target.port, caller};
   for (const ServicePort& port : service.ports) {
     choice.see({.port = &port, .number = port.number});
@@ -244,9 +273,15 @@ Resolution resolve(const Snapshot& snapshot,
   if (target.address) {
     return resolve_address(snapshot, target, caller);
   }
-  const auto found = snapshot.services.find(target.key);
-  return found == snapshot.services.end() ? failed(unknown_service(target))
-                                          : resolve_service(*found->second, target, caller);
+  if (const auto service = snapshot.services.find(target.key); service != snapshot.services.end()) {
+    return resolve_service(*service->second, target, caller);
+  }
+  if (const auto external = snapshot.services.find(target.absolute);
+      external != snapshot.services.end()) {
+    target.hostname = {};  // it was no Service's form after all
+    return resolve_service(*external->second, target, caller);
+  }
+  return failed(unknown_service(snapshot, name, target));
 }
 
 }  // namespace router

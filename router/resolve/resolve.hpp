@@ -37,7 +37,8 @@ struct Resolution {
 /// `home_namespace`, the caller's. Without a port: the only one; else the one whose appProtocol or
 /// name fits `caller`; else 80; else `unknown_port` with the list in `detail`. The ports of a pod's
 /// address are the pod's own, as its slices have them; of several Service ports with the same, the
-/// first by namespace, name and number counts. Errors: bad_authority, unknown_service,
+/// first by namespace, name and number counts. A name that is no Service's may be one outside of
+/// the cluster that the configuration allows. Errors: bad_authority, unknown_service,
 /// unknown_port. Allocates only for an error. Source: DNS-1035 labels, at most 63 bytes;
 /// docs/configuration.md "Which Service is meant".
 [[nodiscard]] Resolution resolve(const Snapshot& snapshot,

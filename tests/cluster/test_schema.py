@@ -33,6 +33,7 @@ _FULL: Document = {
     "clusterDomain": "example.org",
     "identifiers": ["header", {"path": {"segments": 2, "consume": True}}, {"grpc-path": {"template": "{service}.shop"}}],
     "callers": {"allow": ["loopback", "10.0.0.0/8"]},
+    "externalNames": ["api.example.com", "api.example.com:8080"],
     "defaults": {
         "balancer": {"policy": "round_robin", "decay": "5s"},
         "timeout": {"connect": "250ms", "request": 0},
@@ -73,6 +74,18 @@ _VALUES: dict[str, tuple[Any, ...]] = {
         [{"grpc-path": {"services": {"a.B": "b.c:80", "C": "c.d"}}}],
         [{"grpc-path": {"services": {"a.B": "b"}}}],
         [{"grpc-path": {"template": "{package}"}}],
+    ),
+    "externalNames": (
+        *([domain] for domain in _DOMAINS),
+        *([f"{domain}:80"] for domain in _DOMAINS[-2:]),
+        *([f"a.b{port}"] for port in (":1", ":65535", ":65536", ":0", ":080", ":", ":x", ":1:2")),
+        *([name] for name in (f"{'a.' * 126}a", f"{'a.' * 126}a:80", f"{'a.' * 126}ab", "192.0.2.1", "a.1:80", "*.a.b")),
+        ["a.b"] * 100,
+        ["a.b"] * 101,
+        ["a.1b", "a.-b", "1.a"],
+        ["a.1b", "1.a"],
+        [None],
+        [{}],
     ),
     "allow": (["node-pods", "::/0", "192.0.2.1"], ["nodes"], [1], ["10.0.0.0/"], [{}]),
 }

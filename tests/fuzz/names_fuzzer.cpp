@@ -56,6 +56,7 @@ const Snapshot& snapshot() {
     add(result, "cart", "default", {port(8080, "")});
     add(result, "cart", "shop", {port(9090, "grpc"), port(80, "http"), port(443, "https")});
     add(result, "none", "shop", {});
+    add(result, "api.example.com", "", {port(80, "")});
     add_pod(result, "cart.default");
     return result;
   }();

@@ -164,3 +164,15 @@ TEST_CASE("run's flags: --saved-view is a folder, and goes with the API alone", 
   CHECK(wrong(read_with_folder({"--saved-view", kHere}, in_pod)) ==
         "--saved-view: goes with --source kubernetes, not with files");
 }
+
+TEST_CASE("run's flags: DNS servers are addresses with a port", "[config]") {
+  CHECK(good(read_with_folder({})).dns_servers.empty());
+  CHECK(good(read_with_folder({"--dns-server", "10.96.0.10:53", "--dns-server", "[fd00::a]:5353"}))
+            .dns_servers == std::vector<ListenAddress>{{.host = "10.96.0.10", .port = 53},
+                                                       {.host = "fd00::a", .port = 5353}});
+  for (const char* const bad : {"10.96.0.10", ":53", "dns.example.com:53", "10.96.0.10:0"}) {
+    CAPTURE(bad);
+    CHECK_THAT(wrong(read_with_folder({"--dns-server", bad})),
+               Catch::StartsWith("--dns-server: '" + std::string{bad} + "' is no ADDR:PORT"));
+  }
+}

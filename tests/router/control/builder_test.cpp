@@ -247,23 +247,101 @@ TEST_CASE("Builder: a headless Service is routed over its pods", "[builder]") {
   CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
 }
 
-TEST_CASE("Builder: an ExternalName Service has no entry, until it becomes another type",
-          "[builder]") {
-  auto external = service("cart", {service_port(80)});
-  external.type = k8s_client::ServiceType::external_name;
+namespace {
+
+/// `pay` of namespace `shop`, which stands for `api.example.com`.
+k8s_client::Service external_service() {
+  auto result = service("pay", {service_port(8443)});
+  result.type = k8s_client::ServiceType::external_name;
+  result.external_name = "api.example.com.";
+  return result;
+}
+
+ConfigDocument config_of(const std::string& text) {
+  const ParsedConfig parsed = parse_config("version: 1\n" + text);
+  REQUIRE(parsed.is_valid());
+  return parsed.document;
+}
+
+std::vector<boost::asio::ip::address> dns(const Addresses& texts) {
+  std::vector<boost::asio::ip::address> result;
+  for (const std::string& text : texts) {
+    result.push_back(boost::asio::ip::make_address(text));
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("Builder: an ExternalName Service has no ports, until it becomes another type",
+          "[builder][external]") {
   Builder builder;
-  put(builder, external);
+  put(builder, external_service());
 
   const SnapshotPtr before = builder.build();
-  put(builder, service("cart", {service_port(80)}));
+  put(builder, service("pay", {service_port(80)}));
   const SnapshotPtr after = builder.build();
-  put(builder, external);
+  put(builder, external_service());
   const SnapshotPtr again = builder.build();
 
   REQUIRE((before && after && again));
-  CHECK(before->services.empty());
-  CHECK(after->services.contains("cart.shop"));
-  CHECK(again->services.empty());
+  CHECK(before->services.at("pay.shop")->ports.empty());
+  CHECK(before->services.at("pay.shop")->external_name == "api.example.com");
+  CHECK(after->services.at("pay.shop")->ports.size() == 1);
+  CHECK(after->services.at("pay.shop")->external_name.empty());
+  CHECK(again->services.at("pay.shop")->ports.empty());
+}
+
+TEST_CASE("Builder: an allowed external name has its ports, and the addresses of DNS",
+          "[builder][external]") {
+  Builder builder;
+  builder.set_config(config_of("externalNames: [api.example.com, 'api.example.com:8080']"));
+  const SnapshotPtr unresolved = builder.build();
+
+  builder.set_addresses("api.example.com", dns({"192.0.2.1", "2001:db8::1"}));
+  const SnapshotPtr resolved = builder.build();
+  builder.set_addresses("api.example.com", dns({"192.0.2.2"}));
+  const SnapshotPtr moved = builder.build();
+
+  const auto ports = [](const SnapshotPtr& snapshot) {
+    return snapshot->services.at("api.example.com.")->ports;
+  };
+  REQUIRE(ports(unresolved).size() == 2);
+  CHECK(ports(unresolved)[0].number == 80);
+  CHECK(ports(unresolved)[1].number == 8080);
+  CHECK(ports(unresolved)[0].endpoints.empty());
+  CHECK(addresses(ports(resolved)[1]) == Addresses{"192.0.2.1:8080", "[2001:db8::1]:8080"});
+  CHECK(ports(resolved)[1].endpoints_known == 2);
+  CHECK(addresses(ports(moved)[0]) == Addresses{"192.0.2.2:80"});
+  CHECK(builder.endpoint_counts().ready == 2);
+  CHECK(resolved->pod_ports->find(boost::asio::ip::make_address("192.0.2.1")).empty());
+}
+
+TEST_CASE("Builder: an ExternalName Service has what the configuration allows of its name",
+          "[builder][external]") {
+  Builder builder;
+  put(builder, external_service());
+  builder.set_config(
+      config_of("externalNames: ['api.example.com:8080']\n"
+                "services: {pay.shop: {upstreamProtocol: h2c}}"));
+  builder.set_addresses("api.example.com", dns({"192.0.2.1"}));
+  const SnapshotPtr allowed = builder.build();
+
+  builder.set_config(config_of("externalNames: [other.example.com]"));
+  const SnapshotPtr forbidden = builder.build();
+  builder.set_config(config_of("externalNames: ['api.example.com:8080']"));
+  const SnapshotPtr again = builder.build();
+
+  const std::vector<ServicePort>& ports = allowed->services.at("pay.shop")->ports;
+  REQUIRE(ports.size() == 1);
+  CHECK(ports[0].number == 8080);  // not that of the Service, which means nothing
+  CHECK(addresses(ports[0]) == Addresses{"192.0.2.1:8080"});
+  CHECK(ports[0].protocol == UpstreamProtocol::h2c);
+  CHECK(ports[0].id != allowed->services.at("api.example.com.")->ports[0].id);
+  CHECK(forbidden->services.at("pay.shop")->ports.empty());
+  CHECK_FALSE(forbidden->services.contains("api.example.com."));
+  CHECK(again->services.at("pay.shop")->ports[0].endpoints.empty());  // to be looked up anew
+  CHECK(again->services.at("pay.shop")->ports[0].id == ports[0].id);
 }
 
 TEST_CASE("Builder: slices may come before their Service and stay after it", "[builder]") {

@@ -245,6 +245,7 @@ struct ClusterModel {
     std::set<std::string> lines;
     for (const auto& [key, service] : services) {
       if (service.type == k8s_client::ServiceType::external_name) {
+        lines.insert(key.name + "." + key.ns + " external\n");
         continue;
       }
       lines.insert(key.name + "." + key.ns + (service.headless ? " headless\n" : "\n"));
@@ -272,7 +273,8 @@ inline std::string pod_line_of(const router::Snapshot& snapshot, const router::P
 inline std::string text_of(const router::Snapshot& snapshot) {
   std::set<std::string> lines;
   for (const auto& [name, service] : snapshot.services) {
-    lines.insert(name + (service->headless ? " headless\n" : "\n"));
+    const bool is_external = !service->external_name.empty();
+    lines.insert(name + (is_external ? " external\n" : service->headless ? " headless\n" : "\n"));
     for (const router::ServicePort& port : service->ports) {
       std::vector<std::string> endpoints;
       for (const router::Endpoint& endpoint : port.endpoints) {

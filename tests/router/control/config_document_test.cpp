@@ -502,3 +502,54 @@ TEST_CASE("parse_config: identifiers that cannot work are refused with their pla
 
   CHECK(headline(with_version(rest)) == error);
 }
+
+TEST_CASE("parse_config: `externalNames` are DNS names of several labels, with or without a port",
+          "[config]") {
+  const auto names = [](const std::string& list) {
+    const ParsedConfig parsed = parse_config("version: 1\nexternalNames: " + list);
+    CAPTURE(list);
+    CHECK(parsed.is_valid());
+    return parsed.document.external_names;
+  };
+  using Names = decltype(ConfigDocument::external_names);
+
+  CHECK(names("[]").empty());
+  CHECK(names("").empty());
+  CHECK(names("[a.example.com, 'b.example.com:8080', 'b.example.com', 'a.example.com:80']") ==
+        Names{{"a.example.com", {80}}, {"b.example.com", {80, 8080}}});
+  const std::string label(63, 'a');
+  const std::string longest = label + "." + label + "." + label + "." + label.substr(2);
+  CHECK(names("['" + longest + ":65535']") == Names{{longest, {65535}}});
+
+  for (const std::string& bad : {std::string{"localhost"},
+                                 std::string{"'*.example.com'"},
+                                 std::string{"api.example.com."},
+                                 std::string{"API.example.com"},
+                                 std::string{"'api.example.com:'"},
+                                 std::string{"'api.example.com:0'"},
+                                 std::string{"'api.example.com:65536'"},
+                                 std::string{"'api.example.com:http'"},
+                                 std::string{"192.0.2.1"},
+                                 std::string{"'[::1]:80'"},
+                                 std::string{"'::1'"},
+                                 std::string{"http://example.com"},
+                                 longest + "a"}) {
+    CAPTURE(bad);
+    const ParsedConfig parsed = parse_config("version: 1\nexternalNames: [a.b, " + bad + "]");
+    REQUIRE(parsed.errors.size() == 1);
+    CHECK_THAT(parsed.errors[0].text(), Catch::StartsWith("2:22: externalNames[1]: "));
+    CHECK_THAT(parsed.errors[0].text(), Catch::Contains("is neither a DNS name"));
+  }
+}
+
+TEST_CASE("parse_config: `externalNames` are bounded in number", "[config]") {
+  std::string list;
+  for (std::size_t i = 0; i < kMaxExternalNames; ++i) {
+    list += "a" + std::to_string(i) + ".example.com, ";
+  }
+
+  CHECK(parse_config("version: 1\nexternalNames: [" + list + "]").is_valid());
+  const ParsedConfig parsed = parse_config("version: 1\nexternalNames: [" + list + "a.b]");
+  REQUIRE(parsed.errors.size() == 1);
+  CHECK(parsed.errors[0].text() == "2:16: externalNames: has 101 items, 100 are allowed");
+}

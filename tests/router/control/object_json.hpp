@@ -24,6 +24,7 @@ inline nlohmann::json json_of(const k8s_client::Service& service) {
   nlohmann::json spec{{"ports", nlohmann::json::array()}};
   if (service.type == k8s_client::ServiceType::external_name) {
     spec["type"] = "ExternalName";
+    spec["externalName"] = service.external_name;
   }
   if (service.headless) {
     spec["clusterIP"] = "None";

@@ -41,6 +41,7 @@ class RandomObjects {
     result.meta.uid = chance_.any(kUids);  // another uid: deleted and made again, unseen
     if (chance_.one_in(10)) {
       result.type = k8s_client::ServiceType::external_name;
+      result.external_name = "api.example.com";
     }
     if (chance_.one_in(2)) {
       result.ip_families = {chance_.one_in(2) ? k8s_client::IpFamily::ipv6

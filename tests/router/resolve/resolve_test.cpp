@@ -366,6 +366,74 @@ TEST_CASE("resolve: a pod of a headless Service has a name of its own", "[resolv
   CHECK(says(look_up(snapshot, "db-0.web.shop"), "web.shop is not headless"));
 }
 
+namespace {
+
+/// `cart.shop`, `shop.example` of the cluster, and names outside of it.
+Snapshot with_external_names() {
+  Snapshot snapshot = two_carts();
+  add(snapshot, "example", "shop", {port(1)});
+  add(snapshot, "shop", "example", {port(2)});
+  const auto add_external =
+      [&snapshot](
+          std::string key, std::string name, std::string ns, std::vector<ServicePort> ports) {
+        snapshot.services[std::move(key)] =
+            boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
+                                                      .name = std::move(name),
+                                                      .ports = std::move(ports),
+                                                      .external_name = "api.example.com"});
+      };
+  add_external("api.example.com.", "api.example.com", "", {port(80), port(8080)});
+  add_external("shop.example.", "shop.example", "", {port(3)});
+  add_external("a.b.c.d.example.com.", "a.b.c.d.example.com", "", {port(4)});
+  add_external("pay.shop", "pay", "shop", {port(8080)});
+  add_external("forbidden.shop", "forbidden", "shop", {});
+  return snapshot;
+}
+
+}  // namespace
+
+TEST_CASE("resolve: an allowed name outside of the cluster is found as a Service is",
+          "[resolve][external]") {
+  const Snapshot snapshot = with_external_names();
+
+  for (const char* const name :
+       {"api.example.com", "API.example.com.", "api.example.com:80", "api.example.com.:"}) {
+    CAPTURE(name);
+    const Resolution resolution = look_up(snapshot, name);
+    CHECK(found(resolution) == 80);
+    CHECK_FALSE(resolution.endpoint);
+  }
+  CHECK(found(look_up(snapshot, "api.example.com:8080")) == 8080);
+  CHECK(found(look_up(snapshot, "a.b.c.d.example.com")) == 4);
+  CHECK(found(look_up(snapshot, "pay.shop")) == 8080);
+  CHECK(found(look_up(snapshot, "pay.shop.svc.cluster.local")) == 8080);
+  const Resolution other_port = look_up(snapshot, "api.example.com:22");
+  CHECK(other_port.error == Errc::unknown_port);
+  CHECK(says(other_port, "api.example.com has no port 22: it has 80, 8080"));
+}
+
+TEST_CASE("resolve: a Service goes before a name outside of the cluster", "[resolve][external]") {
+  CHECK(found(look_up(with_external_names(), "shop.example")) == 2);
+}
+
+TEST_CASE("resolve: names outside of the cluster that are not allowed are unknown, with a hint",
+          "[resolve][external]") {
+  const Snapshot snapshot = with_external_names();
+
+  const Resolution other = look_up(snapshot, "www.api.example.com");
+  CHECK(other.error == Errc::unknown_service);
+  CHECK(says(other, "not among the externalNames of the configuration"));
+  CHECK(
+      says(look_up(snapshot, "www.example.com"),
+           R"(no Service "example" in namespace "com", nor is the name among the externalNames)"));
+  const Resolution forbidden = look_up(snapshot, "forbidden.shop");
+  CHECK(forbidden.error == Errc::unknown_service);
+  CHECK(says(forbidden,
+             "forbidden.shop is of type ExternalName, and the externalNames of the configuration "
+             R"(do not have "api.example.com")"));
+  CHECK(says(look_up(snapshot, "pod.pay.shop"), "pay.shop is not headless"));
+}
+
 TEST_CASE("resolve: an unknown short name tells where it was looked up", "[resolve]") {
   Snapshot snapshot = two_carts();
   snapshot.default_namespace = "shop";
@@ -454,15 +522,18 @@ TEST_CASE("resolve: a success allocates nothing", "[resolve]") {
   const Snapshot snapshot = two_carts();
   const Snapshot pods =
       with_pods({{.service = "cart", .port = port(80), .pod = "fd00::9", .number = 8080}});
+  const Snapshot outside = with_external_names();
 
   const std::size_t before = test::allocations();
   const Resolution full = look_up(snapshot, "Cart.Shop.svc.cluster.local.:9090");
   const Resolution short_name = look_up(snapshot, "cart");
   const Resolution pod = look_up(pods, "[fd00::9]:8080");
+  const Resolution external = look_up(outside, "a.b.c.d.Example.com:4");
   const std::size_t after = test::allocations();
 
   CHECK(found(full) == 9090);
   CHECK(found(short_name) == 8080);
   CHECK(found(pod) == 80);
+  CHECK(found(external) == 4);
   CHECK(after == before);
 }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/resolve/callers.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What single values of the configuration document mean.
+namespace router::control {
+
+/// Whether it is one label of a DNS name in lower case, as Kubernetes takes it (RFC 1123).
+[[nodiscard]] bool is_label(std::string_view text);
+
+/// The parts between the separators; one at least.
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+
+/// `10.0.0.0/8`, `fd00::/8`, or one address. Bits behind the prefix are a mistake, for which nobody
+/// should be let in.
+[[nodiscard]] std::optional<AddressRange> parse_range(std::string_view text);
+
+/// A key of `services`: what it names, or in words why it is none.
+struct ServiceKey {
+  std::string service;  ///< `name.namespace`
+  std::optional<std::uint16_t> port;
+  std::string problem;
+};
+
+[[nodiscard]] ServiceKey parse_service_key(std::string_view key);
+
+/// An item of `externalNames`.
+struct ExternalName {
+  static constexpr std::size_t kMaxBytes = 253;  ///< RFC 1035 section 2.3.4
+  static constexpr std::uint16_t kDefaultPort = 80;
+
+  std::string name;
+  std::uint16_t port = kDefaultPort;
+};
+/// `api.example.com` or `api.example.com:8080`. Of several labels, as all names outside of the
+/// cluster have; no address, whose last label is a number.
+[[nodiscard]] std::optional<ExternalName> parse_external_name(std::string_view text);
+
+}  // namespace router::control
