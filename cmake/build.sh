@@ -8,7 +8,7 @@ preset=$1
 shift
 if [ "$preset" = release ]; then
   cmake/nghttp2.sh
-  [ build/release/build.ninja -nt build/nghttp2/version ] || rm -f build/release/build.ninja
+  [ build/release/build.ninja -nt build/nghttp2/stamp ] || rm -f build/release/build.ninja
 fi
 if [ ! -f "build/$preset/build.ninja" ]; then
   echo "configuring build/$preset"

@@ -13,6 +13,9 @@ find_package(spdlog 1.10 REQUIRED)                                      # loggin
 find_package(CLI11 2.1 REQUIRED)                                        # flags and subcommands
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)    # HTTP/2 framing and HPACK; see nghttp2.sh
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)        # DNS of names outside of the cluster
+if(NOT SANITIZE)
+  find_package(mimalloc 2.0 REQUIRED)                                   # the allocator; sanitizers bring their own
+endif()
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib>=0.11)   # admin server, the CLI's calls to it
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core>=1.0)  # the metrics text format
 

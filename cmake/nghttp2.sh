@@ -7,7 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 prefix=$PWD/build/nghttp2
 version=$(dpkg-query -W -f '${source:Version}' libnghttp2-dev)
-[ "$(cat "$prefix/version" 2>/dev/null)" != "$version" ] || exit 0
+# What is in the library: this source, and code of this compiler for its own link-time optimisation, built in this way.
+stamp="$version $(cc -dumpfullversion) $(sha256sum <cmake/nghttp2.sh)"
+[ "$(cat "$prefix/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 
 echo "building nghttp2 $version for the release build (apt fetches some 10 MB; half a minute)"
 work=$(mktemp -d)
@@ -27,11 +29,11 @@ apt=(apt-get -qq -o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::Sourc
   -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)")
 {
   "${apt[@]}" update && cd "$work" && "${apt[@]}" source "nghttp2=$version" && cd -
-} >"$log" 2>&1 || fail "fetched"
+} >"$log" 2>&1 || fail "fetched (if it is not there any more: apt-get install --only-upgrade libnghttp2-dev)"
 {
   cmake -S "$work"/nghttp2-*/ -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" \
     -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_POLICY_DEFAULT_CMP0069=NEW -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DENABLE_LIB_ONLY=ON -DENABLE_STATIC_LIB=ON -DENABLE_SHARED_LIB=OFF &&
     cmake --build "$work/build" --target install
 } >"$log" 2>&1 || fail "built"
-echo "$version" >"$prefix/version"
+echo "$stamp" >"$prefix/stamp"

@@ -12,14 +12,14 @@ ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
                                  std::uint64_t id,
                                  Endpoint endpoint,
                                  const Policy& policy,
-                                 TimePoint& any_avoided_until)
+                                 Cluster& cluster)
     : context_{context},
       id_{id},
       endpoint_{std::move(endpoint)},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
       latency_{policy.decay},
-      any_avoided_until_{any_avoided_until} {}
+      cluster_{cluster} {}
 
 Pool& ClusterEndpoint::pool(bool is_http1) {
   std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
@@ -36,9 +36,14 @@ void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
   avoidance_ = std::min<std::chrono::nanoseconds>(avoidance_ * 2, kMaxAvoidance);
 }
 
+void ClusterEndpoint::on_connect_succeeded() {
+  avoidance_ = kMinAvoidance;
+  cluster_.wake_waiters();  // it is there, though it did not take their requests
+}
+
 void ClusterEndpoint::avoid_for(std::chrono::nanoseconds duration) {
   avoided_until_ = std::max(avoided_until_, context_.loop.now() + duration);
-  any_avoided_until_ = std::max(any_avoided_until_, avoided_until_);
+  cluster_.any_avoided_until_ = std::max(cluster_.any_avoided_until_, avoided_until_);
 }
 
 bool ClusterEndpoint::is_connected() const noexcept {
@@ -130,6 +135,8 @@ void Cluster::adopt(const ServicePort* port) {
   retire_missing(wanted);
   if (has_new) {
     all_failed_at_.reset();
+  }
+  if (has_new || endpoints_.empty()) {
     wake_waiters();
   }
 }
@@ -150,7 +157,8 @@ bool Cluster::wait_for_others(EndpointWaiter& waiter) {
     all_failed_at_ = now;
   }
   const bool is_down = now >= *all_failed_at_ + policy_.queue_timeout;
-  if (is_down || std::any_of(endpoints_.begin(), endpoints_.end(), [](const auto& endpoint) {
+  if (is_down || endpoints_.empty() ||
+      std::any_of(endpoints_.begin(), endpoints_.end(), [](const auto& endpoint) {
         return endpoint->is_connected();
       })) {
     return false;
@@ -197,8 +205,8 @@ bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
           return have->endpoint() == endpoint;
         });
     if (!is_known) {
-      endpoints_.push_back(std::make_unique<ClusterEndpoint>(
-          context_, next_id_++, endpoint, policy_, any_avoided_until_));
+      endpoints_.push_back(
+          std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_, *this));
     }
   }
   return next_id_ != first_new;
@@ -239,8 +247,8 @@ ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& ad
   }
   Endpoint endpoint{
       .address = address, .pod = address.address().to_string(), .node = {}, .zone = {}};
-  ClusterEndpoint& made = *unselected_.emplace_back(std::make_unique<ClusterEndpoint>(
-      context_, next_id_++, std::move(endpoint), policy_, any_avoided_until_));
+  ClusterEndpoint& made = *unselected_.emplace_back(
+      std::make_unique<ClusterEndpoint>(context_, next_id_++, std::move(endpoint), policy_, *this));
   made.is_selected_ = false;
   return made;
 }

@@ -21,6 +21,8 @@
 
 namespace router {
 
+class Cluster;
+
 /// One endpoint of a Service port on one core: what is known of it, and the connections to it.
 ///
 /// Lives while the snapshots select it, and otherwise until its last request has ended.
@@ -31,12 +33,11 @@ class ClusterEndpoint final : private PoolEvents {
   static constexpr std::chrono::milliseconds kMinAvoidance{100};
   static constexpr std::chrono::seconds kMaxAvoidance{5};
 
-  /// `any_avoided_until` is the cluster's: no endpoint is avoided from then on.
   ClusterEndpoint(const PoolContext& context,
                   std::uint64_t id,
                   Endpoint endpoint,
                   const Policy& policy,
-                  TimePoint& any_avoided_until);
+                  Cluster& cluster);
 
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
@@ -50,7 +51,7 @@ class ClusterEndpoint final : private PoolEvents {
   friend class Cluster;
   void on_connect_failed(Errc reason) override;
   void avoid_for(std::chrono::nanoseconds duration);
-  void on_connect_succeeded() override { avoidance_ = kMinAvoidance; }
+  void on_connect_succeeded() override;
   void count_request() noexcept;
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);
@@ -70,7 +71,7 @@ class ClusterEndpoint final : private PoolEvents {
   std::size_t index_ = 0;  ///< in the cluster's lists, while it is selected
   std::chrono::nanoseconds avoidance_ = kMinAvoidance;
   TimePoint avoided_until_{};
-  TimePoint& any_avoided_until_;
+  Cluster& cluster_;
   std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1
 };
 
@@ -125,9 +126,10 @@ class Cluster {
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
 
   /// For one who tried every endpoint in vain: they may have been replaced, and the news be on its
-  /// way. Calls `on_new_endpoints` once, when there are others. False if that is not worth waiting
-  /// for: an endpoint is connected, and only took no stream; or for the queue's timeout none has
-  /// replied and none has come, so that the Service is down rather than the view old.
+  /// way. Calls `on_new_endpoints` once: there are others, or none is worth waiting for any more.
+  /// False if that is so already: an endpoint is connected, and only took no stream; or there is
+  /// none left at all; or for the queue's timeout none has replied and none has come, so that the
+  /// Service is down rather than the view old.
   [[nodiscard]] bool wait_for_others(EndpointWaiter& waiter);
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
@@ -142,6 +144,7 @@ class Cluster {
   void describe(std::vector<EndpointView>& views) const;
 
  private:
+  friend class ClusterEndpoint;
   [[nodiscard]] std::optional<std::size_t> choose(std::span<const balancer::Candidate> candidates,
                                                   std::span<const std::uint64_t> ids);
   [[nodiscard]] std::optional<std::size_t> choose_but(std::span<const std::uint64_t> tried,
@@ -164,7 +167,7 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   /// Not selected, with requests or connections left: they were, or a caller named them.
   std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
-  TimePoint any_avoided_until_{};
+  TimePoint any_avoided_until_{};  ///< no endpoint is avoided from then on
   using EndpointWaiterList =
       boost::intrusive::list<EndpointWaiter,
                              boost::intrusive::base_hook<boost::intrusive::list_base_hook<

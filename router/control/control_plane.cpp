@@ -8,7 +8,6 @@
 #include "router/control/dns_resolver.hpp"
 #include "router/control/external_names.hpp"
 #include "router/control/publisher.hpp"
-#include "router/exchange/exchange.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -182,8 +181,7 @@ void ControlPlane::State::restore() {
 
 /// While this node's pods are those of a saved view, and their list may be about to come.
 void ControlPlane::State::await_pods(bool is_awaited) {
-  pods_awaited_until =
-      is_awaited ? std::optional{clock.now() + Exchange::kCallerWait} : std::nullopt;
+  pods_awaited_until = is_awaited ? std::optional{clock.now() + kCallerWait} : std::nullopt;
   builder.await_pods(is_awaited);
   publisher.request();
 }

@@ -49,7 +49,7 @@ struct ControlStatus {
 /// read once and the configuration is valid; afterwards whatever fails leaves the last good state
 /// in service. A saved view, if there is one, counts as such a reading until the source's own has
 /// come, which replaces it kind by kind; but its pods are believed only if theirs does not come
-/// within `Exchange::kCallerWait`. Control thread, unless said otherwise.
+/// within `kCallerWait`. Control thread, unless said otherwise.
 class ControlPlane {
  public:
   using Publish = std::function<void(SnapshotPtr)>;

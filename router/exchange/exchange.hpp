@@ -84,9 +84,6 @@ class Exchange final : public Disposable,
   /// For error trailers to be taken by a client that still has body bytes before it; then it gets
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
-  /// For the status of a pod that has just begun to run, which kubelet reports within a second or
-  /// two: longer than that, and the caller is none of this node's pods.
-  static constexpr std::chrono::seconds kCallerWait{3};
 
   Exchange(ExchangeHost& host,
            ClientStream& client,

@@ -227,6 +227,9 @@ void ClientConnection::end(Errc reason) {
   if (before == State::over) {
     return;
   }
+  if (before != State::connecting) {
+    events_.on_draining(*this);  // the pool first: whoever is abandoned looks for another place
+  }
   if (transport_) {
     transport_->close();
   }

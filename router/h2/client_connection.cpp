@@ -261,8 +261,12 @@ void ClientConnection::drain() {
 }
 
 void ClientConnection::end(Errc reason) {
-  if (std::exchange(state_, State::over) == State::over) {
+  const State before = std::exchange(state_, State::over);
+  if (before == State::over) {
     return;
+  }
+  if (before == State::open) {
+    events_.on_draining(*this);  // the pool first: whoever is abandoned looks for another place
   }
   greeting_timer_.cancel();
   if (transport_) {

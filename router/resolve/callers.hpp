@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,10 @@
 #include <boost/smart_ptr/shared_ptr.hpp>
 
 namespace router {
+
+/// For the status of a pod that has just begun to run, which kubelet reports within a second or
+/// two: longer than that, and the caller is none of this node's pods.
+inline constexpr std::chrono::seconds kCallerWait{3};
 
 /// A pod of this node, as far as its requests are concerned.
 struct CallerPod {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <system_error>
 
 namespace router {
@@ -34,8 +35,7 @@ void Poller::watch(int socket, Pollable& what, bool to_read, bool to_write) {
       what.interest_ == 0 ? EPOLL_CTL_ADD : (wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD);
   epoll_event event{.events = wanted, .data = {.ptr = &what}};
   if (::epoll_ctl(epoll_.native_handle(), operation, socket, &event) != 0) {
-    // Memory is short: not survivable, see docs/errors.md.
-    throw std::system_error{errno, std::system_category(), "epoll_ctl"};
+    throw std::bad_alloc{};  // the kernel's memory is short: not survivable, see docs/errors.md
   }
   what.interest_ = wanted;
 }

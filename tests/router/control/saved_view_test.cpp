@@ -3,7 +3,6 @@
 #include "k8s_client/saved_view.hpp"
 
 #include "router/control/control_plane.hpp"
-#include "router/exchange/exchange.hpp"
 #include "tests/k8s_client/scratch_folder.hpp"
 #include "tests/router/control/control_plane_bench.hpp"
 #include "tests/router/control/kube_objects.hpp"
@@ -164,7 +163,7 @@ TEST_CASE("saved view: its pods are believed only if their list does not come",
     CHECK(next.caller() == "ml");
   }
   SECTION("it does not come as long as a request may wait for it") {
-    next.clock.advance(Exchange::kCallerWait - 1s);
+    next.clock.advance(kCallerWait - 1s);
     CHECK(next.awaits_pods());
     next.clock.advance(2s);
 

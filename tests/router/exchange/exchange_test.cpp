@@ -225,6 +225,43 @@ TEST_CASE("Exchange: nobody waits for other endpoints while one is there that ta
   host.end_turn();
 }
 
+TEST_CASE("Exchange: the wait for other endpoints ends when one of the old proves to be there",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient refused;
+  Exchange& first = host.begin(refused, request(true), true);
+  host.connections[0]->connect();
+  host.connections[0]->go_away();
+  host.connections[0]->fail_stream(kRefused);
+  REQUIRE_FALSE(refused.head.has_value());
+
+  test::ScriptedClient next;
+  Exchange& second = host.begin(next, request(true), true);
+  host.connections[1]->connect();
+
+  REQUIRE(refused.head.has_value());
+  CHECK(refused.header("nodeway-error") == "stream_refused");
+  CHECK(host.connections[1]->stream != nullptr);
+  first.on_reply_sent();
+  second.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: the wait for other endpoints ends with the Service", "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->fail_to_connect(Errc::connect_failed);
+  REQUIRE_FALSE(client.head.has_value());
+
+  host.remove_service();
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "connect_failed");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: other endpoints are waited for as long as the queue's timeout allows",
           "[exchange]") {
   test::ScriptedHost host{1, patient_for(20ms)};

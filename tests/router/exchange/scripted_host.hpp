@@ -173,6 +173,9 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     }
   }
 
+  /// The Service is gone.
+  void remove_service() { cluster_->adopt(nullptr); }
+
   /// From here on the Service has this endpoint and no other.
   void replace_endpoints(std::uint16_t number) {
     router::ServicePort port = snapshot_->services.begin()->second->ports[0];
