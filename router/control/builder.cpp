@@ -237,7 +237,6 @@ Builder::Derived Builder::derive_external(const ObjectKey& key, const std::strin
       allowed != config_.external_names.end()) {
     for (const std::uint16_t number : allowed->second) {
       entry->ports.push_back(derive_external_port(key, name, number));
-      derived.counts.ready += entry->ports.back().endpoints_known;
     }
   }
   derived.service = entry;

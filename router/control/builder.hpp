@@ -69,7 +69,8 @@ class Builder {
   /// last snapshot; the first one always comes.
   [[nodiscard]] SnapshotPtr build();
 
-  /// As of the last `build`: endpoints of all Service ports.
+  /// As of the last `build`: endpoints of all Service ports, by their slices; those of external
+  /// names have none.
   [[nodiscard]] const EndpointCounts& endpoint_counts() const noexcept { return counts_; }
 
  private:

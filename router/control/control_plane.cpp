@@ -9,7 +9,6 @@
 #include "router/control/external_names.hpp"
 #include "router/control/publisher.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <mutex>
@@ -468,10 +467,7 @@ ControlStatus ControlPlane::status() const {
   }
   if (snapshot) {
     copy.rows = rows_of(*snapshot);
-    copy.services = static_cast<std::size_t>(
-        std::count_if(snapshot->services.begin(), snapshot->services.end(), [](const auto& entry) {
-          return !entry.second->ports.empty();
-        }));
+    copy.services = count_services(*snapshot);
   }
   return copy;
 }

@@ -33,9 +33,9 @@ struct ControlStatus {
   std::vector<k8s_client::WatchStatus> watches;  ///< at most kStatusInterval old
   ConfigStatus config;
   SavedViewStatus saved_view;
-  std::uint64_t generation = 0;  ///< of the snapshot in force, 0 if none
-  std::size_t services = 0;      ///< with at least one TCP port
-  EndpointCounts endpoints;
+  std::uint64_t generation = 0;      ///< of the snapshot in force, 0 if none
+  std::size_t services = 0;          ///< with at least one TCP port; external names are none
+  EndpointCounts endpoints;          ///< in slices; those of external names are in none
   std::vector<ServicePortRow> rows;  ///< by namespace, name, then the Service's order of ports
 };
 

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <optional>
 #include <stdexcept>
+#include <string_view>
 #include <sys/time.h>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/core.h>
 
 namespace router::control {
 
@@ -59,9 +61,10 @@ ip::address to_address(const ares_addr6ttl& record) {
 template <class Record>
 using Parse = int (*)(const unsigned char*, int, hostent**, Record*, int*);
 
-/// Adds the addresses of one family to `answer`.
+/// Adds the addresses of one family to `answer`, or why there is no answer for it. `type`: of the
+/// records, for people. Returns whether there is one.
 template <class Record>
-void take(const Question& question, Parse<Record> parse, DnsAnswer& answer) {
+bool take(const Question& question, Parse<Record> parse, std::string_view type, DnsAnswer& answer) {
   std::array<Record, DnsResolver::kMaxAddresses> records{};
   int n_records = DnsResolver::kMaxAddresses;
   int status = question.status.value_or(ARES_ECANCELLED);
@@ -70,15 +73,25 @@ void take(const Question& question, Parse<Record> parse, DnsAnswer& answer) {
     status = parse(question.reply.data(), size, nullptr, records.data(), &n_records);
   }
   if (status != ARES_SUCCESS) {
-    if (status != ARES_ENODATA && status != ARES_ENOTFOUND) {
-      answer.error = ares_strerror(status);
+    if (status == ARES_ENODATA || status == ARES_ENOTFOUND) {
+      return true;
     }
-    return;
+    answer.error +=
+        fmt::format("{}{}: {}", answer.error.empty() ? "" : "; ", type, ares_strerror(status));
+    return false;
   }
   for (auto record = records.begin(); record != records.begin() + n_records; ++record) {
     const std::chrono::seconds ttl{record->ttl};
     answer.ttl = answer.addresses.empty() ? ttl : std::min(answer.ttl, ttl);
     answer.addresses.push_back(to_address(*record));
+  }
+  return true;
+}
+
+/// Returns once `question` has its status.
+asio::awaitable<void> await_answer(Question& question) {
+  while (!question.status) {
+    co_await question.answered.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 }
 
@@ -92,8 +105,9 @@ class DnsResolver::Channel : public std::enable_shared_from_this<Channel> {
   Channel& operator=(const Channel&) = delete;
   ~Channel() = default;
 
-  /// `type`: of the records, `ns_t_a` or `ns_t_aaaa`.
-  [[nodiscard]] asio::awaitable<std::shared_ptr<Question>> ask(std::string name, int type);
+  /// `type`: of the records, `ns_t_a` or `ns_t_aaaa`. See `await_answer`. Shared with c-ares, which
+  /// answers each question once, be it at its own end.
+  [[nodiscard]] std::shared_ptr<Question> ask(const std::string& name, int type);
 
  private:
   enum Direction : std::uint8_t { reading, writing };
@@ -142,9 +156,8 @@ DnsResolver::Channel::Channel(asio::any_io_executor executor, const std::string&
   }
 }
 
-asio::awaitable<std::shared_ptr<Question>> DnsResolver::Channel::ask(std::string name, int type) {
-  const auto question = std::make_shared<Question>(executor_);
-  // c-ares holds the question, too: it answers each once, be it at its own end.
+std::shared_ptr<Question> DnsResolver::Channel::ask(const std::string& name, int type) {
+  auto question = std::make_shared<Question>(executor_);
   ares_query(channel_.get(),
              name.c_str(),
              ns_c_in,
@@ -152,10 +165,7 @@ asio::awaitable<std::shared_ptr<Question>> DnsResolver::Channel::ask(std::string
              on_answer,
              std::make_unique<std::shared_ptr<Question>>(question).release());
   arm();
-  while (!question->status) {
-    co_await question->answered.async_wait(asio::as_tuple(asio::use_awaitable));
-  }
-  co_return question;
+  return question;
 }
 
 void DnsResolver::Channel::on_answer(
@@ -237,12 +247,13 @@ DnsResolver::~DnsResolver() = default;
 
 asio::awaitable<DnsAnswer> DnsResolver::look_up(std::string name) {
   const std::shared_ptr<Channel> channel = channel_;
+  const std::shared_ptr<Question> v4 = channel->ask(name, ns_t_a);
+  const std::shared_ptr<Question> v6 = channel->ask(name, ns_t_aaaa);
+  co_await await_answer(*v4);
+  co_await await_answer(*v6);
   DnsAnswer answer;
-  take<ares_addrttl>(*co_await channel->ask(name, ns_t_a), ares_parse_a_reply, answer);
-  take<ares_addr6ttl>(*co_await channel->ask(name, ns_t_aaaa), ares_parse_aaaa_reply, answer);
-  if (!answer.addresses.empty()) {
-    answer.error.clear();  // the family that answered is used
-  }
+  answer.v4_failed = !take<ares_addrttl>(*v4, ares_parse_a_reply, "A", answer);
+  answer.v6_failed = !take<ares_addr6ttl>(*v6, ares_parse_aaaa_reply, "AAAA", answer);
   co_return answer;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <utility>
@@ -24,19 +25,65 @@ namespace {
 
 /// What is known of one name.
 struct Known {
-  std::vector<ip::address> addresses;
-  k8s_client::Clock::TimePoint good_at;  ///< when DNS answered last
+  std::vector<ip::address> addresses;         ///< sorted
+  k8s_client::Clock::TimePoint v4_good_at{};  ///< when DNS answered for A last
+  k8s_client::Clock::TimePoint v6_good_at{};  ///< likewise for AAAA
   Duration pause = ExternalNames::kMinPause;
   std::string error;  ///< told last; "" if all is well
 };
+
+// Where clouds tell a node its settings, or give it credentials, besides link-local addresses.
+/// Source: Microsoft, "What is IP address 168.63.129.16?".
+constexpr ip::address_v4::bytes_type kAzureMetadata{168, 63, 129, 16};
+/// Source: Alibaba Cloud, ECS, "Instance metadata".
+constexpr ip::address_v4::bytes_type kAlibabaMetadata{100, 100, 100, 200};
+/// fd00:ec2::254. Source: AWS, EC2 User Guide, "Access instance metadata for an EC2 instance".
+constexpr ip::address_v6::bytes_type kAwsMetadata{
+    0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54};
 
 bool may_be_dialled_v4(const ip::address_v4& address, bool allow_loopback) {
   const ip::address_v4::bytes_type bytes = address.to_bytes();
   const bool is_this_network = bytes[0] == 0;                     // RFC 791
   const bool is_link_local = bytes[0] == 169 && bytes[1] == 254;  // RFC 3927
   const bool is_reserved = bytes[0] >= 240;                       // RFC 1112, broadcast too
-  return !is_this_network && !is_link_local && !is_reserved && !address.is_multicast() &&
-         (allow_loopback || !address.is_loopback());
+  const bool is_metadata = bytes == kAzureMetadata || bytes == kAlibabaMetadata;
+  return !is_this_network && !is_link_local && !is_reserved && !is_metadata &&
+         !address.is_multicast() && (allow_loopback || !address.is_loopback());
+}
+
+/// What is known of the families that have failed, unless it is too old.
+std::vector<ip::address> stale_of(const Known& known,
+                                  const DnsAnswer& answer,
+                                  k8s_client::Clock::TimePoint now) {
+  const bool keeps_v4 = answer.v4_failed && now - known.v4_good_at <= ExternalNames::kMaxStale;
+  const bool keeps_v6 = answer.v6_failed && now - known.v6_good_at <= ExternalNames::kMaxStale;
+  std::vector<ip::address> stale;
+  std::copy_if(known.addresses.begin(),
+               known.addresses.end(),
+               std::back_inserter(stale),
+               [=](const ip::address& address) { return address.is_v4() ? keeps_v4 : keeps_v6; });
+  return stale;
+}
+
+/// Notes for which families DNS has answered.
+void note_good(Known& known, const DnsAnswer& answer, k8s_client::Clock::TimePoint now) {
+  known.v4_good_at = answer.v4_failed ? known.v4_good_at : now;
+  known.v6_good_at = answer.v6_failed ? known.v6_good_at : now;
+}
+
+/// How long an answer holds. Where a family failed, it is asked for again after a pause.
+Duration hold_of(const DnsAnswer& answer, Known& known) {
+  const std::chrono::seconds held =
+      answer.addresses.empty()
+          ? ExternalNames::kNegativeTtl
+          : std::clamp(answer.ttl, ExternalNames::kMinTtl, ExternalNames::kMaxTtl);
+  if (answer.error.empty()) {
+    known.pause = ExternalNames::kMinPause;
+    return held;
+  }
+  const Duration pause =
+      std::exchange(known.pause, std::min<Duration>(known.pause * 2, ExternalNames::kMaxPause));
+  return std::min<Duration>(held, pause);
 }
 
 }  // namespace
@@ -50,7 +97,7 @@ bool may_be_dialled(const ip::address& address, bool allow_loopback) {
     return may_be_dialled_v4(ip::make_address_v4(ip::v4_mapped, v6), allow_loopback);
   }
   return !v6.is_unspecified() && !v6.is_link_local() && !v6.is_multicast() &&
-         (allow_loopback || !v6.is_loopback());
+         v6.to_bytes() != kAwsMetadata && (allow_loopback || !v6.is_loopback());
 }
 
 struct ExternalNames::State : std::enable_shared_from_this<State> {
@@ -69,9 +116,7 @@ struct ExternalNames::State : std::enable_shared_from_this<State> {
   void begin(const std::string& name);
   void stop();
   asio::awaitable<void> follow(std::string name);
-  Duration take(const std::string& name, Known& known, DnsAnswer answer);
-  Duration take_addresses(const std::string& name, Known& known, DnsAnswer answer);
-  Duration take_failure(const std::string& name, Known& known, const DnsAnswer& answer);
+  Duration take(const std::string& name, Known& known, const DnsAnswer& answer);
   void set(const std::string& name, Known& known, std::vector<ip::address> addresses);
   void tell(const std::string& name, Known& known, std::string error);
 
@@ -124,56 +169,39 @@ void ExternalNames::State::stop() {
 
 asio::awaitable<void> ExternalNames::State::follow(std::string name) {
   Known known;
-  known.good_at = clock.now();
   while (followed.contains(name)) {
-    DnsAnswer answer = co_await resolver.look_up(name);
+    const DnsAnswer answer = co_await resolver.look_up(name);
     if (followed.contains(name)) {  // else the answer has crossed the cancellation
-      co_await clock.sleep_for(take(name, known, std::move(answer)));
+      co_await clock.sleep_for(take(name, known, answer));
     }
   }
 }
 
-/// How long what is known now holds.
-Duration ExternalNames::State::take(const std::string& name, Known& known, DnsAnswer answer) {
-  if (!answer.error.empty()) {
-    return take_failure(name, known, answer);
-  }
-  known.good_at = clock.now();
-  known.pause = kMinPause;
-  return take_addresses(name, known, std::move(answer));
-}
-
-Duration ExternalNames::State::take_addresses(const std::string& name,
-                                              Known& known,
-                                              DnsAnswer answer) {
-  std::vector<ip::address> addresses = std::move(answer.addresses);
-  const std::size_t n_given = addresses.size();
+/// Returns how long what is known now holds.
+Duration ExternalNames::State::take(const std::string& name,
+                                    Known& known,
+                                    const DnsAnswer& answer) {
+  const k8s_client::Clock::TimePoint now = clock.now();
+  note_good(known, answer, now);
+  std::vector<ip::address> addresses = answer.addresses;
   std::erase_if(addresses, [this](const ip::address& address) {
     return !may_be_dialled(address, allow_loopback);
   });
-  std::string error = n_given == 0 ? "it has no address" : "";
-  if (addresses.size() < n_given) {
-    error = "loopback, link-local or multicast addresses are not used";
+  std::string error = answer.addresses.empty() ? "it has no address" : "";
+  if (addresses.size() < answer.addresses.size()) {
+    error = "loopback, link-local, metadata or multicast addresses are not used";
   }
+  const std::vector<ip::address> stale = stale_of(known, answer, now);
+  addresses.insert(addresses.end(), stale.begin(), stale.end());
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
   if (addresses.size() > kMaxAddresses) {
     addresses.resize(kMaxAddresses);
     error = "it has more addresses than are used";
   }
-  tell(name, known, std::move(error));
+  tell(name, known, answer.error.empty() ? error : answer.error);
   set(name, known, std::move(addresses));
-  return n_given == 0 ? Duration{kNegativeTtl} : Duration{std::clamp(answer.ttl, kMinTtl, kMaxTtl)};
-}
-
-Duration ExternalNames::State::take_failure(const std::string& name,
-                                            Known& known,
-                                            const DnsAnswer& answer) {
-  tell(name, known, answer.error);
-  if (clock.now() - known.good_at > kMaxStale) {
-    set(name, known, {});
-  }
-  return std::exchange(known.pause, std::min<Duration>(known.pause * 2, kMaxPause));
+  return hold_of(answer, known);
 }
 
 void ExternalNames::State::set(const std::string& name,

@@ -21,8 +21,9 @@ namespace router::control {
 /// Keeps the addresses of names outside of the cluster as DNS has them. Control thread.
 ///
 /// Each name is looked up when it is named first, and again when its TTL is over. Where DNS gives
-/// no answer, the last good one stays for kMaxStale. An answer that the name has no addresses is
-/// one, and holds. Source: RFC 8767 (serving stale data).
+/// no answer for a family of addresses, the last good one for it stays for kMaxStale, whatever
+/// becomes of the other. An answer that the name has no addresses is one, and holds. Source: RFC
+/// 8767 (serving stale data).
 class ExternalNames {
  public:
   /// An answer is kept for its TTL, within these bounds: a TTL of 0 must not make a question per
@@ -31,7 +32,7 @@ class ExternalNames {
   static constexpr std::chrono::seconds kMaxTtl{300};
   /// Until a name without addresses is asked for again, whose TTL (RFC 2308) c-ares does not tell.
   static constexpr std::chrono::seconds kNegativeTtl{30};
-  /// Between two questions that get no answer: doubling from the first to the second.
+  /// Until what got no answer is asked for again: doubling from the first to the second.
   static constexpr std::chrono::seconds kMinPause{1};
   static constexpr std::chrono::seconds kMaxPause{30};
   /// RFC 8767, section 5, recommends one day to three.
@@ -44,7 +45,8 @@ class ExternalNames {
     /// The name has these addresses from here on; sorted.
     std::function<void(const std::string& name, std::vector<boost::asio::ip::address> addresses)>
         on_addresses;
-    /// A name gets no answer, or one that is not used, or is well again (`error` is "").
+    /// A name gets no answer, be it for one family, or one that is not used, or is well again
+    /// (`error` is "").
     std::function<void(const std::string& name, std::string_view error)> on_news;
   };
 
@@ -73,7 +75,8 @@ class ExternalNames {
 };
 
 /// Whether requests may be sent to an address that came from DNS: not to this machine or pod
-/// (loopback, unless allowed), its link (where clouds have their metadata services), or to groups.
+/// (loopback, unless allowed), its link, the metadata services of clouds there and elsewhere, or to
+/// groups.
 /// Whoever owns a name outside could otherwise reach through this router what trusts it for where
 /// it is. Source: GEP-1426; RFC 6890.
 [[nodiscard]] bool may_be_dialled(const boost::asio::ip::address& address, bool allow_loopback);

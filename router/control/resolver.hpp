@@ -14,7 +14,9 @@ namespace router::control {
 struct DnsAnswer {
   std::vector<boost::asio::ip::address> addresses;  ///< none: it has none, or there is no such name
   std::chrono::seconds ttl{0};  ///< the least of them; meaningless without addresses
-  std::string error;            ///< why there is no answer; "" if there is
+  bool v4_failed = false;       ///< no answer for A: nothing is known of the IPv4 addresses
+  bool v6_failed = false;       ///< likewise for AAAA and IPv6
+  std::string error;            ///< why a family failed; "" if none did
 };
 
 /// Looks names up in DNS. Control thread.

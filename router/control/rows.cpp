@@ -28,4 +28,12 @@ std::vector<ServicePortRow> rows_of(const Snapshot& snapshot) {
   return rows;
 }
 
+std::size_t count_services(const Snapshot& snapshot) {
+  const auto& services = snapshot.services;
+  return static_cast<std::size_t>(
+      std::count_if(services.begin(), services.end(), [](const auto& entry) {
+        return entry.second->external_name.empty() && !entry.second->ports.empty();
+      }));
+}
+
 }  // namespace router::control

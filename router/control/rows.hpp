@@ -3,6 +3,7 @@
 
 #include "router/control/snapshot.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,5 +23,8 @@ struct ServicePortRow {
 
 /// By namespace, name, then the Service's order of ports.
 [[nodiscard]] std::vector<ServicePortRow> rows_of(const Snapshot& snapshot);
+
+/// Services with at least one TCP port; external names, and Services that stand for them, are none.
+[[nodiscard]] std::size_t count_services(const Snapshot& snapshot);
 
 }  // namespace router::control

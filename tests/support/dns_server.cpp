@@ -126,9 +126,10 @@ std::string DnsServer::reply_to(std::string_view question) {
   ++questions_[name];
   const auto known = records_.find(name);
   const DnsRecords records = known == records_.end() ? DnsRecords{} : known->second;
+  const bool is_broken = type == kTypeA ? records.is_v4_broken : records.is_v6_broken;
   std::string answers;
   std::size_t n_answers = 0;
-  if (!records.is_broken && (type == kTypeA || type == kTypeAaaa)) {
+  if (!is_broken && (type == kTypeA || type == kTypeAaaa)) {
     for (const std::string& address : type == kTypeA ? records.v4 : records.v6) {
       answers += record_of(address, type, records.ttl_s);
       ++n_answers;
@@ -136,7 +137,7 @@ std::string DnsServer::reply_to(std::string_view question) {
   }
   std::string reply{question.substr(0, 2)};
   const std::uint16_t code = known == records_.end() ? kNoSuchName : kServerFailure;
-  put16(reply, known == records_.end() || records.is_broken ? kIsAnswer | code : kIsAnswer);
+  put16(reply, known == records_.end() || is_broken ? kIsAnswer | code : kIsAnswer);
   for (const std::size_t count : {std::size_t{1}, n_answers, std::size_t{0}, std::size_t{0}}) {
     put16(reply, count);
   }

@@ -20,7 +20,8 @@ struct DnsRecords {
   std::vector<std::string> v4{};
   std::vector<std::string> v6{};
   std::uint32_t ttl_s = 60;
-  bool is_broken = false;  ///< SERVFAIL
+  bool is_v4_broken = false;  ///< SERVFAIL to A
+  bool is_v6_broken = false;  ///< likewise to AAAA
 };
 
 /// A DNS server over UDP on 127.0.0.1, on a thread of its own. Names that it does not know do not

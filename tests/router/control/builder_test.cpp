@@ -2,6 +2,7 @@
 #include "router/control/builder.hpp"
 
 #include "router/control/config_document.hpp"
+#include "router/control/rows.hpp"
 #include "tests/router/control/kube_objects.hpp"
 
 #include <chrono>
@@ -313,7 +314,6 @@ TEST_CASE("Builder: an allowed external name has its ports, and the addresses of
   CHECK(addresses(ports(resolved)[1]) == Addresses{"192.0.2.1:8080", "[2001:db8::1]:8080"});
   CHECK(ports(resolved)[1].endpoints_known == 2);
   CHECK(addresses(ports(moved)[0]) == Addresses{"192.0.2.2:80"});
-  CHECK(builder.endpoint_counts().ready == 2);
   CHECK(resolved->pod_ports->find(boost::asio::ip::make_address("192.0.2.1")).empty());
 }
 
@@ -342,6 +342,21 @@ TEST_CASE("Builder: an ExternalName Service has what the configuration allows of
   CHECK_FALSE(forbidden->services.contains("api.example.com."));
   CHECK(again->services.at("pay.shop")->ports[0].endpoints.empty());  // to be looked up anew
   CHECK(again->services.at("pay.shop")->ports[0].id == ports[0].id);
+}
+
+TEST_CASE("Builder: neither external names nor the Services for them count as Services",
+          "[builder][external]") {
+  Builder builder = cart({slice("cart-a", "cart", {endpoint("10.0.0.1")})});
+  put(builder, external_service());
+  builder.set_config(config_of("externalNames: [api.example.com]"));
+  builder.set_addresses("api.example.com", dns({"192.0.2.1"}));
+
+  const SnapshotPtr snapshot = builder.build();
+
+  CHECK(rows_of(*snapshot).size() == 3);  // otherwise this test showed nothing
+  CHECK(count_services(*snapshot) == 1);
+  CHECK(builder.endpoint_counts() ==
+        EndpointCounts{.ready = 1, .serving_terminating = 0, .not_ready = 0});
 }
 
 TEST_CASE("Builder: slices may come before their Service and stay after it", "[builder]") {

@@ -48,6 +48,7 @@ TEST_CASE("DnsResolver: gives the addresses of both families with the least TTL"
   const DnsAnswer answer = look_up(server.address(), "api.example.com");
 
   CHECK(answer.error.empty());
+  CHECK_FALSE((answer.v4_failed || answer.v6_failed));
   CHECK(texts(answer) == std::vector<std::string>{"192.0.2.1", "192.0.2.2", "2001:db8::1"});
   CHECK(answer.ttl == 7s);
   CHECK(server.questions("api.example.com") == 2);
@@ -61,6 +62,7 @@ TEST_CASE("DnsResolver: a name without addresses, and none at all, are answers",
     CAPTURE(name);
     const DnsAnswer answer = look_up(server.address(), name);
     CHECK(answer.error.empty());
+    CHECK_FALSE((answer.v4_failed || answer.v6_failed));
     CHECK(answer.addresses.empty());
   }
 }
@@ -75,15 +77,33 @@ TEST_CASE("DnsResolver: one family is enough", "[dns]") {
 
 TEST_CASE("DnsResolver: a server that fails, or is not there, is an error", "[dns]") {
   test::DnsServer server;
-  server.set("api.example.com", {.v4 = {"192.0.2.1"}, .is_broken = true});
+  server.set("api.example.com", {.v4 = {"192.0.2.1"}, .is_v4_broken = true, .is_v6_broken = true});
 
   const DnsAnswer failed = look_up(server.address(), "api.example.com");
   const DnsAnswer refused =
       look_up("127.0.0.1:" + std::to_string(test::unused_port()), "api.example.com");
 
   CHECK_FALSE(failed.error.empty());
+  CHECK((failed.v4_failed && failed.v6_failed));
   CHECK(failed.addresses.empty());
   CHECK_FALSE(refused.error.empty());
+  CHECK((refused.v4_failed && refused.v6_failed));
+}
+
+TEST_CASE("DnsResolver: a family that fails is told beside the addresses of the other", "[dns]") {
+  test::DnsServer server;
+  const bool is_v4 = GENERATE(true, false);
+  CAPTURE(is_v4);
+  server.set(
+      "api.example.com",
+      {.v4 = {"192.0.2.1"}, .v6 = {"2001:db8::1"}, .is_v4_broken = is_v4, .is_v6_broken = !is_v4});
+
+  const DnsAnswer answer = look_up(server.address(), "api.example.com");
+
+  CHECK(answer.v4_failed == is_v4);
+  CHECK(answer.v6_failed == !is_v4);
+  CHECK(answer.error.rfind(is_v4 ? "A: " : "AAAA: ", 0) == 0);
+  CHECK(texts(answer) == std::vector<std::string>{is_v4 ? "2001:db8::1" : "192.0.2.1"});
 }
 
 TEST_CASE("DnsResolver: many names at once", "[dns]") {

@@ -32,7 +32,20 @@ DnsAnswer answer(const std::vector<std::string>& addresses, std::chrono::seconds
 
 DnsAnswer failure(std::string error) {
   DnsAnswer result;
+  result.v4_failed = true;
+  result.v6_failed = true;
   result.error = std::move(error);
+  return result;
+}
+
+/// `addresses` are what one family has; the other one has failed.
+DnsAnswer half_failure(const std::vector<std::string>& addresses,
+                       std::chrono::seconds ttl,
+                       bool is_v4) {
+  DnsAnswer result = answer(addresses, ttl);
+  result.v4_failed = is_v4;
+  result.v6_failed = !is_v4;
+  result.error = "timeout";
   return result;
 }
 
@@ -149,6 +162,66 @@ TEST_CASE("ExternalNames: without an answer the last good one stays for a day",
   CHECK(bench.news.back() == kName + ": ");
 }
 
+TEST_CASE("ExternalNames: without an answer for one family its last good one stays for a day",
+          "[external_names]") {
+  const bool is_v4 = GENERATE(true, false);
+  CAPTURE(is_v4);
+  const std::string kept = is_v4 ? "192.0.2.1" : "2001:db8::1";
+  const std::string fresh = is_v4 ? "2001:db8::2" : "192.0.2.2";
+  const Texts both = is_v4 ? Texts{kept, fresh} : Texts{fresh, kept};
+  Bench bench;
+  bench.resolver.answers[kName] = answer({"192.0.2.1", "2001:db8::1"}, 60s);
+  bench.names.set_names({kName});
+  bench.clock.settle();
+
+  bench.resolver.answers[kName] = half_failure({fresh}, 300s, is_v4);
+  bench.clock.advance(60s);
+  CHECK(bench.known[kName] == both);
+  CHECK(bench.news == Texts{kName + ": timeout"});
+  bench.clock.advance(23h);
+  CHECK(bench.known[kName] == both);
+  bench.clock.advance(2h);
+  CHECK(bench.known[kName] == Texts{fresh});
+  CHECK(bench.news.size() == 1);
+
+  bench.resolver.answers[kName] = answer({"192.0.2.3", "2001:db8::3"});
+  bench.clock.advance(ExternalNames::kMaxPause);
+  CHECK(bench.known[kName] == Texts{"192.0.2.3", "2001:db8::3"});
+  CHECK(bench.news.back() == kName + ": ");
+}
+
+TEST_CASE("ExternalNames: without an answer for one family the other one's still counts",
+          "[external_names]") {
+  Bench bench;
+  bench.resolver.answers[kName] = answer({"192.0.2.1", "2001:db8::1"});
+  bench.names.set_names({kName});
+  bench.clock.settle();
+
+  bench.resolver.answers[kName] = half_failure({}, 0s, true);
+  bench.clock.advance(60s);
+
+  CHECK(bench.known[kName] == Texts{"192.0.2.1"});
+}
+
+TEST_CASE("ExternalNames: without an answer for one family it asks again, at growing distances",
+          "[external_names]") {
+  const auto [ttl, in_an_hour] = GENERATE(table<std::chrono::seconds, int>({
+      {5s, 3600 / 5},  // the other family's TTL is over sooner
+      {300s, 3600 / 30},
+  }));
+  CAPTURE(ttl.count());
+  Bench bench;
+  bench.resolver.answers[kName] = half_failure({"2001:db8::1"}, ttl, true);
+
+  bench.names.set_names({kName});
+  bench.clock.advance(3s);
+  CHECK(bench.resolver.asked[kName] == 3);  // at 0 s, 1 s, 3 s
+  bench.clock.advance(1h);
+
+  CHECK(bench.resolver.asked[kName] > in_an_hour);
+  CHECK(bench.resolver.asked[kName] < in_an_hour + 10);
+}
+
 TEST_CASE("ExternalNames: without an answer it asks again, at growing distances",
           "[external_names]") {
   Bench bench;
@@ -218,7 +291,8 @@ TEST_CASE("ExternalNames: addresses that lead back here are not used, and that i
   bench.clock.settle();
 
   CHECK(bench.known[kName] == Texts{"192.0.2.1"});
-  CHECK(bench.news == Texts{kName + ": loopback, link-local or multicast addresses are not used"});
+  CHECK(bench.news ==
+        Texts{kName + ": loopback, link-local, metadata or multicast addresses are not used"});
 }
 
 TEST_CASE("ExternalNames: more addresses than are used are cut off, and that is told",
@@ -238,18 +312,28 @@ TEST_CASE("ExternalNames: more addresses than are used are cut off, and that is 
 }
 
 TEST_CASE("may_be_dialled: neither this machine, nor its link, nor groups", "[external_names]") {
-  for (const char* const good : {"192.0.2.1", "10.0.0.1", "2001:db8::1", "fd00::1"}) {
+  for (const char* const good : {"192.0.2.1",
+                                 "10.0.0.1",
+                                 "168.63.129.17",
+                                 "100.100.100.201",
+                                 "2001:db8::1",
+                                 "fd00::1",
+                                 "fd00:ec2::253"}) {
     CAPTURE(good);
     CHECK(may_be_dialled(ip::make_address(good), false));
   }
   for (const char* const bad : {"0.0.0.0",
                                 "0.1.2.3",
                                 "169.254.169.254",
+                                "168.63.129.16",    // Azure
+                                "100.100.100.200",  // Alibaba Cloud
                                 "224.0.0.1",
                                 "255.255.255.255",
                                 "::",
                                 "fe80::1",
                                 "ff02::1",
+                                "fd00:ec2::254",  // AWS
+                                "::ffff:168.63.129.16",
                                 "::ffff:169.254.169.254"}) {
     CAPTURE(bad);
     CHECK_FALSE(may_be_dialled(ip::make_address(bad), true));
