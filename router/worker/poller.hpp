@@ -15,13 +15,13 @@ class Loop;
 /// Something that waits for its socket.
 class Pollable {
  public:
+  Pollable(const Pollable&) = delete;
+  Pollable& operator=(const Pollable&) = delete;
   /// The socket can be read, or written, or has an error that the next read or write will tell.
   virtual void on_ready(bool readable, bool writable) = 0;
 
  protected:
   Pollable() = default;
-  Pollable(const Pollable&) = delete;
-  Pollable& operator=(const Pollable&) = delete;
   ~Pollable() = default;
 
  private:
