@@ -47,9 +47,8 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """User and system time of all threads, also of those that have ended."""
-        # The name in parentheses may hold spaces; what follows the last one does not.
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+        self.check()
+        return cpu_seconds_of(self.pid)
 
     def bytes_read(self) -> int:
         """By read(2) and its like, from sockets too, but not by recv(2)."""
@@ -65,16 +64,16 @@ class Process:
     def max_rss_kib(self) -> int:
         return int(self._field("status", "VmHWM").removesuffix(" kB"))
 
-    def await_line(self, word: str) -> dict:
+    def await_line(self, word: str, timeout_s: float = START_S) -> dict:
         """The first JSON line on stdout that holds `word`."""
-        until = time.monotonic() + START_S
+        until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             for line in self.output.read_text().splitlines(keepends=True):
                 if line.endswith("\n") and word in line:
                     return json.loads(line)
             self.check()
             time.sleep(0.01)
-        raise Failed(f"{self.name} did not say {word!r} within {START_S:g} s: {self.last_words()}")
+        raise Failed(f"{self.name} did not say {word!r} within {timeout_s:g} s: {self.last_words()}")
 
     def await_port(self, port: int) -> None:
         """Returns when connections to the port are taken."""
@@ -153,6 +152,7 @@ class Bed:
         self.other_cpus = cpus[:-1] or cpus
         self.problems: list[str] = []  # calls that failed, processes that died
         self._processes: list[Process] = []
+        self._adopted_pids: list[int] = []
         self._ports: set[int] = set()
 
     def __enter__(self) -> Bed:
@@ -171,6 +171,10 @@ class Bed:
         process = Process(name, argv, cpus, self.folder, len(self._processes))
         self._processes.append(process)
         return process
+
+    def adopt(self, pid: int) -> None:
+        """Takes the work of a process that another has started, and ends, for this script's own."""
+        self._adopted_pids.append(pid)
 
     def free_port(self) -> int:
         """A port for servers that cannot let the kernel choose. Below those that the kernel gives to connections."""
@@ -199,7 +203,9 @@ class Bed:
         """Of this script and of all that it has started, whether it lives or not."""
         ended = sum(usage.ru_utime + usage.ru_stime
                     for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
-        return ended + sum(process.cpu_seconds() for process in self._processes if process.is_alive())
+        alive = [process.pid for process in self._processes if process.is_alive()]
+        adopted = [pid for pid in self._adopted_pids if Path(f"/proc/{pid}").exists()]
+        return ended + sum(map(cpu_seconds_of, alive + adopted))
 
     def binary(self, path: str) -> Path:
         """One of ours, by its path in the build folder."""
@@ -212,6 +218,13 @@ class Bed:
         """Keeps it for the end; the exit code then tells."""
         print(f"PROBLEM: {text}", flush=True)
         self.problems.append(text)
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """User and system time of all threads of a process, also of those that have ended."""
+    # The name in parentheses may hold spaces; what follows the last one does not.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def busy_seconds() -> float:

@@ -12,8 +12,9 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import limits
 import pick
@@ -22,24 +23,25 @@ from bed import Bed, Failed
 from tables import write_between_markers
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS: dict[str, Callable[[Bed, int, float], str]] = {
+Parts = Mapping[str, Callable[[Bed, int, float], str]]
+PARTS: Parts = {
     "proxy": proxy.report,
     "pick": pick.report,
     "limits": limits.report,
 }
 
 
-def arguments() -> argparse.Namespace:
+def arguments(parts: Parts) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(parts)}; all by default")
     parser.add_argument("--runs", type=int, default=5, help="of each figure; the median counts (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="that each run takes, roughly (default 3)")
     parser.add_argument("--output", type=Path, help="document whose tables are replaced: docs/performance.md")
     parser.add_argument("--build", type=Path, default=ROOT / "build/release", help="build folder with the binaries")
     chosen = parser.parse_args()
     for part in chosen.parts:
-        if part not in PARTS:
-            parser.error(f"no part {part}; there are {', '.join(PARTS)}")
+        if part not in parts:
+            parser.error(f"no part {part}; there are {', '.join(parts)}")
     if not 1 <= chosen.runs <= 100 or not 0.1 <= chosen.seconds <= 60:
         parser.error("--runs is from 1 to 100, --seconds from 0.1 to 60")
     return chosen
@@ -56,19 +58,20 @@ def machine(bed: Bed, others_share: float) -> str:
             f"{', '.join(map(str, bed.other_cpus))}.")
 
 
-def run_part(bed: Bed, name: str, chosen: argparse.Namespace) -> None:
+def run_part(bed: Bed, parts: Parts, name: str, chosen: argparse.Namespace) -> None:
     """Measures, prints, and writes into the document if there is to be one."""
     problems_before = len(bed.problems)
     others_share = bed.watch_other_work()
-    text = PARTS[name](bed, chosen.runs, chosen.seconds)
+    text = parts[name](bed, chosen.runs, chosen.seconds)
     how = f"{machine(bed, others_share())} {chosen.runs} runs of {chosen.seconds:g} s.\n"
     print(f"\n## {name}\n\n{how}\n{text}", flush=True)
     if chosen.output and len(bed.problems) == problems_before:
         write_between_markers(chosen.output, name, f"{how}\n{text}")
 
 
-def main() -> int:
-    chosen = arguments()
+def main(parts: Parts) -> int:
+    """Runs the parts that the command line names."""
+    chosen = arguments(parts)
     # Both end, on the way out, everything that was started. A shell's background jobs begin with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -76,17 +79,22 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
     began_at = time.monotonic()
     with Bed(chosen.build) as bed:
-        for name in chosen.parts or PARTS:
+        for name in chosen.parts or parts:
             try:
-                run_part(bed, name, chosen)
+                run_part(bed, parts, name, chosen)
             except (Failed, OSError) as failure:
                 bed.note_problem(f"{name}: {failure}")
     print(f"took {time.monotonic() - began_at:.0f} s; {len(bed.problems)} problems")
     return 1 if bed.problems else 0
 
 
-if __name__ == "__main__":
+def run_as_program(parts: Parts) -> NoReturn:
+    """`main`, and its exit code; that of an interrupted program after Ctrl-C."""
     try:
-        sys.exit(main())
+        sys.exit(main(parts))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run_as_program(PARTS)

@@ -71,8 +71,10 @@ def parse(output: str, log: str = "") -> Outcome:
     return Outcome(int(requests[1]), succeeded, seconds, latencies)
 
 
-def run(bed: Bed, port: int, shape: Shape, requests: int, *, with_latencies: bool = True) -> Outcome:
-    """Calls the server on the port so many times. Calls that fail are a problem, not an exception."""
+def run(bed: Bed, port: int, shape: Shape, requests: int, *, with_latencies: bool = True, host: str = HOST,
+        rate: int | None = None) -> Outcome:
+    """Calls the server on the port so many times, as fast as it can or `rate` times per second and connection. Calls
+    that fail are a problem, not an exception."""
     requests = max(min(requests, MAX_REQUESTS), shape.clients * shape.streams)
     body, log = bed.folder / "request", bed.folder / "h2load.log"
     body.write_bytes(REQUEST)
@@ -82,7 +84,9 @@ def run(bed: Bed, port: int, shape: Shape, requests: int, *, with_latencies: boo
         "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", f":authority: {AUTHORITY}"]
     if with_latencies:
         argv.append(f"--log-file={log}")
-    with bed.start("h2load", [*argv, f"http://{HOST}:{port}/{METHOD}"]) as process:
+    if rate:
+        argv.append(f"--rps={rate}")
+    with bed.start("h2load", [*argv, f"http://{host}:{port}/{METHOD}"]) as process:
         if process.wait(TIMEOUT_S) != 0:
             raise Failed(f"h2load failed: {process.last_words()}")
         outcome = parse(process.output.read_text(), log.read_text() if with_latencies else "")

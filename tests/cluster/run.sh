@@ -5,6 +5,7 @@
 #   run.sh [PYTEST_ARGUMENT...]
 #   run.sh --shell                     starts a bed and opens a shell in it; its exit ends all of it
 #   run.sh --shell COMMAND [ARG...]    runs that in a bed instead
+#   run.sh --sandbox FILE [ARG...]     runs a Python program in the sandbox and the venv, without a bed
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -47,6 +48,10 @@ export NODEWAY_TEST_BINARIES
 NODEWAY_BUILD_DIR=$(realpath -m "${NODEWAY_BUILD_DIR:-$here/../../build/dev}")
 export NODEWAY_BUILD_DIR
 export PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1
+if [ "${1:-}" = --sandbox ]; then
+  shift
+  NODEWAY_TEST_CACHE=$cache exec "$venv/bin/python" -m testbed.sandbox "$venv/bin/python" "$@"
+fi
 cd "$here"
 if [ "${1:-}" = --shell ]; then
   shift

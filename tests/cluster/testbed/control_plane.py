@@ -87,9 +87,17 @@ class ControlPlane:
 
     def start(self) -> None:
         """Returns when the API server answers and the controllers run."""
+        self.start_api()
+        self._start_controllers()
+
+    def start_api(self) -> None:
+        """etcd and the API server alone: what is written stays as it was written. Returns when it answers."""
         self._start_etcd()
         self._start_api_server()
-        self._start_controllers()
+
+    def pid_of(self, name: str) -> int:
+        """Of `etcd`, `kube-apiserver` or `kube-controller-manager`. KeyError if it does not run."""
+        return self._processes[name].pid
 
     def _spawn(self, name: str, *flags: str) -> None:
         command = [str(self._binaries / name), *flags]
