@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: every target is one command that also works by itself. `make help` lists them.
-.PHONY: help demo build test test-unit test-tsan test-long bench lint format clean
+.PHONY: help demo build test test-unit test-tsan test-long bench bench-scale lint format clean
 .DEFAULT_GOAL := help
 
 DURATION ?=
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 demo: ## build, then watch nodeway balance the calculator (make demo DURATION=20s ends by itself)
 	@cmake/setup.sh build
@@ -31,6 +31,9 @@ test-long: ## all of `test`, with the long variants of its tests, every mutation
 
 bench: ## figures beside nghttpx, HAProxy and NGINX, into docs/performance.md (some 15 minutes)
 	@tests/bench/run.sh --output docs/performance.md
+
+bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)
+	@tests/bench/scale.sh --output docs/performance.md
 
 lint: ## clang-format and clang-tidy over the whole tree
 	@tests/run.sh lint

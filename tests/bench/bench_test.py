@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h2load
 import proxy
+import scale_objects
 import tables
 from bed import Failed
 from frames import DATA, PREFACE, frame, window_update
@@ -93,6 +94,17 @@ class TablesTest(unittest.TestCase):
             self.assertEqual(path.read_text(), "a\n<!-- bench proxy -->\n\nnew \\1\n<!-- end proxy -->\nb\n")
             with self.assertRaises(Failed):
                 tables.write_between_markers(path, "pick", "new")
+
+
+class ScaleObjectsTest(unittest.TestCase):
+    def test_all_endpoints_have_addresses_of_their_own(self):
+        slices = [scale_objects.large_slice(service, 0) for service in range(scale_objects.SERVICES)]
+        addresses = {endpoint["addresses"][0] for made in slices for endpoint in made["endpoints"]}
+        self.assertEqual(len(addresses), scale_objects.SERVICES * scale_objects.ENDPOINTS)
+
+    def test_each_generation_of_a_slice_differs_from_the_one_before(self):
+        for generation in range(40):
+            self.assertNotEqual(scale_objects.large_slice(7, generation), scale_objects.large_slice(7, generation + 1))
 
 
 class FramesTest(unittest.TestCase):
