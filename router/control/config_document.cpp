@@ -5,6 +5,7 @@
 #include "router/control/config_values.hpp"
 #include "router/control/yaml_tree.hpp"
 #include "router/h1/fields.hpp"
+#include "router/resolve/dns_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,7 +79,7 @@ class DocumentReader {
 
   void default_namespace(const Place& value) {
     if (std::optional<std::string> name = reader_.text(value)) {
-      if (!is_label(*name)) {
+      if (!is_dns_label(*name)) {
         reader_.fail(value.node.place, value.path, quoted(*name) + " is no name of a namespace");
       }
       document_.default_namespace = std::move(*name);
@@ -89,7 +90,7 @@ class DocumentReader {
     if (std::optional<std::string> domain = reader_.text(value)) {
       const std::vector<std::string_view> labels = split(*domain, '.');
       if (domain->size() > kMaxClusterDomainBytes ||
-          !std::all_of(labels.begin(), labels.end(), is_label)) {
+          !std::all_of(labels.begin(), labels.end(), is_dns_label)) {
         reader_.fail(value.node.place,
                      value.path,
                      quoted(*domain) + " is no domain's name such as cluster.local");

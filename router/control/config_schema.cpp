@@ -6,6 +6,7 @@
 #include "router/control/config_values.hpp"
 #include "router/control/duration.hpp"
 #include "router/control/value_pattern.hpp"
+#include "router/resolve/dns_name.hpp"
 
 #include <algorithm>
 #include <array>
@@ -122,7 +123,7 @@ std::string external_name_pattern() {
   // The name's length, labels of which the last is no number, a port.
   return fmt::format(R"(^(?=[^:]{{1,{1}}}(?::|$))(?:{0}\.)+(?![0-9]+(?::|$)){0}(?::{2})?$)",
                      kLabel,
-                     ExternalName::kMaxBytes,
+                     kMaxDnsNameBytes,
                      number_pattern(1, kMostPort));
 }
 

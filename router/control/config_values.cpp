@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/config_values.hpp"
 
+#include "router/resolve/dns_name.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <system_error>
@@ -13,8 +15,6 @@
 namespace router::control {
 namespace {
 
-constexpr std::size_t kMaxLabelBytes = 63;
-
 /// From 1 to 65535, without leading zeros.
 std::optional<std::uint16_t> parse_port(std::string_view digits) {
   const char* const last = digits.data() + digits.size();
@@ -25,16 +25,6 @@ std::optional<std::uint16_t> parse_port(std::string_view digits) {
 }
 
 }  // namespace
-
-bool is_label(std::string_view text) {
-  const auto is_alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
-  return !text.empty() && text.size() <= kMaxLabelBytes && is_alphanumeric(text.front()) &&
-         is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) {
-           return is_alphanumeric(c) || c == '-';
-         });
-}
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -79,7 +69,7 @@ ServiceKey parse_service_key(std::string_view key) {
     }
   }
   const std::vector<std::string_view> labels = split(name, '.');
-  if (!std::all_of(labels.begin(), labels.end(), is_label)) {
+  if (!std::all_of(labels.begin(), labels.end(), is_dns_label)) {
     result.problem = "is no name of a Service: lower-case letters, digits and - are expected";
   } else if (labels.size() == 1) {
     result.problem = fmt::format("lacks the namespace, as in {}.default", name);
@@ -96,8 +86,8 @@ std::optional<ExternalName> parse_external_name(std::string_view text) {
   const auto port = colon == std::string_view::npos ? std::optional{ExternalName::kDefaultPort}
                                                     : parse_port(text.substr(colon + 1));
   const std::vector<std::string_view> labels = split(name, '.');
-  const bool is_name = name.size() <= ExternalName::kMaxBytes && labels.size() > 1 &&
-                       std::all_of(labels.begin(), labels.end(), is_label);
+  const bool is_name = name.size() <= kMaxDnsNameBytes && labels.size() > 1 &&
+                       std::all_of(labels.begin(), labels.end(), is_dns_label);
   const bool is_numeric = labels.back().find_first_not_of("0123456789") == std::string_view::npos;
   if (!port || !is_name || is_numeric) {
     return std::nullopt;

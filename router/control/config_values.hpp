@@ -13,9 +13,6 @@
 /// What single values of the configuration document mean.
 namespace router::control {
 
-/// Whether it is one label of a DNS name in lower case, as Kubernetes takes it (RFC 1123).
-[[nodiscard]] bool is_label(std::string_view text);
-
 /// The parts between the separators; one at least.
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
 
@@ -34,7 +31,6 @@ struct ServiceKey {
 
 /// An item of `externalNames`.
 struct ExternalName {
-  static constexpr std::size_t kMaxBytes = 253;  ///< RFC 1035 section 2.3.4
   static constexpr std::uint16_t kDefaultPort = 80;
 
   std::string name;

@@ -11,24 +11,10 @@
 namespace router {
 namespace {
 
-constexpr std::size_t kMaxLabelBytes = 63;
 constexpr std::size_t kMaxQuotedBytes = 100;  // of a caller's text that is repeated in an error
 
 char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool is_alphanumeric(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/// RFC 1123, since Kubernetes takes it for namespaces and, with RelaxedServiceNameValidation, for
-/// Services; DNS-1035 names are all among them.
-bool is_label(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= kMaxLabelBytes && is_alphanumeric(text.front()) &&
-         is_alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [](char c) {
-           return is_alphanumeric(c) || c == '-';
-         });
 }
 
 /// Takes text up to the next dot off the front of `rest`.
@@ -44,7 +30,7 @@ bool is_dotted_labels(std::string_view host) noexcept {
     return false;
   }
   while (!host.empty()) {
-    if (!is_label(next_label(host))) {
+    if (!is_dns_label(next_label(host))) {
       return false;
     }
   }
@@ -92,7 +78,7 @@ bool is_beyond_a_name(std::string_view host) noexcept {
   // be digits but whose second is then a namespace.
   const bool is_numeric = std::all_of(
       host.begin(), host.end(), [](char c) { return (c >= '0' && c <= '9') || c == '.'; });
-  return host.empty() || host.size() > NameReader::kMaxNameBytes + 1 || host.front() == '[' ||
+  return host.empty() || host.size() > kMaxDnsNameBytes + 1 || host.front() == '[' ||
          (is_numeric && std::count(host.begin(), host.end(), '.') == 3);
 }
 
@@ -101,7 +87,7 @@ Failure why_no_name(std::string_view name, std::string_view host) {
     return name.empty() ? Failure{Errc::bad_authority, "the authority is empty"}
                         : bad_name(name, "has no name before its port");
   }
-  if (host.size() > NameReader::kMaxNameBytes + 1) {
+  if (host.size() > kMaxDnsNameBytes + 1) {
     return bad_name(name, "is longer than a DNS name's 253 bytes");
   }
   return bad_name(name, "is no IP address");
@@ -144,7 +130,7 @@ std::optional<Failure> NameReader::read(std::string_view name, Target& target) {
   if (!is_dotted_labels(host)) {
     return bad_name(name, "is no DNS name");
   }
-  if (host.size() > kMaxNameBytes) {
+  if (host.size() > kMaxDnsNameBytes) {
     return bad_name(name, "is longer than a DNS name's 253 bytes");
   }
   if (host.find('.') == std::string_view::npos) {
@@ -199,7 +185,7 @@ std::optional<Failure> NameReader::complete_short_name(Target& target) {
   target.is_short = true;
   target.namespace_ = home_namespace_;
   const std::size_t size = target.service.size() + 1 + target.namespace_.size();
-  if (target.namespace_.size() > kMaxLabelBytes) {
+  if (target.namespace_.size() > kMaxDnsLabelBytes) {
     return Failure{Errc::unknown_service, "the caller's namespace is no namespace's name"};
   }
   char* end = buffer_.data() + target.service.size();

@@ -3,6 +3,7 @@
 
 #include "router/control/snapshot.hpp"
 #include "router/errc.hpp"
+#include "router/resolve/dns_name.hpp"
 
 #include <array>
 #include <cstddef>
@@ -41,9 +42,6 @@ struct Failure {
 /// form; of what the names stand for it looks up ClusterIPs only.
 class NameReader {
  public:
-  static constexpr std::size_t kMaxNameBytes =
-      253;  ///< RFC 1035 section 2.3.4, without the trailing dot
-
   /// `snapshot` and `home_namespace` outlive the reader.
   NameReader(const Snapshot& snapshot, std::string_view home_namespace) noexcept
       : snapshot_{snapshot}, home_namespace_{home_namespace} {}
@@ -60,7 +58,7 @@ class NameReader {
 
   const Snapshot& snapshot_;
   std::string_view home_namespace_;
-  std::array<char, kMaxNameBytes + 1> buffer_{};
+  std::array<char, kMaxDnsNameBytes + 1> buffer_{};
 };
 
 }  // namespace router

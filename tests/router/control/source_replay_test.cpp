@@ -7,7 +7,6 @@
 #include "router/control/builder.hpp"
 #include "tests/k8s_client/unreliable_server.hpp"
 #include "tests/router/control/cluster_model.hpp"
-#include "tests/router/control/object_json.hpp"
 #include "tests/router/control/random_objects.hpp"
 #include "tests/support/chance.hpp"
 #include "tests/support/seeds.hpp"
@@ -56,7 +55,7 @@ class Resource {
   }
 
   void put(Object object) {
-    object.meta.resource_version = server.put(object.meta.key, test::json_of(object));
+    object.meta.resource_version = server.put(object.meta.key, object.to_json());
     history_.emplace_back(object.meta.key, std::move(object));
   }
 
