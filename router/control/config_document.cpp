@@ -3,13 +3,13 @@
 
 #include "router/control/config_reader.hpp"
 #include "router/control/config_values.hpp"
+#include "router/control/identifier_reader.hpp"
+#include "router/control/policy_reader.hpp"
 #include "router/control/yaml_tree.hpp"
-#include "router/h1/fields.hpp"
 #include "router/resolve/dns_name.hpp"
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,31 +17,10 @@
 namespace router::control {
 namespace {
 
-using namespace std::chrono_literals;
 using Place = FieldReader::Place;
 using Field = FieldReader::Field;
 
-/// What values are taken. The defaults are in Policy (router/route/policy.hpp).
-namespace range {
-/// Shorter, and an estimate is forgotten between two requests; longer, and it is not one of now.
-constexpr DurationRange kDecay{.least = 10ms, .most = 1h};
-/// At most: by then the kernel itself has given up (tcp_syn_retries).
-constexpr DurationRange kConnect{.least = 1ms, .most = 2min};
-/// At most: a request that lasts longer is no request but a session, and wants none.
-constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
-/// At least one: the first request to a pod waits for its connection.
-constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
-/// At most: no caller waits longer for a first byte, so that it would only hold memory.
-constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
-/// A name and its namespace, in its longest form: `name.namespace.svc` and the cluster's domain.
-constexpr CountRange kPathSegments{.least = 1, .most = 8};
-}  // namespace range
-
 constexpr std::uint32_t kVersion = 1;
-constexpr std::array<std::string_view, 2> kBalancers{"peak_ewma", "round_robin"};
-constexpr std::array kBalancerKinds{BalancerKind::peak_ewma, BalancerKind::round_robin};
-constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
-constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
 
 constexpr std::string_view kNodePods = "node-pods";
 constexpr std::string_view kLoopback = "loopback";
@@ -57,10 +36,14 @@ class DocumentReader {
         Field{"version", [this](const Place& value) { version(value); }},
         Field{"defaultNamespace", [this](const Place& value) { default_namespace(value); }},
         Field{"clusterDomain", [this](const Place& value) { cluster_domain(value); }},
-        Field{"identifiers", [this](const Place& value) { identifiers(value); }},
+        Field{"identifiers",
+              [this](const Place& value) {
+                read_identifiers(value, reader_, document_.identifiers);
+              }},
         Field{"callers", [this](const Place& value) { callers(value); }},
         Field{"externalNames", [this](const Place& value) { external_names(value); }},
-        Field{"defaults", [this](const Place& value) { policy(value, document_.defaults); }},
+        Field{"defaults",
+              [this](const Place& value) { read_policy(value, reader_, document_.defaults); }},
         Field{"services", [this](const Place& value) { services(value); }},
     };
     reader_.fields(place, fields);
@@ -97,108 +80,6 @@ class DocumentReader {
       }
       document_.cluster_domain = std::move(*domain);
     }
-  }
-
-  void identifiers(const Place& list) {
-    if (list.node.kind == YamlNode::Kind::sequence) {
-      document_.identifiers.clear();
-    }
-    reader_.items(list, [this](const Place& item) { identifier(item); });
-    if (list.node.kind == YamlNode::Kind::sequence && list.node.items.empty()) {
-      reader_.fail(list.node.place, list.path, "is empty: no request would mean a Service");
-    }
-  }
-
-  void identifier(const Place& item) {
-    const std::array alternatives{
-        Field{"header", [this](const Place& value) { header_identifier(value); }},
-        Field{"authority",
-              [this](const Place& value) {
-                reader_.fields(value, {});
-                document_.identifiers.emplace_back(AuthorityIdentifier{});
-              }},
-        Field{"grpc-path", [this](const Place& value) { grpc_path_identifier(value); }},
-        Field{"path", [this](const Place& value) { path_identifier(value); }},
-    };
-    reader_.one_of(item, alternatives);
-  }
-
-  void header_identifier(const Place& value) {
-    HeaderIdentifier header;
-    const std::array fields{
-        Field{"name", [&](const Place& field) { header_name(field, header.field); }}};
-    reader_.fields(value, fields);
-    document_.identifiers.emplace_back(std::move(header));
-  }
-
-  void header_name(const Place& value, std::string& name) {
-    std::optional<std::string> text = reader_.text(value);
-    if (!text) {
-      return;
-    }
-    if (!h1::is_token(*text)) {
-      reader_.fail(value.node.place, value.path, quoted(*text) + " is no name of a header field");
-    }
-    std::transform(text->begin(), text->end(), text->begin(), h1::to_lower);
-    name = *std::move(text);
-  }
-
-  void grpc_path_identifier(const Place& value) {
-    GrpcPathIdentifier grpc;
-    const std::array fields{
-        Field{"services", [&](const Place& field) { grpc_services(field, grpc); }},
-        Field{"template", [&](const Place& field) { grpc_template(field, grpc.name_template); }},
-    };
-    reader_.fields(value, fields);
-    if (grpc.services.empty() && grpc.name_template.empty()) {
-      reader_.fail(value.node.place, value.path, "needs services, a template, or both");
-    }
-    document_.identifiers.emplace_back(std::move(grpc));
-  }
-
-  void grpc_services(const Place& value, GrpcPathIdentifier& grpc) {
-    reader_.members(value, [&](const YamlMember& member, const Place& name) {
-      if (std::optional<std::string> text = reader_.text(name)) {
-        const ServiceKey key = parse_service_key(*text);
-        if (!key.problem.empty()) {
-          reader_.fail(name.node.place, name.path, quoted(*text) + " " + key.problem);
-        }
-        grpc.services[member.key] = *std::move(text);
-      }
-    });
-  }
-
-  void grpc_template(const Place& value, std::string& name_template) {
-    std::optional<std::string> text = reader_.text(value);
-    if (!text) {
-      return;
-    }
-    std::string example = *text;
-    for (const std::string_view part : {kServicePlace, kPackagePlace}) {
-      for (auto at = example.find(part); at != std::string::npos; at = example.find(part)) {
-        example.replace(at, part.size(), "a");
-      }
-    }
-    if (!parse_service_key(example).problem.empty()) {
-      reader_.fail(value.node.place,
-                   value.path,
-                   quoted(*text) + " makes no name of a Service, as {service}.{package} does");
-    }
-    name_template = *std::move(text);
-  }
-
-  void path_identifier(const Place& value) {
-    PathIdentifier path;
-    const std::array fields{
-        Field{"segments",
-              [&](const Place& field) {
-                path.segments = reader_.count(field, range::kPathSegments).value_or(path.segments);
-              }},
-        Field{"consume",
-              [&](const Place& field) { path.consume = reader_.flag(field).value_or(false); }},
-    };
-    reader_.fields(value, fields);
-    document_.identifiers.emplace_back(path);
   }
 
   void callers(const Place& value) {
@@ -264,75 +145,11 @@ class DocumentReader {
       if (!key.problem.empty()) {
         reader_.fail(member.place, entry.path, quoted(member.key) + " " + key.problem);
       }
-      policy(entry,
-             key.port ? document_.service_ports[{std::move(key.service), *key.port}]
-                      : document_.services[std::move(key.service)]);
+      read_policy(entry,
+                  reader_,
+                  key.port ? document_.service_ports[{std::move(key.service), *key.port}]
+                           : document_.services[std::move(key.service)]);
     });
-  }
-
-  void policy(const Place& value, PolicyOverrides& overrides) {
-    const std::array fields{
-        Field{"balancer", [&](const Place& field) { balancer(field, overrides); }},
-        Field{"timeout", [&](const Place& field) { timeout(field, overrides); }},
-        Field{"limits", [&](const Place& field) { limits(field, overrides); }},
-        Field{"upstreamProtocol",
-              [&](const Place& field) {
-                if (const auto index = reader_.choice(field, kProtocols)) {
-                  overrides.upstream_protocol = kProtocolKinds.at(*index);
-                }
-              }},
-    };
-    reader_.fields(value, fields);
-  }
-
-  void balancer(const Place& value, PolicyOverrides& overrides) {
-    const std::array fields{
-        Field{"policy",
-              [&](const Place& field) {
-                if (const auto index = reader_.choice(field, kBalancers)) {
-                  overrides.balancer = kBalancerKinds.at(*index);
-                }
-              }},
-        Field{
-            "decay",
-            [&](const Place& field) { overrides.decay = reader_.duration(field, range::kDecay); }},
-    };
-    reader_.fields(value, fields);
-  }
-
-  void timeout(const Place& value, PolicyOverrides& overrides) {
-    const std::array fields{
-        Field{"connect",
-              [&](const Place& field) {
-                overrides.connect_timeout = reader_.duration(field, range::kConnect);
-              }},
-        Field{"request",
-              [&](const Place& field) {
-                overrides.request_timeout = reader_.duration(field, range::kRequest);
-              }},
-    };
-    reader_.fields(value, fields);
-  }
-
-  void limits(const Place& value, PolicyOverrides& overrides) {
-    const std::array fields{
-        Field{"queue", [&](const Place& field) { queue(field, overrides); }},
-    };
-    reader_.fields(value, fields);
-  }
-
-  void queue(const Place& value, PolicyOverrides& overrides) {
-    const std::array fields{
-        Field{"size",
-              [&](const Place& field) {
-                overrides.queue_requests = reader_.count(field, range::kQueueSize);
-              }},
-        Field{"timeout",
-              [&](const Place& field) {
-                overrides.queue_timeout = reader_.duration(field, range::kQueueTimeout);
-              }},
-    };
-    reader_.fields(value, fields);
   }
 
   FieldReader& reader_;
