@@ -121,21 +121,16 @@ std::optional<Nanoseconds> PeakEwma::estimate(TimePoint now) const noexcept {
   return Nanoseconds{std::llround(value_ns_ * std::exp(-age_ns / to_ns(decay_)))};
 }
 
-std::optional<std::size_t> pick(std::span<const Candidate> candidates,
-                                TimePoint now,
-                                Nanoseconds unknown_rtt,
-                                Rng& rng) noexcept {
-  if (candidates.empty()) {
+std::optional<std::size_t> pick_peak_ewma(const Selection& selection,
+                                          TimePoint now,
+                                          Nanoseconds unknown_rtt,
+                                          Rng& rng) noexcept {
+  const auto drawn = draw_two(selection, rng);
+  if (!drawn) {
     return std::nullopt;
   }
-  if (candidates.size() == 1) {
-    return 0;
-  }
-  using Draw = std::uniform_int_distribution<std::size_t>;
-  const std::size_t first = Draw{0, candidates.size() - 1}(rng);
-  // Drawn from the others: a number from the first on stands for its successor.
-  std::size_t second = Draw{0, candidates.size() - 2}(rng);
-  second += second >= first ? 1 : 0;
+  const auto [first, second] = *drawn;
+  const auto& candidates = selection.candidates;
   return is_better(candidates[second], candidates[first], now, unknown_rtt) ? second : first;
 }
 

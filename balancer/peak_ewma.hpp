@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "balancer/candidate.hpp"
+
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
-#include <random>
 #include <span>
 
-/// Endpoint selection. Pure: no I/O, no clock, no global state. The caller passes the time and the
-/// random source in, so every decision can be replayed from a seed.
 namespace balancer {
-
-using TimePoint = std::chrono::steady_clock::time_point;
-using Nanoseconds = std::chrono::nanoseconds;
-using Rng = std::minstd_rand;
 
 /// Reply time assumed of an endpoint while no endpoint of its Service has been measured.
 inline constexpr Nanoseconds kUnmeasuredRtt = std::chrono::milliseconds{30};
@@ -27,8 +21,8 @@ inline constexpr Nanoseconds kUnmeasuredRtt = std::chrono::milliseconds{30};
 /// decay time ago or earlier, and by the share of that time which it stands for under load (on a
 /// scale of ratios). So a stray reply among hundreds does not take an endpoint out of service.
 ///
-/// `spread` tells how far single replies lie from the estimate, so that `pick` can tell a
-/// difference from noise.
+/// `spread` tells how far single replies lie from the estimate, so that
+/// `pick_peak_ewma` can tell a difference from noise.
 /// Source: Finagle's `PeakEwma`; damping and spread are nodeway's own, see balancer/README.md.
 class PeakEwma {
  public:
@@ -72,12 +66,6 @@ class PeakEwma {
   std::optional<TimePoint> updated_at_;
 };
 
-/// What `pick` needs to know of one endpoint.
-struct Candidate {
-  const PeakEwma* latency;  ///< not owned; outlives the call
-  std::uint32_t in_flight;  ///< requests sent, not yet ended
-};
-
 /// Power of two choices: the cheaper of two distinct random candidates.
 ///
 /// The cost is `estimate * (in_flight + 1)`. An endpoint with no sample and nothing in flight wins
@@ -86,15 +74,17 @@ struct Candidate {
 /// differ: then fewer requests in flight win, else the endpoint that was heard of longer ago, and
 /// only between those that are equal in this too does the cost decide. So noise never starves one
 /// of several equal endpoints.
-/// Returns an index into `candidates`, or `nullopt` if it is empty. O(1), allocates nothing.
+/// Returns an index into the candidates, or `nullopt` if none may be chosen. O(1), allocates
+/// nothing.
 /// Source: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
-[[nodiscard]] std::optional<std::size_t> pick(std::span<const Candidate> candidates,
-                                              TimePoint now,
-                                              Nanoseconds unknown_rtt,
-                                              Rng& rng) noexcept;
+[[nodiscard]] std::optional<std::size_t> pick_peak_ewma(const Selection& selection,
+                                                        TimePoint now,
+                                                        Nanoseconds unknown_rtt,
+                                                        Rng& rng) noexcept;
 
 /// Median estimate of those candidates that have one, `kUnmeasuredRtt` if none has: the
-/// `unknown_rtt` of `pick`. O(n) and allocates, so it is for now and then, not for every pick.
+/// `unknown_rtt` of `pick_peak_ewma`. O(n) and allocates, so it is for now and then, not for every
+/// pick.
 [[nodiscard]] Nanoseconds typical_rtt(std::span<const Candidate> candidates, TimePoint now);
 
 }  // namespace balancer

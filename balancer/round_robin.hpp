@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "balancer/candidate.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace balancer {
 
-/// Each endpoint in turn, in the order of their identifiers.
+/// Each endpoint in turn, in the order of their identifiers. One of twice the weight has twice as
+/// many turns, evenly spread.
 ///
-/// Remembers only whose turn it was last, so endpoints may come and go between picks: a new one
-/// gets its turn within one round, and the shares of the others stay even. Rounds of candidates
-/// that are left out for one pick (at their limits, tried already) are not made up for.
+/// Endpoints may come and go: one that comes is served within one round, behind those that wait
+/// already, and the shares of the others stay even. One that may not be chosen when its turn comes
+/// loses that turn; it is not made up for.
+/// Source: earliest deadline first, as in gRFC A58 ("weighted round robin").
 class RoundRobin {
  public:
-  /// The candidate with the least identifier above the last one picked, else with the least of all.
-  /// `ids` are distinct, in any order, the same for the same endpoint over its life. Returns an
-  /// index into `ids`, or `nullopt` if it is empty. O(n), allocates nothing.
-  [[nodiscard]] std::optional<std::size_t> pick(std::span<const std::uint64_t> ids) noexcept;
+  /// From here on these are the candidates that `pick` chooses from, in this order. O(n log n).
+  void adopt(std::span<const Candidate> candidates);
+
+  /// The one whose turn it is of those that may be chosen. `selection` has the candidates of
+  /// `adopt`. Returns an index into them, or `nullopt` if none may be chosen. O(log n) for each one
+  /// passed; allocates nothing.
+  [[nodiscard]] std::optional<std::size_t> pick(const Selection& selection);
 
  private:
-  std::optional<std::uint64_t> last_;
+  struct Turn {
+    double due;  ///< in rounds
+    std::uint64_t id;
+    std::size_t index;
+  };
+  static bool is_later(const Turn& a, const Turn& b) noexcept;
+
+  double round_ = 0;          ///< when the last one picked was due
+  std::vector<Turn> turns_;   ///< a heap, the first one due at its front
+  std::vector<Turn> passed_;  ///< by the current pick; a member so that it allocates nothing
 };
 
 }  // namespace balancer

@@ -112,7 +112,10 @@ void ClusterEndpoint::describe(EndpointView& view) const {
 }
 
 Cluster::Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed)
-    : context_{context}, port_number_{port.number}, policy_{port.policy}, rng_{seed} {
+    : context_{context},
+      port_number_{port.number},
+      policy_{port.policy},
+      chooser_{port.policy, seed} {
   adopt(&port);
 }
 
@@ -123,6 +126,7 @@ void Cluster::adopt(const ServicePort* port) {
   const std::vector<Endpoint>& wanted = port != nullptr ? port->endpoints : none;
   if (port != nullptr) {
     policy_ = port->policy;
+    chooser_.apply(policy_);
   }
   for (const auto* const list : {&endpoints_, &unselected_}) {
     for (const auto& endpoint : *list) {
@@ -168,14 +172,15 @@ bool Cluster::wait_for_others(EndpointWaiter& waiter) {
 }
 
 void Cluster::list_candidates() {
-  candidates_.clear();
-  ids_.clear();
+  std::vector<balancer::Candidate> candidates;
+  candidates.reserve(endpoints_.size());
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     ClusterEndpoint& endpoint = *endpoints_[i];
     endpoint.index_ = i;
-    candidates_.push_back({&endpoint.latency_, endpoint.in_flight_});
-    ids_.push_back(endpoint.id_);
+    candidates.push_back(
+        {.latency = &endpoint.latency_, .in_flight = endpoint.in_flight_, .id = endpoint.id_});
   }
+  chooser_.adopt(std::move(candidates));
 }
 
 void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
@@ -216,14 +221,40 @@ void Cluster::forget_unused() {
   std::erase_if(unselected_, [](const auto& endpoint) { return endpoint->is_unused(); });
 }
 
-ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
-  std::optional<std::size_t> chosen;
-  if (tried.empty() && any_avoided_until_ <= context_.loop.now()) {
-    chosen = choose(candidates_, ids_);
-  } else if (chosen = choose_but(tried, false); !chosen) {
-    chosen = choose_but(tried, true);
+/// Those that one request has not tried, and unless `avoided_too` are not avoided.
+class Cluster::Untried final : public balancer::Eligibility {
+ public:
+  Untried(const Cluster& cluster, std::span<const std::uint64_t> tried, bool avoided_too)
+      : endpoints_{cluster.endpoints_}, tried_{tried}, avoided_too_{avoided_too} {}
+
+  [[nodiscard]] bool may_choose(std::size_t index) const noexcept override {
+    const ClusterEndpoint& endpoint = *endpoints_[index];
+    return (avoided_too_ || !endpoint.is_avoided()) &&
+           std::find(tried_.begin(), tried_.end(), endpoint.id()) == tried_.end();
   }
+
+ private:
+  const std::vector<std::unique_ptr<ClusterEndpoint>>& endpoints_;
+  std::span<const std::uint64_t> tried_;
+  bool avoided_too_;
+};
+
+ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
+  const std::optional<std::size_t> chosen = choose(tried);
   return chosen ? &take(*chosen) : nullptr;
+}
+
+std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried) {
+  const TimePoint now = context_.loop.now();
+  if (tried.empty() && any_avoided_until_ <= now) {
+    return chooser_.choose(nullptr, now);
+  }
+  const Untried well{*this, tried, false};
+  if (const auto chosen = chooser_.choose(&well, now)) {
+    return chosen;
+  }
+  const Untried any{*this, tried, true};
+  return chooser_.choose(&any, now);
 }
 
 ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {
@@ -256,48 +287,15 @@ ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& ad
 ClusterEndpoint& Cluster::take(std::size_t index) {
   ClusterEndpoint& endpoint = *endpoints_[index];
   endpoint.count_request();
-  candidates_[index].in_flight = endpoint.in_flight_;
+  chooser_.set_in_flight(index, endpoint.in_flight_);
   return endpoint;
-}
-
-std::optional<std::size_t> Cluster::choose(std::span<const balancer::Candidate> candidates,
-                                           std::span<const std::uint64_t> ids) {
-  return policy_.balancer == BalancerKind::round_robin
-             ? round_robin_.pick(ids)
-             : balancer::pick(candidates, context_.loop.now(), unknown_rtt(), rng_);
-}
-
-std::optional<std::size_t> Cluster::choose_but(std::span<const std::uint64_t> tried,
-                                               bool avoided_too) {
-  left_.clear();
-  left_ids_.clear();
-  left_indexes_.clear();
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const bool was_tried = std::find(tried.begin(), tried.end(), ids_[i]) != tried.end();
-    if (!was_tried && (avoided_too || !endpoints_[i]->is_avoided())) {
-      left_.push_back(candidates_[i]);
-      left_ids_.push_back(ids_[i]);
-      left_indexes_.push_back(i);
-    }
-  }
-  const std::optional<std::size_t> chosen = choose(left_, left_ids_);
-  return chosen ? std::optional{left_indexes_[*chosen]} : std::nullopt;
-}
-
-std::chrono::nanoseconds Cluster::unknown_rtt() {
-  const TimePoint now = context_.loop.now();
-  if (now >= unknown_rtt_until_) {
-    unknown_rtt_ = balancer::typical_rtt(candidates_, now);
-    unknown_rtt_until_ = now + kMedianAge;
-  }
-  return unknown_rtt_;
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
   const TimePoint now = context_.loop.now();
   --endpoint.in_flight_;
   if (endpoint.is_selected_) {
-    candidates_[endpoint.index_].in_flight = endpoint.in_flight_;
+    chooser_.set_in_flight(endpoint.index_, endpoint.in_flight_);
   }
   switch (outcome.kind) {
     case AttemptOutcome::Kind::unsent:

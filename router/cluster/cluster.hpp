@@ -2,7 +2,7 @@
 #pragma once
 
 #include "balancer/peak_ewma.hpp"
-#include "balancer/round_robin.hpp"
+#include "router/cluster/chooser.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
 #include "router/telemetry/metrics.hpp"
@@ -68,7 +68,7 @@ class ClusterEndpoint final : private PoolEvents {
   std::uint64_t requests_ = 0;
   std::uint64_t failures_ = 0;
   bool is_selected_ = true;
-  std::size_t index_ = 0;  ///< in the cluster's lists, while it is selected
+  std::size_t index_ = 0;  ///< in the cluster's list, while it is selected
   std::chrono::nanoseconds avoidance_ = kMinAvoidance;
   TimePoint avoided_until_{};
   Cluster& cluster_;
@@ -104,10 +104,6 @@ class EndpointWaiter : public boost::intrusive::list_base_hook<
 /// what is seen of them.
 class Cluster {
  public:
-  /// How long the median of all estimates is taken for what it was. It stands in for those that
-  /// have none, and is the only part of a choice that looks at every endpoint.
-  static constexpr std::chrono::milliseconds kMedianAge{100};
-
   Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -145,11 +141,8 @@ class Cluster {
 
  private:
   friend class ClusterEndpoint;
-  [[nodiscard]] std::optional<std::size_t> choose(std::span<const balancer::Candidate> candidates,
-                                                  std::span<const std::uint64_t> ids);
-  [[nodiscard]] std::optional<std::size_t> choose_but(std::span<const std::uint64_t> tried,
-                                                      bool avoided_too);
-  [[nodiscard]] std::chrono::nanoseconds unknown_rtt();
+  class Untried;
+  [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried);
   void list_candidates();
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
@@ -161,8 +154,7 @@ class Cluster {
   PoolContext context_;
   std::uint16_t port_number_;
   Policy policy_;
-  balancer::Rng rng_;
-  balancer::RoundRobin round_robin_;
+  Chooser chooser_;  ///< its candidates are `endpoints_`, in their order
   std::uint64_t next_id_ = 0;
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   /// Not selected, with requests or connections left: they were, or a caller named them.
@@ -176,16 +168,6 @@ class Cluster {
                              boost::intrusive::constant_time_size<false>>;
   EndpointWaiterList waiters_;
   std::optional<TimePoint> all_failed_at_;  ///< first, since a reply or a new endpoint
-  // One for each of `endpoints_`, in their order: what the balancer chooses from.
-  std::vector<balancer::Candidate> candidates_;
-  std::vector<std::uint64_t> ids_;
-  // The same of those that are left, for a choice that leaves some out; members so that it
-  // allocates nothing in the steady state.
-  std::vector<balancer::Candidate> left_;
-  std::vector<std::uint64_t> left_ids_;
-  std::vector<std::size_t> left_indexes_;
-  std::chrono::nanoseconds unknown_rtt_ = balancer::kUnmeasuredRtt;
-  TimePoint unknown_rtt_until_{};
 };
 
 }  // namespace router

@@ -78,10 +78,11 @@ constexpr std::array kNotes{
          "Settings of single Services by name.namespace, or of one port by name.namespace:port."},
     Note{"policy", "", "Settings of this Service, or of this port of it."},
     Note{"policy.balancer", "", "How a pod is chosen for each request."},
-    Note{
-        "policy.balancer.policy",
-        "peak_ewma",
-        "peak_ewma: the better of two random pods by latency and load. round_robin: each in turn."},
+    Note{"policy.balancer.policy",
+         "peak_ewma",
+         "peak_ewma: the better of two random pods by latency and load. least_request: by requests "
+         "in "
+         "flight. round_robin: each in turn. random: any."},
     Note{"policy.balancer.decay",
          "10s",
          "Time in which a pod's latency estimate falls to 37 % if there are no requests to it."},

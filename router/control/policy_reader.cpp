@@ -26,8 +26,12 @@ constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
 }  // namespace range
 
-constexpr std::array<std::string_view, 2> kBalancers{"peak_ewma", "round_robin"};
-constexpr std::array kBalancerKinds{BalancerKind::peak_ewma, BalancerKind::round_robin};
+constexpr std::array<std::string_view, 4> kBalancers{
+    "peak_ewma", "least_request", "round_robin", "random"};
+constexpr std::array kBalancerKinds{BalancerKind::peak_ewma,
+                                    BalancerKind::least_request,
+                                    BalancerKind::round_robin,
+                                    BalancerKind::random};
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
 constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
 

@@ -9,7 +9,8 @@ namespace router {
 
 using Nanoseconds = std::chrono::nanoseconds;
 
-enum class BalancerKind : std::uint8_t { peak_ewma, round_robin };
+/// How an endpoint is chosen for each request; balancer/README.md tells what each is for.
+enum class BalancerKind : std::uint8_t { peak_ewma, least_request, round_robin, random };
 
 /// Protocol spoken to the pods of a Service port.
 enum class UpstreamProtocol : std::uint8_t {

@@ -75,7 +75,8 @@ class Simulation {
   std::size_t send(Nanoseconds at) {
     const TimePoint now{at};
     const auto chosen =
-        balancer::pick(candidates_, now, balancer::typical_rtt(candidates_, now), rng_).value();
+        balancer::pick_peak_ewma({candidates_}, now, balancer::typical_rtt(candidates_, now), rng_)
+            .value();
     const bool is_slower = chosen == 0 && at >= scenario_.slower_since;
     const Nanoseconds rtt =
         scenario_.reply_time(chosen, at, rng_) * (is_slower ? scenario_.first_takes_times : 1);

@@ -31,7 +31,7 @@ PeakEwma steady(balancer::Nanoseconds rtt, balancer::TimePoint end) {
 /// Which of two candidates is picked, when both are always drawn.
 std::size_t better_of(const Candidate& a, const Candidate& b, balancer::TimePoint now) {
   balancer::Rng rng{1};
-  return balancer::pick(std::array{a, b}, now, 30ms, rng).value();
+  return balancer::pick_peak_ewma({std::array{a, b}}, now, 30ms, rng).value();
 }
 
 }  // namespace
@@ -151,20 +151,21 @@ TEST_CASE("PeakEwma: a caller that gives up counts as a reply after its wait, if
   CHECK(slow.estimate(kStart + 10s) == PeakEwma::kFailureCharge);
 }
 
-TEST_CASE("pick: there is no choice among no candidates", "[balancer]") {
+TEST_CASE("pick_peak_ewma: there is no choice among no candidates", "[balancer]") {
   balancer::Rng rng{1};
 
-  CHECK_FALSE(balancer::pick({}, kStart, 30ms, rng).has_value());
+  CHECK_FALSE(balancer::pick_peak_ewma({}, kStart, 30ms, rng).has_value());
 }
 
-TEST_CASE("pick: a single candidate is chosen however dear", "[balancer]") {
+TEST_CASE("pick_peak_ewma: a single candidate is chosen however dear", "[balancer]") {
   balancer::Rng rng{1};
   const PeakEwma latency = steady(10s, kStart);
 
-  CHECK(balancer::pick(std::array{Candidate{&latency, 1000}}, kStart, 30ms, rng) == 0U);
+  CHECK(balancer::pick_peak_ewma({std::array{Candidate{&latency, 1000}}}, kStart, 30ms, rng) == 0U);
 }
 
-TEST_CASE("pick: an endpoint with no sample and nothing in flight wins when drawn", "[balancer]") {
+TEST_CASE("pick_peak_ewma: an endpoint with no sample and nothing in flight wins when drawn",
+          "[balancer]") {
   const PeakEwma fast = steady(1us, kStart);
   const PeakEwma unknown{10s};
 
@@ -172,7 +173,7 @@ TEST_CASE("pick: an endpoint with no sample and nothing in flight wins when draw
   CHECK(better_of({&unknown, 0}, {&fast, 0}, kStart) == 0);
 }
 
-TEST_CASE("pick: while its first request is out an endpoint costs the unknown reply time",
+TEST_CASE("pick_peak_ewma: while its first request is out an endpoint costs the unknown reply time",
           "[balancer]") {
   const PeakEwma unknown{10s};
   const PeakEwma fast = steady(20ms, kStart);
@@ -182,15 +183,16 @@ TEST_CASE("pick: while its first request is out an endpoint costs the unknown re
   CHECK(better_of({&unknown, 1}, {&slow, 0}, kStart) == 0);
 }
 
-TEST_CASE("pick: of equal endpoints the one with fewer requests in flight is chosen",
+TEST_CASE("pick_peak_ewma: of equal endpoints the one with fewer requests in flight is chosen",
           "[balancer]") {
   const PeakEwma latency = steady(10ms, kStart);
 
   CHECK(better_of({&latency, 3}, {&latency, 2}, kStart) == 1);
 }
 
-TEST_CASE("pick: a slow endpoint is chosen when the fast one is busier by more than the ratio",
-          "[balancer]") {
+TEST_CASE(
+    "pick_peak_ewma: a slow endpoint is chosen when the fast one is busier by more than the ratio",
+    "[balancer]") {
   const PeakEwma fast = steady(1ms, kStart);
   const PeakEwma slow = steady(10ms, kStart);
 
@@ -198,14 +200,15 @@ TEST_CASE("pick: a slow endpoint is chosen when the fast one is busier by more t
   CHECK(better_of({&slow, 0}, {&fast, 20}, kStart) == 0);
 }
 
-TEST_CASE("pick: within noise the endpoint heard of longer ago is chosen", "[balancer]") {
+TEST_CASE("pick_peak_ewma: within noise the endpoint heard of longer ago is chosen", "[balancer]") {
   const PeakEwma recent = steady(1ms, kStart);
   const PeakEwma earlier = steady(1100us, kStart - 100ms);
 
   CHECK(better_of({&recent, 0}, {&earlier, 0}, kStart) == 1);
 }
 
-TEST_CASE("pick: the dearest of many candidates is never chosen", "[balancer][property]") {
+TEST_CASE("pick_peak_ewma: the dearest of many candidates is never chosen",
+          "[balancer][property]") {
   const auto seed = GENERATE(range(1U, 200U));
   CAPTURE(seed);
   balancer::Rng rng{seed};
@@ -217,10 +220,10 @@ TEST_CASE("pick: the dearest of many candidates is never chosen", "[balancer][pr
     candidates[i] = {.latency = &latencies[i], .in_flight = 0};
   }
 
-  CHECK(balancer::pick(candidates, kStart, 1s, rng) != candidates.size() - 1);
+  CHECK(balancer::pick_peak_ewma({candidates}, kStart, 1s, rng) != candidates.size() - 1);
 }
 
-TEST_CASE("pick: every pair of equal candidates is drawn", "[balancer]") {
+TEST_CASE("pick_peak_ewma: every pair of equal candidates is drawn", "[balancer]") {
   balancer::Rng rng{7};
   const PeakEwma latency{10s};
   const std::array<Candidate, 4> candidates{Candidate{&latency, 0},
@@ -230,7 +233,7 @@ TEST_CASE("pick: every pair of equal candidates is drawn", "[balancer]") {
   std::array<int, 4> chosen{};
 
   for (int i = 0; i < 4000; ++i) {
-    ++chosen[balancer::pick(candidates, kStart, 30ms, rng).value()];
+    ++chosen[balancer::pick_peak_ewma({candidates}, kStart, 30ms, rng).value()];
   }
 
   for (const int count : chosen) {

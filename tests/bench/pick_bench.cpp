@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
-#include <numeric>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -59,7 +58,7 @@ std::chrono::nanoseconds some_rtt(balancer::Rng& rng) {
                        rng() % static_cast<std::uint64_t>(typical.count() / 5))};
 }
 
-/// `balancer::pick` over endpoints that have all been measured.
+/// `balancer::pick_peak_ewma` over endpoints that have all been measured.
 double time_of_peak_ewma(int n_endpoints, std::chrono::nanoseconds duration) {
   balancer::Rng rng{kSeed};
   const balancer::TimePoint now = balancer::TimePoint::clock::now();
@@ -73,15 +72,19 @@ double time_of_peak_ewma(int n_endpoints, std::chrono::nanoseconds duration) {
   for (const balancer::PeakEwma& latency : latencies) {
     candidates.push_back({.latency = &latency, .in_flight = static_cast<std::uint32_t>(rng() % 4)});
   }
-  return time_of(duration,
-                 [&] { sink = *balancer::pick(candidates, now, balancer::kUnmeasuredRtt, rng); });
+  return time_of(duration, [&] {
+    sink = *balancer::pick_peak_ewma({candidates}, now, balancer::kUnmeasuredRtt, rng);
+  });
 }
 
 double time_of_round_robin(int n_endpoints, std::chrono::nanoseconds duration) {
+  std::vector<balancer::Candidate> candidates(static_cast<std::size_t>(n_endpoints));
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    candidates[i].id = i;
+  }
   balancer::RoundRobin round_robin;
-  std::vector<std::uint64_t> ids(static_cast<std::size_t>(n_endpoints));
-  std::iota(ids.begin(), ids.end(), 0);
-  return time_of(duration, [&] { sink = *round_robin.pick(ids); });
+  round_robin.adopt(candidates);
+  return time_of(duration, [&] { sink = *round_robin.pick({candidates}); });
 }
 
 /// Never asked: endpoints connect when their pool is used, and here no request is sent.

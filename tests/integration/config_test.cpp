@@ -91,7 +91,7 @@ TEST_CASE("nodeway: what is wrong in a configuration is refused whole", "[integr
                "defaultNamespace: other\n",
                "version: 1\nversion: 1\n",
                "version: 1\ndefaults: {timeout: {connect: soon}}\n",
-               "version: 1\ndefaults: {balancer: {policy: random}}\n",
+               "version: 1\ndefaults: {balancer: {policy: fastest}}\n",
                "version: 1\nroutes: []\n",
                "version: 1\ndefaults: [\n",
                "version: 1\nservices: {cart: {balancer: {policy: round_robin}}}\n");

@@ -223,10 +223,10 @@ TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a sugges
 
 TEST_CASE("parse_config: values are checked for type, form and range", "[config]") {
   const auto [rest, error] = GENERATE(table<std::string, std::string>({
-      {"defaults: {balancer: {policy: ring_hash}}",
-       R"(2:31: defaults.balancer.policy: "ring_hash" is none of peak_ewma, round_robin)"},
+      {"defaults: {balancer: {policy: fastest}}",
+       R"(2:31: defaults.balancer.policy: "fastest" is none of peak_ewma, least_request, round_robin, random)"},
       {"defaults: {balancer: {policy: roundrobin}}",
-       R"(2:31: defaults.balancer.policy: "roundrobin" is none of peak_ewma, round_robin; did you mean round_robin?)"},
+       R"(2:31: defaults.balancer.policy: "roundrobin" is none of peak_ewma, least_request, round_robin, random; did you mean round_robin?)"},
       {"defaults: {balancer: {decay: 10}}",
        R"(2:30: defaults.balancer.decay: "10" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
       {"defaults: {balancer: {decay: 0s}}",

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "balancer/candidate.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+namespace test {
+
+/// Candidates with these identifiers, of equal weight, idle.
+inline std::vector<balancer::Candidate> candidates_of(const std::vector<std::uint64_t>& ids) {
+  std::vector<balancer::Candidate> candidates;
+  for (const std::uint64_t id : ids) {
+    candidates.push_back({.id = id});
+  }
+  return candidates;
+}
+
+/// As many as there are weights, with identifiers from 0.
+inline std::vector<balancer::Candidate> weighted(const std::vector<double>& weights) {
+  std::vector<balancer::Candidate> candidates;
+  for (const double weight : weights) {
+    candidates.push_back({.id = candidates.size(), .weight = weight});
+  }
+  return candidates;
+}
+
+/// All may be chosen but these indexes.
+class AllBut final : public balancer::Eligibility {
+ public:
+  AllBut(std::initializer_list<std::size_t> left_out) : left_out_{left_out} {}
+  [[nodiscard]] bool may_choose(std::size_t index) const noexcept override {
+    return std::find(left_out_.begin(), left_out_.end(), index) == left_out_.end();
+  }
+
+ private:
+  std::vector<std::size_t> left_out_;
+};
+
+}  // namespace test

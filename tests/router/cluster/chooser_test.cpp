@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cluster/chooser.hpp"
+
+#include "tests/balancer/candidates.hpp"
+
+#include <array>
+#include <chrono>
+#include <set>
+
+#include <catch2/catch.hpp>
+
+namespace router {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr balancer::TimePoint kStart{};
+constexpr std::size_t kCandidates = 3;
+constexpr std::array kAll{BalancerKind::peak_ewma,
+                          BalancerKind::least_request,
+                          BalancerKind::round_robin,
+                          BalancerKind::random};
+
+Policy policy_of(BalancerKind kind) {
+  Policy policy;
+  policy.balancer = kind;
+  return policy;
+}
+
+/// Three endpoints that have never been asked.
+struct Endpoints {
+  std::array<balancer::PeakEwma, kCandidates> latencies{
+      balancer::PeakEwma{10s}, balancer::PeakEwma{10s}, balancer::PeakEwma{10s}};
+
+  [[nodiscard]] std::vector<balancer::Candidate> candidates() const {
+    auto candidates = test::candidates_of({1, 2, 3});
+    for (std::size_t i = 0; i < kCandidates; ++i) {
+      candidates[i].latency = &latencies.at(i);
+    }
+    return candidates;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Chooser: every policy chooses all, none that may not be chosen, and none of none",
+          "[cluster]") {
+  const BalancerKind kind = GENERATE(from_range(kAll));
+  CAPTURE(static_cast<int>(kind));
+  const Endpoints endpoints;
+  Chooser chooser{policy_of(kind), 1};
+  CHECK_FALSE(chooser.choose(nullptr, kStart).has_value());
+  chooser.adopt(endpoints.candidates());
+  const test::AllBut others{1};
+  const test::AllBut none{0, 1, 2};
+
+  std::set<std::size_t> chosen;
+  std::set<std::size_t> chosen_of_two;
+  for (int i = 0; i < 100; ++i) {
+    chosen.insert(chooser.choose(nullptr, kStart).value());
+  }
+  for (int i = 0; i < 100; ++i) {
+    chosen_of_two.insert(chooser.choose(&others, kStart).value());
+  }
+
+  CHECK(chosen == std::set<std::size_t>{0, 1, 2});
+  CHECK(chosen_of_two == std::set<std::size_t>{0, 2});
+  CHECK_FALSE(chooser.choose(&none, kStart).has_value());
+}
+
+TEST_CASE("Chooser: any policy can take over from any other", "[cluster]") {
+  const BalancerKind before = GENERATE(from_range(kAll));
+  CAPTURE(static_cast<int>(before));
+  const Endpoints endpoints;
+  Chooser chooser{policy_of(before), 1};
+  chooser.adopt(endpoints.candidates());
+
+  chooser.apply(policy_of(BalancerKind::round_robin));
+
+  const auto first = chooser.choose(nullptr, kStart).value();
+  for (std::size_t i = 1; i < 9; ++i) {
+    chooser.apply(policy_of(BalancerKind::round_robin));  // the same again leaves the turns alone
+    CHECK(chooser.choose(nullptr, kStart) == (first + i) % kCandidates);
+  }
+}
+
+}  // namespace router
