@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 namespace balancer {
@@ -14,12 +13,21 @@ namespace {
 /// that turned slow before people notice.
 constexpr double kRiseShare = 0.1;
 
+/// The same of fast replies: three seconds at the default. An endpoint that has become well is back
+/// within seconds, one that is well now and then is not.
+constexpr double kFallShare = 0.3;
+
+/// How much a single fast reply, or a single good one after failures, may count: of an endpoint
+/// that is seldom asked it takes several to believe it.
+constexpr double kMostFall = 0.5;
+
+/// What failures may cost before they count: two in a hundred. A pod under load has a stray failure
+/// as it has a stray slow reply.
+constexpr double kFailuresFreeNs =
+    0.02 * std::chrono::nanoseconds{PeakEwma::kFailureCharge}.count();
+
 /// Spread after one sample, as a ratio of 20: a first reply often pays for a cold start.
 constexpr double kFirstSpread = 3.0;
-
-/// Ratio of costs that is never a difference, however steady the replies: 1.2. Equal pods on unlike
-/// cores differ by as much for ever.
-constexpr double kLeastSpread = 0.182;
 
 /// Below the resolution of what is measured; keeps the logarithm finite.
 constexpr double kLeastRttNs = 1000;
@@ -28,69 +36,56 @@ double to_ns(Nanoseconds duration) noexcept {
   return static_cast<double>(duration.count());
 }
 
-struct Cost {
-  double log_cost;
-  double spread;
-};
-
-Cost cost_of(const Candidate& candidate, TimePoint now, Nanoseconds unknown_rtt) noexcept {
-  const auto estimate = candidate.latency->estimate(now);
-  const double rtt_ns = std::max(to_ns(estimate.value_or(unknown_rtt)), kLeastRttNs);
-  return {.log_cost = std::log(rtt_ns * (1.0 + candidate.in_flight)),
-          .spread = std::max(candidate.latency->spread(), kLeastSpread)};
-}
-
-bool is_untried(const Candidate& candidate, TimePoint now) noexcept {
-  return candidate.in_flight == 0 && !candidate.latency->estimate(now);
-}
-
-bool is_better(const Candidate& a,
-               const Candidate& b,
-               TimePoint now,
-               Nanoseconds unknown_rtt) noexcept {
-  if (is_untried(a, now) || is_untried(b, now)) {
-    return is_untried(a, now);
-  }
-  const Cost cost_a = cost_of(a, now, unknown_rtt);
-  const Cost cost_b = cost_of(b, now, unknown_rtt);
-  const bool is_noise =
-      std::abs(cost_a.log_cost - cost_b.log_cost) <= std::max(cost_a.spread, cost_b.spread);
-  if (is_noise && a.in_flight != b.in_flight) {
-    return a.in_flight < b.in_flight;
-  }
-  if (is_noise && a.latency->updated_at() != b.latency->updated_at()) {
-    return a.latency->updated_at() < b.latency->updated_at();
-  }
-  return cost_a.log_cost < cost_b.log_cost;
-}
-
 }  // namespace
 
 bool PeakEwma::is_outdated(TimePoint now) const noexcept {
   return updated_at_ && now < *updated_at_;
 }
 
-double PeakEwma::share_of_a_rise(TimePoint now) const noexcept {
-  return std::min(1.0, to_ns(now - *updated_at_) / (kRiseShare * to_ns(decay_)));
+/// The share of so long a part of the decay time that a sample at `now` stands for.
+double PeakEwma::share_of(double part_of_decay, TimePoint now) const noexcept {
+  return updated_at_ ? std::min(1.0, to_ns(now - *updated_at_) / (part_of_decay * to_ns(decay_)))
+                     : 1.0;
+}
+
+double PeakEwma::kept_since_last(TimePoint now) const noexcept {
+  const bool has_aged = updated_at_ && !is_outdated(now);
+  return has_aged ? std::exp(-to_ns(now - *updated_at_) / to_ns(decay_)) : 1.0;
 }
 
 void PeakEwma::observe(Nanoseconds rtt, TimePoint now) noexcept {
   if (is_outdated(now)) {
     return;
   }
-  const double rtt_ns = std::max(to_ns(rtt), kLeastRttNs);
-  if (!updated_at_) {
+  absorb_reply(std::max(to_ns(rtt), kLeastRttNs), now);
+  failure_ns_ *= std::min(1 - std::min(share_of(kRiseShare, now), kMostFall), kept_since_last(now));
+  updated_at_ = now;
+}
+
+void PeakEwma::absorb_reply(double rtt_ns, TimePoint now) noexcept {
+  if (reply_ns_ == 0) {
     spread_ = kFirstSpread;
-  } else {
-    // Against the estimate as it was: a reply that contradicts it widens the spread, up or down.
-    spread_ += share_of_a_rise(now) * (std::abs(std::log(rtt_ns / value_ns_)) - spread_);
+    reply_ns_ = rtt_ns;
+    return;
   }
-  absorb(rtt_ns, now);
+  // Against the estimate as it was: a reply that contradicts it widens the spread, up or down.
+  const double deviation = std::log(rtt_ns / reply_ns_);
+  spread_ += share_of(kRiseShare, now) * (std::abs(deviation) - spread_);
+  if (deviation > 0) {
+    reply_ns_ *= std::exp(deviation * share_of(kRiseShare, now));
+  } else {
+    const double fallen =
+        reply_ns_ * std::exp(deviation * std::min(share_of(kFallShare, now), kMostFall));
+    // After a silence it has fallen already, and a fast reply must not raise it again.
+    reply_ns_ = std::min(fallen, std::max(reply_ns_ * kept_since_last(now), rtt_ns));
+  }
 }
 
 void PeakEwma::observe_failure(Nanoseconds rtt, TimePoint now) noexcept {
   if (!is_outdated(now)) {
-    absorb(to_ns(std::max(rtt, kFailureCharge)), now);
+    const double charge_ns = to_ns(std::max(rtt, kFailureCharge));
+    failure_ns_ += share_of(kRiseShare, now) * (charge_ns - failure_ns_);
+    updated_at_ = now;
   }
 }
 
@@ -101,37 +96,13 @@ void PeakEwma::observe_silence(Nanoseconds waited, TimePoint now) noexcept {
   }
 }
 
-void PeakEwma::absorb(double rtt_ns, TimePoint now) noexcept {
-  if (!updated_at_) {
-    value_ns_ = rtt_ns;
-  } else if (rtt_ns > value_ns_) {
-    value_ns_ *= std::pow(rtt_ns / value_ns_, share_of_a_rise(now));
-  } else {
-    const double kept = std::exp(-to_ns(now - *updated_at_) / to_ns(decay_));
-    value_ns_ = value_ns_ * kept + rtt_ns * (1 - kept);
-  }
-  updated_at_ = now;
-}
-
 std::optional<Nanoseconds> PeakEwma::estimate(TimePoint now) const noexcept {
   if (!updated_at_) {
     return std::nullopt;
   }
-  const double age_ns = is_outdated(now) ? 0 : to_ns(now - *updated_at_);
-  return Nanoseconds{std::llround(value_ns_ * std::exp(-age_ns / to_ns(decay_)))};
-}
-
-std::optional<std::size_t> pick_peak_ewma(const Selection& selection,
-                                          TimePoint now,
-                                          Nanoseconds unknown_rtt,
-                                          Rng& rng) noexcept {
-  const auto drawn = draw_two(selection, rng);
-  if (!drawn) {
-    return std::nullopt;
-  }
-  const auto [first, second] = *drawn;
-  const auto& candidates = selection.candidates;
-  return is_better(candidates[second], candidates[first], now, unknown_rtt) ? second : first;
+  const double kept = kept_since_last(now);
+  const double failures_ns = std::max(0.0, failure_ns_ * kept - kFailuresFreeNs);
+  return Nanoseconds{std::llround(reply_ns_ * kept + failures_ns)};
 }
 
 Nanoseconds typical_rtt(std::span<const Candidate> candidates, TimePoint now) {

@@ -3,7 +3,6 @@
 
 #include "balancer/least_request.hpp"
 
-#include <type_traits>
 #include <utility>
 
 namespace router {
@@ -15,6 +14,8 @@ Chooser::Chooser(const Policy& policy, std::uint32_t seed) : kind_{policy.balanc
 void Chooser::begin() {
   switch (kind_) {
     case BalancerKind::peak_ewma:
+      state_.emplace<balancer::PeakEwmaPolicy>();
+      break;
     case BalancerKind::least_request:
       state_.emplace<NoState>();
       break;
@@ -42,7 +43,7 @@ void Chooser::adopt(std::vector<balancer::Candidate> candidates) {
 void Chooser::tell_candidates() {
   std::visit(
       [this](auto& state) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(state)>, NoState>) {
+        if constexpr (requires { state.adopt(candidates_); }) {
           state.adopt(candidates_);
         }
       },
@@ -54,7 +55,7 @@ std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibil
   const balancer::Selection selection{.candidates = candidates_, .eligibility = eligibility};
   switch (kind_) {
     case BalancerKind::peak_ewma:
-      return balancer::pick_peak_ewma(selection, now, unknown_rtt(now), rng_);
+      return std::get<balancer::PeakEwmaPolicy>(state_).pick(selection, now, rng_);
     case BalancerKind::least_request:
       return balancer::pick_least_request(selection, rng_);
     case BalancerKind::round_robin:
@@ -63,14 +64,6 @@ std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibil
       return std::get<balancer::Random>(state_).pick(selection, rng_);
   }
   return std::nullopt;
-}
-
-std::chrono::nanoseconds Chooser::unknown_rtt(balancer::TimePoint now) {
-  if (now >= unknown_rtt_until_) {
-    unknown_rtt_ = balancer::typical_rtt(candidates_, now);
-    unknown_rtt_until_ = now + kMedianAge;
-  }
-  return unknown_rtt_;
 }
 
 }  // namespace router

@@ -2,12 +2,11 @@
 #pragma once
 
 #include "balancer/candidate.hpp"
-#include "balancer/peak_ewma.hpp"
+#include "balancer/peak_ewma_policy.hpp"
 #include "balancer/random.hpp"
 #include "balancer/round_robin.hpp"
 #include "router/route/policy.hpp"
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -20,10 +19,6 @@ namespace router {
 /// the policies apart. Another one can take over at any time; it begins afresh.
 class Chooser {
  public:
-  /// How long the median of all estimates is taken for what it was. It stands in for those that
-  /// have none, and is the only part of a choice that looks at every endpoint.
-  static constexpr std::chrono::milliseconds kMedianAge{100};
-
   Chooser(const Policy& policy, std::uint32_t seed);
 
   /// Takes over another policy, or other settings of the same.
@@ -42,19 +37,16 @@ class Chooser {
                                                   balancer::TimePoint now);
 
  private:
-  /// Of the policies that need none.
+  /// Of a policy that needs none.
   struct NoState {};
 
   void begin();
   void tell_candidates();
-  [[nodiscard]] std::chrono::nanoseconds unknown_rtt(balancer::TimePoint now);
 
   BalancerKind kind_;
-  std::variant<NoState, balancer::RoundRobin, balancer::Random> state_;
+  std::variant<balancer::PeakEwmaPolicy, NoState, balancer::RoundRobin, balancer::Random> state_;
   balancer::Rng rng_;
   std::vector<balancer::Candidate> candidates_;
-  std::chrono::nanoseconds unknown_rtt_ = balancer::kUnmeasuredRtt;
-  balancer::TimePoint unknown_rtt_until_{};
 };
 
 }  // namespace router

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "balancer/candidate.hpp"
+#include "balancer/peak_ewma.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -27,6 +29,15 @@ inline std::vector<balancer::Candidate> weighted(const std::vector<double>& weig
     candidates.push_back({.id = candidates.size(), .weight = weight});
   }
   return candidates;
+}
+
+/// A long run of replies that all took `rtt`, 10 ms apart, ending at `end`.
+inline balancer::PeakEwma steady(balancer::Nanoseconds rtt, balancer::TimePoint end) {
+  balancer::PeakEwma latency{std::chrono::seconds{10}};
+  for (int i = 500; i >= 0; --i) {
+    latency.observe(rtt, end - i * std::chrono::milliseconds{10});
+  }
+  return latency;
 }
 
 /// All may be chosen but these indexes.

@@ -1,111 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "balancer/peak_ewma.hpp"
+// What a caller, and each pod, gets of the policies: in simulated time, from fixed seeds.
+#include "tests/balancer/simulation.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <functional>
-#include <numeric>
-#include <queue>
-#include <vector>
 
 #include <catch2/catch.hpp>
 
 using namespace std::chrono_literals;
 using balancer::Nanoseconds;
-using balancer::PeakEwma;
-using balancer::TimePoint;
+using balancer::Rng;
+using test::Outcome;
+using test::Scenario;
+using test::Simulation;
 
 namespace {
 
-/// Reply time of one request: of which endpoint, when, and with what luck.
-using ReplyTime = Nanoseconds (*)(std::size_t, Nanoseconds, balancer::Rng&);
-
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
-struct Scenario {
-  std::size_t n_endpoints = 3;
-  double requests_per_second = 500;
-  Nanoseconds duration = 10s;
-  ReplyTime reply_time = nullptr;
-  int first_takes_times = 1;    ///< endpoint 0 takes so many times as long as the others
-  Nanoseconds slower_since{};   ///< from then on
-  std::size_t failing = kNone;  ///< endpoint whose replies are all failures
-  Nanoseconds count_from{};     ///< requests before it are warm-up
-};
-
-struct Reply {
-  TimePoint at;
-  std::size_t endpoint;
-  Nanoseconds rtt;
-  bool operator>(const Reply& other) const { return at > other.at; }
-};
-
-/// One worker's endpoints under load from independent clients, in simulated time.
-class Simulation {
- public:
-  Simulation(const Scenario& scenario, unsigned seed)
-      : scenario_{scenario}, rng_{seed}, latencies_(scenario.n_endpoints, PeakEwma{10s}) {
-    for (const PeakEwma& latency : latencies_) {
-      candidates_.push_back({.latency = &latency, .in_flight = 0});
-    }
-  }
-
-  /// Each endpoint's requests as a multiple of an even share.
-  std::vector<double> run() {
-    std::vector<double> counts(scenario_.n_endpoints);
-    std::exponential_distribution<double> gap_s{scenario_.requests_per_second};
-    for (Nanoseconds at{}; at < scenario_.duration;
-         at +=
-         std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>{gap_s(rng_)})) {
-      deliver_until(TimePoint{at});
-      const std::size_t chosen = send(at);
-      counts[chosen] += at >= scenario_.count_from ? 1 : 0;
-    }
-    const double even =
-        std::accumulate(counts.begin(), counts.end(), 0.0) / static_cast<double>(counts.size());
-    for (double& count : counts) {
-      count /= even;
-    }
-    return counts;
-  }
-
- private:
-  std::size_t send(Nanoseconds at) {
-    const TimePoint now{at};
-    const auto chosen =
-        balancer::pick_peak_ewma({candidates_}, now, balancer::typical_rtt(candidates_, now), rng_)
-            .value();
-    const bool is_slower = chosen == 0 && at >= scenario_.slower_since;
-    const Nanoseconds rtt =
-        scenario_.reply_time(chosen, at, rng_) * (is_slower ? scenario_.first_takes_times : 1);
-    ++candidates_[chosen].in_flight;
-    replies_.push({.at = now + rtt, .endpoint = chosen, .rtt = rtt});
-    return chosen;
-  }
-
-  void deliver_until(TimePoint now) {
-    while (!replies_.empty() && replies_.top().at <= now) {
-      const Reply reply = replies_.top();
-      replies_.pop();
-      --candidates_[reply.endpoint].in_flight;
-      if (reply.endpoint == scenario_.failing) {
-        latencies_[reply.endpoint].observe_failure(reply.rtt, reply.at);
-      } else {
-        latencies_[reply.endpoint].observe(reply.rtt, reply.at);
-      }
-    }
-  }
-
-  const Scenario& scenario_;
-  balancer::Rng rng_;
-  std::vector<PeakEwma> latencies_;
-  std::vector<balancer::Candidate> candidates_;
-  std::priority_queue<Reply, std::vector<Reply>, std::greater<>> replies_;
-};
-
-double uniform(balancer::Rng& rng, double low, double high) {
+double uniform(Rng& rng, double low, double high) {
   return std::uniform_real_distribution<double>{low, high}(rng);
 }
 
@@ -115,117 +28,245 @@ Nanoseconds from_ms(double milliseconds) {
 }
 
 /// About 1 ms, but one in five hundred replies takes 20 ms.
-Nanoseconds with_strays(std::size_t /*endpoint*/, Nanoseconds /*at*/, balancer::Rng& rng) {
+Nanoseconds with_strays(std::size_t /*pod*/, Nanoseconds /*at*/, Rng& rng) {
   return uniform(rng, 0, 1) < 0.002 ? 20ms : from_ms(uniform(rng, 0.7, 1.3));
 }
 
+/// 0.2 ms, and each pod pauses for 20 ms once in a second.
+Nanoseconds with_pauses(std::size_t pod, Nanoseconds at, Rng& rng) {
+  const Nanoseconds phase = (at + pod * 170ms) % 1s;
+  const Nanoseconds rest = phase < 20ms ? 20ms - phase : 0ms;
+  return rest + from_ms(uniform(rng, 0.15, 0.25));
+}
+
 /// 1 ms in the mean, exponentially distributed: a busy server's queue.
-Nanoseconds exponential(std::size_t /*endpoint*/, Nanoseconds /*at*/, balancer::Rng& rng) {
+Nanoseconds exponential(std::size_t /*pod*/, Nanoseconds /*at*/, Rng& rng) {
   return from_ms(std::exponential_distribution<double>{1}(rng));
+}
+
+/// 5 ms, as in the comparison with other proxies.
+Nanoseconds five_ms(std::size_t /*pod*/, Nanoseconds /*at*/, Rng& rng) {
+  return from_ms(uniform(rng, 4, 6));
+}
+
+/// Pod 0 stands still from 10 s to 20 s.
+Nanoseconds freezing(std::size_t pod, Nanoseconds at, Rng& rng) {
+  const Nanoseconds work = five_ms(pod, at, rng);
+  const bool is_caught = pod == 0 && at < 20s && at + work > 10s;
+  return is_caught ? 20s - at + work : work;
+}
+
+/// Pod 0 is ten times slower for its first 30 s.
+Nanoseconds cold(std::size_t pod, Nanoseconds at, Rng& rng) {
+  return five_ms(pod, at, rng) * (pod == 0 && at < 30s ? 10 : 1);
+}
+
+void check_even(const Outcome& outcome) {
+  CHECK(*std::min_element(outcome.shares.begin(), outcome.shares.end()) >= 0.7);
+  CHECK(*std::max_element(outcome.shares.begin(), outcome.shares.end()) <= 1.4);
+}
+
+Outcome run(const Scenario& scenario, std::uint32_t seed) {
+  return Simulation{scenario, test::make_peak_ewma, seed}.run();
 }
 
 }  // namespace
 
-TEST_CASE("fairness: equal endpoints with stray slow replies get even shares",
+TEST_CASE("fairness: equal pods get even shares over any 10 s, noise included",
           "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 11U));
-  const std::size_t n_endpoints = GENERATE(2U, 3U, 10U, 50U);
-  CAPTURE(seed, n_endpoints);
-  const Scenario scenario{.n_endpoints = n_endpoints, .reply_time = with_strays};
+  const auto seed = GENERATE(range(1U, 4U));
+  const std::size_t n_pods = GENERATE(2U, 3U, 10U, 50U);
+  const auto work = GENERATE(with_strays, with_pauses, exponential);
+  const Nanoseconds from = GENERATE(Nanoseconds{0s}, Nanoseconds{7s});
+  CAPTURE(seed, n_pods, from.count());
 
-  const auto shares = Simulation{scenario, seed}.run();
-
-  CHECK(*std::min_element(shares.begin(), shares.end()) >= 0.7);
-  CHECK(*std::max_element(shares.begin(), shares.end()) <= 1.4);
+  check_even(
+      run({.n_pods = n_pods, .duration = from + 10s, .work = work, .count_from = from}, seed));
 }
 
-TEST_CASE("fairness: equal endpoints stay even at any rate", "[balancer][property]") {
+TEST_CASE("fairness: equal pods stay even at any rate", "[balancer][property]") {
   const auto seed = GENERATE(range(1U, 4U));
   const double rate = GENERATE(50.0, 5000.0);
   CAPTURE(seed, rate);
-  const Scenario scenario{.requests_per_second = rate, .reply_time = with_strays};
 
-  const auto shares = Simulation{scenario, seed}.run();
-
-  CHECK(*std::min_element(shares.begin(), shares.end()) >= 0.7);
-  CHECK(*std::max_element(shares.begin(), shares.end()) <= 1.4);
-}
-
-TEST_CASE("fairness: widely varying reply times do not starve equal endpoints",
-          "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
-  CAPTURE(seed);
-  const Scenario scenario{.reply_time = exponential};
-
-  const auto shares = Simulation{scenario, seed}.run();
-
-  CHECK(*std::min_element(shares.begin(), shares.end()) >= 0.7);
-  CHECK(*std::max_element(shares.begin(), shares.end()) <= 1.4);
+  check_even(run({.n_pods = 3, .requests_per_second = rate, .work = with_strays}, seed));
 }
 
 TEST_CASE("fairness: an endpoint whose first replies were slow is not left out",
           "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
+  const auto seed = GENERATE(range(1U, 11U));
   CAPTURE(seed);
-  const Scenario scenario{
-      .reply_time = [](std::size_t endpoint, Nanoseconds at, balancer::Rng& rng) {
-        return endpoint == 0 && at < 500ms ? 20ms : with_strays(endpoint, at, rng);
-      }};
 
-  const auto shares = Simulation{scenario, seed}.run();
+  const Outcome outcome = run(
+      {.n_pods = 3,
+       .work = [](std::size_t pod,
+                  Nanoseconds at,
+                  Rng& rng) { return pod == 0 && at < 500ms ? 20ms : with_strays(pod, at, rng); }},
+      seed);
 
-  CHECK(shares[0] >= 0.7);
+  CHECK(outcome.shares[0] >= 0.7);
 }
 
 TEST_CASE("fairness: an endpoint that stalled for 100 ms now and then keeps its share",
           "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
+  const auto seed = GENERATE(range(1U, 11U));
+  CAPTURE(seed);
+
+  const Outcome outcome = run({.n_pods = 3,
+                               .work =
+                                   [](std::size_t pod, Nanoseconds at, Rng& rng) {
+                                     const Nanoseconds phase = at % 3s;
+                                     const Nanoseconds stall =
+                                         phase < 100ms && at > 1s ? 100ms - phase : 0ms;
+                                     return with_strays(pod, at, rng) + (pod == 0 ? stall : 0ms);
+                                   }},
+                              seed);
+
+  CHECK(outcome.shares[0] >= 0.7);
+}
+
+TEST_CASE("fairness: many routers with few requests each are even together",
+          "[balancer][property]") {
+  const auto policy =
+      GENERATE(test::make_peak_ewma, test::make_least_request, test::make_round_robin);
+  const Scenario scenario{
+      .n_pods = 20, .n_routers = 100, .requests_per_second = 1, .duration = 600s, .work = five_ms};
+
+  const Outcome outcome = Simulation{scenario, policy, 1}.run();
+
+  CHECK(*std::min_element(outcome.shares.begin(), outcome.shares.end()) >= 0.95);
+  CHECK(*std::max_element(outcome.shares.begin(), outcome.shares.end()) <= 1.05);
+}
+
+TEST_CASE("balancing: whatever happens, nothing stays counted in flight, and nobody is starved",
+          "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
+  const auto policy =
+      GENERATE(test::make_peak_ewma, test::make_least_request, test::make_round_robin);
+  CAPTURE(seed);
+  const Scenario scenario{.n_routers = 4,
+                          .requests_per_second = 125,
+                          .duration = 30s,
+                          .n_threads = 2,
+                          .work = freezing,
+                          .deadline = 300ms,
+                          .failing = 1,
+                          .failing_share = 0.3};
+
+  const Outcome outcome = Simulation{scenario, policy, seed}.run();
+
+  CHECK(outcome.in_flight_at_end == 0);
+  for (const std::uint64_t n_requests : outcome.requests) {
+    CHECK(n_requests > 0);
+  }
+}
+
+TEST_CASE("balancing: near its capacity it does not swing", "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
+  CAPTURE(seed);
+
+  // Four routers that know nothing of each other, 80 % of what the pods can do, each second alone.
+  for (Nanoseconds from = 2s; from < 6s; from += 1s) {
+    const Outcome outcome = run({.n_routers = 4,
+                                 .requests_per_second = 800,
+                                 .duration = from + 1s,
+                                 .n_threads = 4,
+                                 .work = [](std::size_t pod,
+                                            Nanoseconds at,
+                                            Rng& rng) { return 5 * exponential(pod, at, rng); },
+                                 .count_from = from},
+                                seed);
+    check_even(outcome);
+    CHECK(outcome.percentile(99) < 60ms);
+  }
+}
+
+TEST_CASE("balancing: a pod ten times slower hardly shows in p99", "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
   CAPTURE(seed);
   const Scenario scenario{
-      .reply_time = [](std::size_t endpoint, Nanoseconds at, balancer::Rng& rng) {
-        const Nanoseconds phase = at % 3s;
-        const Nanoseconds stall = phase < 100ms && at > 1s ? 100ms - phase : 0ms;
-        return with_strays(endpoint, at, rng) + (endpoint == 0 ? stall : 0ms);
+      .duration = 20s, .n_threads = 8, .work = [](auto pod, auto at, auto& rng) {
+        return five_ms(pod, at, rng) * (pod == 0 ? 10 : 1);
       }};
 
-  const auto shares = Simulation{scenario, seed}.run();
+  const Outcome ours = run(scenario, seed);
+  const Outcome in_turn = Simulation{scenario, test::make_round_robin, seed}.run();
 
-  CHECK(shares[0] >= 0.7);
+  CHECK(ours.shares[0] <= 0.05);
+  CHECK(ours.percentile(99) * 2 < in_turn.percentile(99));
 }
 
-TEST_CASE("fairness: an endpoint ten times slower gets far less", "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
-  const std::size_t n_endpoints = GENERATE(2U, 3U);
-  CAPTURE(seed, n_endpoints);
-  const Scenario scenario{
-      .n_endpoints = n_endpoints, .reply_time = with_strays, .first_takes_times = 10};
-
-  const auto shares = Simulation{scenario, seed}.run();
-
-  CHECK(shares[0] <= 0.1);
-}
-
-TEST_CASE("fairness: an endpoint that turns a hundred times slower is left within the second",
+TEST_CASE("balancing: a pod that turns a hundred times slower is left within the second",
           "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
+  const auto seed = GENERATE(range(1U, 11U));
   CAPTURE(seed);
-  const Scenario scenario{.duration = 6s,
-                          .reply_time = with_strays,
-                          .first_takes_times = 100,
-                          .slower_since = 5s,
-                          .count_from = 5s};
 
-  const auto shares = Simulation{scenario, seed}.run();
+  const Outcome outcome =
+      run({.n_pods = 3,
+           .duration = 6s,
+           .work =
+               [](std::size_t pod, Nanoseconds at, Rng& rng) {
+                 return with_strays(pod, at, rng) * (pod == 0 && at >= 5s ? 100 : 1);
+               },
+           .count_from = 5s},
+          seed);
 
-  CHECK(shares[0] <= 0.2);
+  CHECK(outcome.shares[0] <= 0.2);
 }
 
-TEST_CASE("fairness: an endpoint that fails at once gets next to nothing", "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 21U));
+TEST_CASE("balancing: a pod that freezes for 10 s is left, and used again within 10 s",
+          "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
   CAPTURE(seed);
-  const Scenario scenario{.reply_time = with_strays, .failing = 0};
+  const Scenario frozen{
+      .duration = 20s, .n_threads = 8, .work = freezing, .deadline = 1s, .count_from = 10s};
+  const Scenario afterwards{
+      .duration = 40s, .n_threads = 8, .work = freezing, .deadline = 1s, .count_from = 30s};
 
-  const auto shares = Simulation{scenario, seed}.run();
+  const Outcome ours = run(frozen, seed);
+  const Outcome in_turn = Simulation{frozen, test::make_round_robin, seed}.run();
 
-  CHECK(shares[0] <= 0.05);
+  CHECK(ours.shares[0] <= 0.02);
+  CHECK(ours.failed * 50 < in_turn.failed);
+  CHECK(ours.percentile(99) * 2 < in_turn.percentile(99));
+  check_even(run(afterwards, seed));
+}
+
+TEST_CASE("balancing: a pod that is cold for 30 s hardly shows in p99, then has its share",
+          "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
+  CAPTURE(seed);
+  const Scenario while_cold{.duration = 30s, .n_threads = 8, .work = cold};
+  const Scenario afterwards{.duration = 50s, .n_threads = 8, .work = cold, .count_from = 40s};
+
+  const Outcome ours = run(while_cold, seed);
+  const Outcome in_turn = Simulation{while_cold, test::make_round_robin, seed}.run();
+
+  CHECK(ours.shares[0] > 0);
+  CHECK(ours.percentile(99) * 2 < in_turn.percentile(99));
+  check_even(run(afterwards, seed));
+}
+
+TEST_CASE("balancing: a pod that fails fast attracts nothing", "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 4U));
+  const double failing_share = GENERATE(0.5, 1.0);
+  CAPTURE(seed, failing_share);
+
+  const Outcome outcome = run({.duration = 20s,
+                               .work =
+                                   [](std::size_t pod, Nanoseconds at, Rng& rng) {
+                                     return five_ms(pod, at, rng) / (pod == 0 ? 10 : 1);
+                                   },
+                               .failing = 0,
+                               .failing_share = failing_share},
+                              seed);
+
+  CHECK(outcome.shares[0] <= 0.05);
+}
+
+TEST_CASE("balancing: a stray failure costs nobody its share", "[balancer][property]") {
+  const auto seed = GENERATE(range(1U, 11U));
+  CAPTURE(seed);
+
+  check_even(run({.n_pods = 3, .work = with_strays, .failing = 0, .failing_share = 0.002}, seed));
 }

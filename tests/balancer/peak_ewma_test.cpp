@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "balancer/peak_ewma.hpp"
 
+#include "tests/balancer/candidates.hpp"
+
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -17,21 +19,6 @@ constexpr balancer::TimePoint kStart{};  // the test owns the time; nothing slee
 
 double milliseconds_of(balancer::Nanoseconds duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
-}
-
-/// A long run of replies that all took `rtt`, 10 ms apart, ending at `end`.
-PeakEwma steady(balancer::Nanoseconds rtt, balancer::TimePoint end) {
-  PeakEwma latency{10s};
-  for (int i = 500; i >= 0; --i) {
-    latency.observe(rtt, end - i * 10ms);
-  }
-  return latency;
-}
-
-/// Which of two candidates is picked, when both are always drawn.
-std::size_t better_of(const Candidate& a, const Candidate& b, balancer::TimePoint now) {
-  balancer::Rng rng{1};
-  return balancer::pick_peak_ewma({std::array{a, b}}, now, 30ms, rng).value();
 }
 
 }  // namespace
@@ -61,16 +48,42 @@ TEST_CASE("PeakEwma: an estimate left alone falls to 1/e in one decay time", "[b
 }
 
 TEST_CASE("PeakEwma: a fast reply attracts only slowly", "[balancer]") {
+  PeakEwma busy = test::steady(100ms, kStart);
+  PeakEwma seldom{10s};
+  seldom.observe(100ms, kStart);
+
+  busy.observe(1ms, kStart + 10ms);
+  seldom.observe(1ms, kStart + 9s);
+
+  CHECK(milliseconds_of(busy.estimate(kStart + 10ms).value()) > 98);
+  CHECK(milliseconds_of(seldom.estimate(kStart + 9s).value()) == Approx(10).margin(0.01));
+}
+
+TEST_CASE(
+    "PeakEwma: three tenths of the decay time of fast replies move the estimate most of the way",
+    "[balancer]") {
+  PeakEwma latency = test::steady(100ms, kStart);
+
+  for (int i = 1; i <= 300; ++i) {
+    latency.observe(1ms, kStart + i * 10ms);
+  }
+
+  CHECK(milliseconds_of(latency.estimate(kStart + 3s).value()) < 7);
+}
+
+TEST_CASE("PeakEwma: a fast reply after a long silence does not raise the estimate", "[balancer]") {
   PeakEwma latency{10s};
-  latency.observe(100ms, kStart);
+  latency.observe(1s, kStart);
+  const auto before = latency.estimate(kStart + 40s).value();
 
-  latency.observe(1ms, kStart + 1s);
+  latency.observe(5ms, kStart + 40s);
 
-  CHECK(milliseconds_of(latency.estimate(kStart + 1s).value()) == Approx(90.58).margin(0.01));
+  CHECK(milliseconds_of(before) == Approx(18.3).margin(0.1));
+  CHECK(latency.estimate(kStart + 40s) == before);
 }
 
 TEST_CASE("PeakEwma: a stray slow reply under load hardly moves the estimate", "[balancer]") {
-  PeakEwma latency = steady(1ms, kStart);
+  PeakEwma latency = test::steady(1ms, kStart);
 
   latency.observe(20ms, kStart + 10ms);
 
@@ -79,7 +92,7 @@ TEST_CASE("PeakEwma: a stray slow reply under load hardly moves the estimate", "
 
 TEST_CASE("PeakEwma: a tenth of the decay time of slow replies moves the estimate most of the way",
           "[balancer]") {
-  PeakEwma latency = steady(1ms, kStart);
+  PeakEwma latency = test::steady(1ms, kStart);
 
   for (int i = 1; i <= 100; ++i) {
     latency.observe(100ms, kStart + i * 10ms);
@@ -104,7 +117,7 @@ TEST_CASE("PeakEwma: a failure is charged as a slow reply", "[balancer]") {
 
   latency.observe_failure(100us, kStart + 1s);
 
-  CHECK(latency.estimate(kStart + 1s) == PeakEwma::kFailureCharge);
+  CHECK(milliseconds_of(latency.estimate(kStart + 1s).value()) == Approx(981).margin(1));
 }
 
 TEST_CASE("PeakEwma: a failure that took longer than the charge counts as long as it took",
@@ -113,12 +126,49 @@ TEST_CASE("PeakEwma: a failure that took longer than the charge counts as long a
 
   latency.observe_failure(3s, kStart);
 
-  CHECK(latency.estimate(kStart) == 3s);
+  CHECK(milliseconds_of(latency.estimate(kStart).value()) == Approx(2980).margin(1));
+}
+
+TEST_CASE("PeakEwma: one that fails half of the time costs half of the charge, however fast",
+          "[balancer]") {
+  PeakEwma latency{10s};
+
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 2 == 0) {
+      latency.observe(1ms, kStart + i * 10ms);
+    } else {
+      latency.observe_failure(1ms, kStart + i * 10ms);
+    }
+  }
+
+  CHECK(milliseconds_of(latency.estimate(kStart + 10s).value()) == Approx(481).margin(15));
+  CHECK(latency.spread() < 0.1);  // so that failures are never taken for noise
+}
+
+TEST_CASE("PeakEwma: a stray failure under load costs nothing", "[balancer]") {
+  PeakEwma latency = test::steady(1ms, kStart);
+
+  latency.observe_failure(1ms, kStart + 10ms);
+
+  CHECK(milliseconds_of(latency.estimate(kStart + 10ms).value()) == Approx(1).margin(0.01));
+}
+
+TEST_CASE("PeakEwma: after a failure a single good reply is not enough", "[balancer]") {
+  PeakEwma latency{10s};
+  latency.observe_failure(1ms, kStart);
+
+  latency.observe(1ms, kStart + 1s);
+  CHECK(milliseconds_of(latency.estimate(kStart + 1s).value()) == Approx(481).margin(1));
+
+  for (int i = 2; i <= 7; ++i) {
+    latency.observe(1ms, kStart + i * 1s);
+  }
+  CHECK(milliseconds_of(latency.estimate(kStart + 7s).value()) < 2);
 }
 
 TEST_CASE("PeakEwma: replies that agree with the estimate make the spread small, others wide",
           "[balancer]") {
-  PeakEwma latency = steady(1ms, kStart);
+  PeakEwma latency = test::steady(1ms, kStart);
   const double calm = latency.spread();
 
   latency.observe(20ms, kStart + 500ms);
@@ -151,96 +201,6 @@ TEST_CASE("PeakEwma: a caller that gives up counts as a reply after its wait, if
   CHECK(slow.estimate(kStart + 10s) == PeakEwma::kFailureCharge);
 }
 
-TEST_CASE("pick_peak_ewma: there is no choice among no candidates", "[balancer]") {
-  balancer::Rng rng{1};
-
-  CHECK_FALSE(balancer::pick_peak_ewma({}, kStart, 30ms, rng).has_value());
-}
-
-TEST_CASE("pick_peak_ewma: a single candidate is chosen however dear", "[balancer]") {
-  balancer::Rng rng{1};
-  const PeakEwma latency = steady(10s, kStart);
-
-  CHECK(balancer::pick_peak_ewma({std::array{Candidate{&latency, 1000}}}, kStart, 30ms, rng) == 0U);
-}
-
-TEST_CASE("pick_peak_ewma: an endpoint with no sample and nothing in flight wins when drawn",
-          "[balancer]") {
-  const PeakEwma fast = steady(1us, kStart);
-  const PeakEwma unknown{10s};
-
-  CHECK(better_of({&fast, 0}, {&unknown, 0}, kStart) == 1);
-  CHECK(better_of({&unknown, 0}, {&fast, 0}, kStart) == 0);
-}
-
-TEST_CASE("pick_peak_ewma: while its first request is out an endpoint costs the unknown reply time",
-          "[balancer]") {
-  const PeakEwma unknown{10s};
-  const PeakEwma fast = steady(20ms, kStart);
-  const PeakEwma slow = steady(200ms, kStart);
-
-  CHECK(better_of({&unknown, 1}, {&fast, 0}, kStart) == 1);
-  CHECK(better_of({&unknown, 1}, {&slow, 0}, kStart) == 0);
-}
-
-TEST_CASE("pick_peak_ewma: of equal endpoints the one with fewer requests in flight is chosen",
-          "[balancer]") {
-  const PeakEwma latency = steady(10ms, kStart);
-
-  CHECK(better_of({&latency, 3}, {&latency, 2}, kStart) == 1);
-}
-
-TEST_CASE(
-    "pick_peak_ewma: a slow endpoint is chosen when the fast one is busier by more than the ratio",
-    "[balancer]") {
-  const PeakEwma fast = steady(1ms, kStart);
-  const PeakEwma slow = steady(10ms, kStart);
-
-  CHECK(better_of({&slow, 0}, {&fast, 5}, kStart) == 1);
-  CHECK(better_of({&slow, 0}, {&fast, 20}, kStart) == 0);
-}
-
-TEST_CASE("pick_peak_ewma: within noise the endpoint heard of longer ago is chosen", "[balancer]") {
-  const PeakEwma recent = steady(1ms, kStart);
-  const PeakEwma earlier = steady(1100us, kStart - 100ms);
-
-  CHECK(better_of({&recent, 0}, {&earlier, 0}, kStart) == 1);
-}
-
-TEST_CASE("pick_peak_ewma: the dearest of many candidates is never chosen",
-          "[balancer][property]") {
-  const auto seed = GENERATE(range(1U, 200U));
-  CAPTURE(seed);
-  balancer::Rng rng{seed};
-  std::array<PeakEwma, 5> latencies{
-      PeakEwma{1s}, PeakEwma{1s}, PeakEwma{1s}, PeakEwma{1s}, PeakEwma{1s}};
-  std::array<Candidate, 5> candidates{};
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    latencies[i].observe(1ms * (i + 1), kStart);
-    candidates[i] = {.latency = &latencies[i], .in_flight = 0};
-  }
-
-  CHECK(balancer::pick_peak_ewma({candidates}, kStart, 1s, rng) != candidates.size() - 1);
-}
-
-TEST_CASE("pick_peak_ewma: every pair of equal candidates is drawn", "[balancer]") {
-  balancer::Rng rng{7};
-  const PeakEwma latency{10s};
-  const std::array<Candidate, 4> candidates{Candidate{&latency, 0},
-                                            Candidate{&latency, 0},
-                                            Candidate{&latency, 0},
-                                            Candidate{&latency, 0}};
-  std::array<int, 4> chosen{};
-
-  for (int i = 0; i < 4000; ++i) {
-    ++chosen[balancer::pick_peak_ewma({candidates}, kStart, 30ms, rng).value()];
-  }
-
-  for (const int count : chosen) {
-    CHECK(count == Approx(1000).margin(150));
-  }
-}
-
 TEST_CASE("typical_rtt: is the default while nothing is measured", "[balancer]") {
   const PeakEwma unknown{10s};
 
@@ -250,9 +210,9 @@ TEST_CASE("typical_rtt: is the default while nothing is measured", "[balancer]")
 
 TEST_CASE("typical_rtt: is the median of the measured endpoints", "[balancer]") {
   const PeakEwma unknown{10s};
-  const PeakEwma fast = steady(1ms, kStart);
-  const PeakEwma usual = steady(2ms, kStart);
-  const PeakEwma slow = steady(1s, kStart);
+  const PeakEwma fast = test::steady(1ms, kStart);
+  const PeakEwma usual = test::steady(2ms, kStart);
+  const PeakEwma slow = test::steady(1s, kStart);
 
   const auto typical = balancer::typical_rtt(
       std::array{

@@ -11,7 +11,7 @@ from tables import markdown, median, number
 
 FIGURES = 20  # that bench_pick prints
 COLUMNS = (
-    ("pick", "peak_ewma", "peak_ewma, `pick_peak_ewma`"),
+    ("pick", "peak_ewma", "peak_ewma, `PeakEwmaPolicy::pick`"),
     ("attempt", "peak_ewma", "peak_ewma, whole attempt"),
     ("pick", "round_robin", "round_robin, `RoundRobin::pick`"),
     ("attempt", "round_robin", "round_robin, whole attempt"),

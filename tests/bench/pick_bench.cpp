@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the choice of an endpoint costs: a JSON line for each policy and number of endpoints.
 // usage: bench_pick [MILLISECONDS for each figure]
-#include "balancer/peak_ewma.hpp"
+#include "balancer/peak_ewma_policy.hpp"
 #include "balancer/round_robin.hpp"
 #include "router/cluster/cluster.hpp"
 
@@ -58,7 +58,7 @@ std::chrono::nanoseconds some_rtt(balancer::Rng& rng) {
                        rng() % static_cast<std::uint64_t>(typical.count() / 5))};
 }
 
-/// `balancer::pick_peak_ewma` over endpoints that have all been measured.
+/// `PeakEwmaPolicy::pick` over endpoints that have all been measured.
 double time_of_peak_ewma(int n_endpoints, std::chrono::nanoseconds duration) {
   balancer::Rng rng{kSeed};
   const balancer::TimePoint now = balancer::TimePoint::clock::now();
@@ -72,9 +72,8 @@ double time_of_peak_ewma(int n_endpoints, std::chrono::nanoseconds duration) {
   for (const balancer::PeakEwma& latency : latencies) {
     candidates.push_back({.latency = &latency, .in_flight = static_cast<std::uint32_t>(rng() % 4)});
   }
-  return time_of(duration, [&] {
-    sink = *balancer::pick_peak_ewma({candidates}, now, balancer::kUnmeasuredRtt, rng);
-  });
+  balancer::PeakEwmaPolicy policy;
+  return time_of(duration, [&] { sink = *policy.pick({candidates}, now, rng); });
 }
 
 double time_of_round_robin(int n_endpoints, std::chrono::nanoseconds duration) {
