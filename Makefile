@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: every target is one command that also works by itself. `make help` lists them.
-.PHONY: help demo build test test-unit test-tsan test-long bench bench-scale lint format clean
+.PHONY: help demo build test test-unit test-tsan test-long bench bench-scale bench-resilience lint format clean
 .DEFAULT_GOAL := help
 
 DURATION ?=
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 
 demo: ## build, then watch nodeway balance the calculator (make demo DURATION=20s ends by itself)
 	@cmake/setup.sh build
@@ -29,11 +29,14 @@ test-tsan: ## the targets that have threads, under TSan
 test-long: ## all of `test`, with the long variants of its tests, every mutation, and a minute of each fuzzer
 	@tests/run.sh long
 
-bench: ## figures beside nghttpx, HAProxy and NGINX, into docs/performance.md (some 15 minutes)
+bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 15 minutes)
 	@tests/bench/run.sh --output docs/performance.md
 
 bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)
 	@tests/bench/scale.sh --output docs/performance.md
+
+bench-resilience: ## what callers see of bad pods, beside the same peers and Envoy, into docs/resilience.md (some 25 minutes)
+	@tests/bench/resilience.sh --output docs/resilience.md
 
 lint: ## clang-format and clang-tidy over the whole tree
 	@tests/run.sh lint

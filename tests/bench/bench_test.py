@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 import h2load
+import pods
 import proxy
 import scale_objects
 import tables
@@ -105,6 +106,23 @@ class ScaleObjectsTest(unittest.TestCase):
     def test_each_generation_of_a_slice_differs_from_the_one_before(self):
         for generation in range(40):
             self.assertNotEqual(scale_objects.large_slice(7, generation), scale_objects.large_slice(7, generation + 1))
+
+
+class OutcomeTest(unittest.TestCase):
+    LINES = ("0 5000 0 pod-0", "2000 50000 0 pod-4", "4000 1000000 4 ", "6000 200 14 pod-4")
+
+    def setUp(self):
+        self.outcome = pods.Outcome([pods.parse(line) for line in self.LINES], bad_pod="pod-4", lost_work=0)
+
+    def test_only_what_ended_well_is_a_success(self):
+        self.assertEqual(self.outcome.success(), 0.5)
+
+    def test_latencies_are_of_what_ended_well(self):
+        self.assertEqual(self.outcome.latency_ms(50), 5)
+        self.assertEqual(self.outcome.latency_ms(99), 50)
+
+    def test_the_bad_pods_share_is_of_what_pods_have_answered(self):
+        self.assertAlmostEqual(self.outcome.bad_share(), 2 / 3)
 
 
 class FramesTest(unittest.TestCase):

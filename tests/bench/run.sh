@@ -6,4 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 cmake/setup.sh build bench
 cmake/build.sh release nodeway nodeway-calculator bench_pick
+NODEWAY_BENCH_ENVOY=$(tests/bench/envoy.sh)
+export NODEWAY_BENCH_ENVOY
 exec python3 -B tests/bench/bench.py "$@"

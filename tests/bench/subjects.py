@@ -15,6 +15,7 @@ from pathlib import Path
 
 from backends import Server, start_backend
 from bed import HOST, Bed, program
+from envoy import Cluster, start_envoy
 
 NGINX = """\
 daemon off;
@@ -116,7 +117,7 @@ class Nodeway(Server):
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
 
 
-def start_nodeway(bed: Bed, services: dict[str, Sequence[int]]) -> Nodeway:
+def start_nodeway(bed: Bed, services: dict[str, Sequence[int]], flags: Sequence[str] = ()) -> Nodeway:
     """With Services of namespace `bench` by name, each with the ports of its endpoints."""
     folder = bed.folder / f"cluster-{bed.free_port()}"
     folder.mkdir()
@@ -126,7 +127,7 @@ def start_nodeway(bed: Bed, services: dict[str, Sequence[int]]) -> Nodeway:
     process = bed.start(
         "nodeway",
         [bed.binary("router/nodeway"), "run", "--source", f"files:{folder}", "--workers", "1",
-         "--listen", f"{HOST}:0", "--admin", f"{HOST}:0", "--log-level", "warning"],
+         "--listen", f"{HOST}:0", "--admin", f"{HOST}:0", "--log-level", "warning", *flags],
         is_measured=True)
     ready = process.await_line("ready")
     return Nodeway(process, int(ready["listen"][0].rpartition(":")[2]))
@@ -138,7 +139,7 @@ def nodeway(bed: Bed, backends: Sequence[Server]) -> Server:
 
 def nghttpx(bed: Bed, backends: Sequence[Server]) -> Server:
     port = bed.free_port()
-    return _started(bed, port, [
+    return started(bed, port, [
         program("nghttpx"), "--conf=/dev/null", "--single-process", "--workers=1", "--no-ocsp",
         f"--frontend={HOST},{port};no-tls",
         *(f"--backend={HOST},{backend.port};;proto=h2" for backend in backends),
@@ -149,28 +150,32 @@ def nghttpx(bed: Bed, backends: Sequence[Server]) -> Server:
 def haproxy(bed: Bed, backends: Sequence[Server]) -> Server:
     port = bed.free_port()
     servers = (f"server echo{backend.port} {backend.address} proto h2" for backend in backends)
-    config = _written(bed, "haproxy.cfg", HAPROXY.format(host=HOST, port=port, servers="\n  ".join(servers)))
-    return _started(bed, port, [program("haproxy"), "-db", "-f", config])
+    config = written(bed, "haproxy.cfg", HAPROXY.format(host=HOST, port=port, servers="\n  ".join(servers)))
+    return started(bed, port, [program("haproxy"), "-db", "-f", config])
 
 
 def nginx(bed: Bed, backends: Sequence[Server]) -> Server:
     port = bed.free_port()
     servers = "\n    ".join(f"server {backend.address};" for backend in backends)
-    config = _written(bed, "nginx.conf", NGINX.format(host=HOST, port=port, servers=servers, folder=bed.folder))
-    return _started(bed, port, [program("nginx"), "-c", config, "-e", bed.folder / "nginx.log"])
+    config = written(bed, "nginx.conf", NGINX.format(host=HOST, port=port, servers=servers, folder=bed.folder))
+    return started(bed, port, [program("nginx"), "-c", config, "-e", bed.folder / "nginx.log"])
+
+
+def envoy(bed: Bed, backends: Sequence[Server]) -> Server:
+    return start_envoy(bed, [Cluster("echo", "*", [backend.port for backend in backends])])
 
 
 def server_alone(bed: Bed, _backends: Sequence[Server]) -> Server:
     return start_backend(bed, is_measured=True)
 
 
-def _written(bed: Bed, name: str, text: str) -> Path:
+def written(bed: Bed, name: str, text: str) -> Path:
     path = bed.folder / name
     path.write_text(text)
     return path
 
 
-def _started(bed: Bed, port: int, argv: Sequence[str | Path]) -> Server:
+def started(bed: Bed, port: int, argv: Sequence[str | Path]) -> Server:
     process = bed.start(Path(argv[0]).name, argv, is_measured=True)
     process.await_port(port)
     return Server(process, port)
@@ -192,5 +197,6 @@ SUBJECTS = (
     Subject("nghttpx", nghttpx, is_peer=True),
     Subject("HAProxy", haproxy, is_peer=True),
     Subject("NGINX", nginx, is_peer=True),
+    Subject("Envoy", envoy, is_peer=True),
     ALONE,
 )

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bad days: what callers see of pods that are slow, fail, freeze, start cold or go, and of neighbours that flood.
+
+tests/bench/resilience.sh builds and installs what this needs. `--seconds` is the length of a day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import h2load
+from backends import Server, start_backend
+from bed import HOST, Bed, Failed, program
+from bench import ROOT, run_as_program
+from pods import OK, Outcome, Pod, calls_of, start_load
+from resilience_plots import plot
+from resilience_subjects import CART, OTHER, ROUND_ROBIN, SUBJECTS, Subject
+from tables import markdown, median, number
+
+PODS = 5
+RPS = 500
+DEADLINE_MS = 1000
+WARM_UP_S = 2  # before it turns bad: connections opened, estimates made
+RECOVERY_S = 2  # of a day, after a trouble that ends
+PATIENCE_S = 30.0  # for the load to end, beyond its length
+GOOD_US, SLOW_US = 5_000, 50_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a day has to play with."""
+
+    bed: Bed
+    pods: Sequence[Pod]
+    port: int  # of the subject
+    trouble_s: float  # for so long
+
+    @property
+    def bad(self) -> Pod:
+        return self.pods[-1]
+
+
+def nothing(_stage: Stage) -> None:
+    """The trouble has been there from the beginning."""
+
+
+def freeze(stage: Stage) -> None:
+    stage.bad.freeze()
+    time.sleep(stage.trouble_s)
+    stage.bad.thaw()
+
+
+def join_cold(stage: Stage) -> None:
+    stage.bad.start(service_us=SLOW_US)
+    time.sleep(stage.trouble_s)
+    stage.bad.set(service_us=GOOD_US)
+
+
+def restart_all(stage: Stage) -> None:
+    for pod in stage.pods:
+        began_at = time.monotonic()
+        pod.restart()
+        time.sleep(max(0.0, began_at + stage.trouble_s / PODS - time.monotonic()))
+
+
+def flood(stage: Stage) -> None:
+    """One caller that has a thousand calls to another service under way, as fast as they are answered."""
+    greedy = stage.bed.start("h2load", [
+        program("h2load"), "--clients=10", "--max-concurrent-streams=100", f"--duration={max(1, round(stage.trouble_s))}",
+        f"--header=:authority: {OTHER}", f"http://{HOST}:{stage.port}/{h2load.METHOD}"])
+    greedy.wait(stage.trouble_s + PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class Day:
+    """One kind of trouble."""
+
+    letter: str
+    title: str
+    trouble: Callable[[Stage], None]
+    bad: dict[str, int] | None = None  # how the bad pod works from the beginning; None: as the others
+    all: dict[str, int] | None = None  # how all work
+    bad_is_absent: bool = False  # until the trouble begins
+    rps: int = RPS
+
+
+DAYS = (
+    Day("a", "one pod of five ten times slower", nothing, bad={"service_us": SLOW_US}),
+    Day("b", "one pod of five fails half of its calls at once", nothing, bad={"failures_permille": 500}),
+    Day("c", "one pod of five freezes (SIGSTOP)", freeze),
+    Day("d", "a fifth pod joins, and is ten times slower at first", join_cold, bad_is_absent=True),
+    Day("e", "all pods restart, one after the other", restart_all),
+    Day("f", "1.5 times as many calls as the pods can take", nothing, all={"service_us": 10_000, "workers": 1},
+        rps=PODS * 150),
+    Day("g", "a neighbour floods another service", flood),
+)
+
+
+def report(bed: Bed, runs: int, seconds: float) -> str:
+    """The runs of all subjects interleaved, so that what else the machine does meets all alike."""
+    length_s = max(WARM_UP_S + RECOVERY_S + PODS, round(seconds))
+    figures: dict[str, dict[str, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
+    last: dict[str, dict[str, Outcome]] = defaultdict(dict)
+    with start_backend(bed) as other:
+        for run in range(1, runs + 1):
+            for day in DAYS:
+                for subject in SUBJECTS:
+                    print(f"resilience: run {run} of {runs}, ({day.letter}) {day.title}, {subject.name}", flush=True)
+                    try:
+                        outcome = live_through(bed, day, subject, other, length_s)
+                    except Failed as failure:
+                        bed.note_problem(f"{subject.name}, ({day.letter}): {failure}")
+                        continue
+                    figures[day.letter][subject.name].append(figures_of(outcome))
+                    last[day.letter][subject.name] = outcome
+    plot({f"({day.letter}) {day.title}": {name: outcome.calls for name, outcome in last[day.letter].items()}
+          for day in DAYS}, ROOT / "docs/images")
+    return render(figures, length_s)
+
+
+def live_through(bed: Bed, day: Day, subject: Subject, other: Server, length_s: int) -> Outcome:
+    """Fresh processes: no day is better for the one before."""
+    pods = [Pod(bed, f"pod-{i}") for i in range(PODS)]
+    stage_pods = pods[:-1] if day.bad_is_absent else pods
+    for pod in stage_pods:
+        pod.start(**(day.all or {}))
+    if day.bad:
+        pods[-1].set(**day.bad)
+    try:
+        with subject.start(bed, pods, other) as server:
+            load = start_load(bed, server.port, CART, rps=day.rps, seconds=length_s, deadline_ms=DEADLINE_MS)
+            time.sleep(WARM_UP_S)
+            day.trouble(Stage(bed, pods, server.port, length_s - WARM_UP_S - RECOVERY_S))
+            calls = calls_of(load, length_s + PATIENCE_S)
+        work = [pod.work() for pod in pods]
+    finally:
+        for pod in pods:
+            pod.stop()
+    judged = [call for call in calls if call.due_s >= WARM_UP_S]
+    done = sum(pod["done"] for pod in work)
+    got = sum(call.status == OK for call in calls)
+    return Outcome(judged, bad_pod=pods[-1].name, lost_work=max(0, done - got) / len(calls))
+
+
+def figures_of(outcome: Outcome) -> Sequence[float]:
+    return (outcome.success() * 100, *(outcome.latency_ms(percent) for percent in (50, 99, 99.9)),
+            outcome.bad_share() * 100, outcome.lost_work * 100)
+
+
+HEADS = ("", "success %", "p50 ms", "p99 ms", "p99.9 ms", "share of the bad pod %", "work lost %",
+         "p99 over round robin's")
+
+
+def render(figures: dict[str, dict[str, list[Sequence[float]]]], length_s: int) -> str:
+    """A table for each day."""
+    parts = [f"{PODS} pods of {GOOD_US / 1000:g} ms, {RPS} calls a second over one connection, deadline "
+             f"{DEADLINE_MS / 1000:g} s, days of {length_s} s. Latencies are of the calls that succeeded.\n"]
+    for day in DAYS:
+        parts.append(f"### ({day.letter}) {day.title}\n")
+        rows = {name: [median(column) for column in zip(*runs, strict=True)]
+                for name, runs in figures[day.letter].items()}
+        base = rows.get(ROUND_ROBIN.name)
+        parts.append(markdown(HEADS, (
+            [name, *map(number, values), number(values[2] / base[2]) if base else "–"]
+            for name, values in rows.items())))
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    run_as_program({"resilience": report})
