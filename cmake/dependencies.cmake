@@ -4,7 +4,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)                                       # Asio, Beast, system::result
-find_package(OpenSSL 3.0 REQUIRED)                                      # TLS to the API server
+find_package(OpenSSL 3.0 REQUIRED)                                      # TLS to the API server, and from clients
 find_package(ZLIB 1.2.13 REQUIRED)                                      # the API server's lists, compressed
 find_package(fmt 9 REQUIRED)                                            # text formatting
 find_package(nlohmann_json 3.11 REQUIRED)                               # the API server's objects, the admin's JSON

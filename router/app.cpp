@@ -8,6 +8,7 @@
 #include "k8s_client/text_file.hpp"
 #include "router/admin/admin.hpp"
 #include "router/all_cores.hpp"
+#include "router/control/certificate_files.hpp"
 #include "router/control/config_map.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/version.hpp"
@@ -40,6 +41,9 @@ using telemetry::LogLevel;
 
 constexpr std::uint32_t kMaxClientConnections =
     10'000;  // product.md, clients; of all workers together
+
+/// The certificate's files are read this often, as a configuration file is.
+constexpr std::chrono::seconds kCertificateInterval{1};
 
 /// Why the process cannot start; ends `App::run`.
 struct StartFailure {
@@ -95,8 +99,14 @@ class App::State {
   [[nodiscard]] control::ControlPlane::Options control_options();
   [[nodiscard]] admin::Subject subject();
   void make_cores();
-  void open_listeners();
-  tcp::endpoint open_listener(const ListenAddress& address);
+  using Listen = Result<tcp::endpoint> (Core::*)(const tcp::endpoint&);
+  void read_certificate();
+  void watch_certificate();
+  void look_at_certificate();
+  void open_listeners(const std::vector<ListenAddress>& addresses,
+                      Listen listen,
+                      std::vector<std::string>& opened);
+  tcp::endpoint open_listener(const ListenAddress& address, Listen listen);
   void open_admin();
   [[nodiscard]] std::unique_ptr<k8s_client::Source> make_source();
   [[nodiscard]] k8s_client::ApiServer find_api_server(
@@ -118,8 +128,10 @@ class App::State {
   asio::io_context control_loop_{1};
   asio::posix::stream_descriptor stop_signal_;
   asio::steady_timer drain_timer_{control_loop_};
+  asio::steady_timer certificate_timer_{control_loop_};
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
+  std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
   Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
@@ -129,6 +141,7 @@ class App::State {
   bool is_ready_announced_ = false;
   int exit_code_ = 1;  ///< until a drain has been asked for, the end is a failure
   std::vector<std::string> listening_;
+  std::vector<std::string> listening_tls_;
   std::string admin_address_;
 };
 
@@ -169,13 +182,16 @@ control::ControlPlane::Options App::State::control_options() {
 }
 
 admin::Subject App::State::subject() {
-  return admin::Subject{.cores = metrics_of(cores_),
-                        .control = [this] { return control_.status(); },
-                        .endpoints = [this] { return inspect_endpoints(cores_); },
-                        .endpoints_since = [this] { return control_.endpoints(); },
-                        .is_draining = [this] { return is_draining_.load(); },
-                        .now = [this] { return clock_.now(); },
-                        .version = kVersion};
+  return admin::Subject{
+      .cores = metrics_of(cores_),
+      .control = [this] { return control_.status(); },
+      .endpoints = [this] { return inspect_endpoints(cores_); },
+      .endpoints_since = [this] { return control_.endpoints(); },
+      .certificate =
+          [this] { return certificate_ ? std::optional{certificate_->status()} : std::nullopt; },
+      .is_draining = [this] { return is_draining_.load(); },
+      .now = [this] { return clock_.now(); },
+      .version = kVersion};
 }
 
 void App::State::make_cores() {
@@ -188,25 +204,70 @@ void App::State::make_cores() {
   }
 }
 
-void App::State::open_listeners() {
-  for (const ListenAddress& address : config_.listen) {
-    // The first core takes the port, or the one that the kernel chooses; the others share it.
-    const tcp::endpoint opened = open_listener(address);
-    for (std::size_t i = 1; i < cores_.size(); ++i) {
-      if (const auto shared = cores_[i]->listen(opened); !shared) {
-        throw StartFailure{
-            1, fmt::format("cannot listen on {}: {}", text_of(opened), shared.error().message())};
-      }
+void App::State::read_certificate() {
+  if (config_.tls_listen.empty()) {
+    return;
+  }
+  certificate_.emplace(config_.tls_certificate, config_.tls_key);
+  if (certificate_->look() != control::CertificateFiles::Outcome::taken) {
+    throw StartFailure{2, "--tls-cert, --tls-key: " + certificate_->problem()};
+  }
+  for (const auto& core : cores_) {
+    core->adopt(certificate_->in_force());
+  }
+  watch_certificate();
+}
+
+void App::State::watch_certificate() {
+  certificate_timer_.expires_after(kCertificateInterval);
+  certificate_timer_.async_wait([this](const error_code& cancelled) {
+    if (!cancelled) {
+      look_at_certificate();
+      watch_certificate();
     }
-    listening_.push_back(text_of(opened));
+  });
+}
+
+void App::State::look_at_certificate() {
+  switch (certificate_->look()) {
+    case control::CertificateFiles::Outcome::unchanged:
+      break;
+    case control::CertificateFiles::Outcome::taken:
+      for (const auto& core : cores_) {
+        core->adopt(certificate_->in_force());
+      }
+      telemetry::log(LogLevel::info, "tls", "another certificate is in force");
+      break;
+    case control::CertificateFiles::Outcome::rejected:
+      telemetry::log(LogLevel::error,
+                     "tls",
+                     "the certificate is not taken, the former one stays in force",
+                     certificate_->problem());
+      break;
   }
 }
 
-tcp::endpoint App::State::open_listener(const ListenAddress& address) {
-  auto opened = cores_.front()->listen(endpoint_of(address));
+void App::State::open_listeners(const std::vector<ListenAddress>& addresses,
+                                Listen listen,
+                                std::vector<std::string>& opened) {
+  for (const ListenAddress& address : addresses) {
+    // The first core takes the port, or the one that the kernel chooses; the others share it.
+    const tcp::endpoint first = open_listener(address, listen);
+    for (std::size_t i = 1; i < cores_.size(); ++i) {
+      if (const auto shared = (*cores_[i].*listen)(first); !shared) {
+        throw StartFailure{
+            1, fmt::format("cannot listen on {}: {}", text_of(first), shared.error().message())};
+      }
+    }
+    opened.push_back(text_of(first));
+  }
+}
+
+tcp::endpoint App::State::open_listener(const ListenAddress& address, Listen listen) {
+  auto opened = (*cores_.front().*listen)(endpoint_of(address));
   if (!opened && address.host.empty() &&
       opened.error() == asio::error::address_family_not_supported) {
-    opened = cores_.front()->listen({tcp::v4(), address.port});  // a machine without IPv6
+    opened = (*cores_.front().*listen)({tcp::v4(), address.port});  // a machine without IPv6
   }
   if (!opened) {
     throw StartFailure{
@@ -277,16 +338,21 @@ void App::State::refuse_two_configurations() {
 
 void App::State::start() {
   make_cores();
-  open_listeners();
+  read_certificate();
+  open_listeners(config_.listen, &Core::listen, listening_);
+  open_listeners(config_.tls_listen, &Core::listen_tls, listening_tls_);
   open_admin();
   control_.start(make_source());
   refuse_two_configurations();
   announce("listening");
   telemetry::log(LogLevel::info,
                  "app",
-                 fmt::format("nodeway {} listens on {} with {} workers, admin on {}",
+                 fmt::format("nodeway {} listens on {}{} with {} workers, admin on {}",
                              kVersion,
                              fmt::join(listening_, ", "),
+                             listening_tls_.empty()
+                                 ? ""
+                                 : fmt::format(", with TLS on {}", fmt::join(listening_tls_, ", ")),
                              config_.workers,
                              admin_address_));
   start_workers();
@@ -304,8 +370,11 @@ void App::State::start_workers() {
 }
 
 void App::State::announce(std::string_view event) const {
-  const nlohmann::ordered_json line{
-      {"event", event}, {"listen", listening_}, {"admin", admin_address_}};
+  nlohmann::ordered_json line{{"event", event}, {"listen", listening_}};
+  if (!listening_tls_.empty()) {
+    line["tls_listen"] = listening_tls_;
+  }
+  line["admin"] = admin_address_;
   std::cout << line.dump() << std::endl;  // flushed: whoever started us waits for it
 }
 

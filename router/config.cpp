@@ -59,16 +59,30 @@ ListenAddress listen_address(std::string_view flag, const std::string& text) {
       "{}: '{}' is no ADDR:PORT, such as 127.0.0.1:4140, [::1]:4140 or :4140", flag, text)};
 }
 
-std::vector<ListenAddress> listen_addresses(const RunFlags& flags) {
+/// `taken`: those of the flags before.
+std::vector<ListenAddress> listen_addresses(std::string_view flag,
+                                            const std::vector<std::string>& texts,
+                                            std::vector<ListenAddress> taken = {}) {
   std::vector<ListenAddress> all;
-  for (const std::string& text : flags.listen) {
-    const ListenAddress address = listen_address("--listen", text);
-    if (address.port != 0 && std::find(all.begin(), all.end(), address) != all.end()) {
-      throw BadFlag{fmt::format("--listen: '{}' is given twice", text)};
+  for (const std::string& text : texts) {
+    const ListenAddress address = listen_address(flag, text);
+    if (address.port != 0 && std::find(taken.begin(), taken.end(), address) != taken.end()) {
+      throw BadFlag{fmt::format("{}: '{}' is given twice", flag, text)};
     }
+    taken.push_back(address);
     all.push_back(address);
   }
   return all;
+}
+
+void refuse_half_tls(const RunFlags& flags) {
+  const bool has_listener = !flags.tls_listen.empty();
+  if (has_listener && (flags.tls_cert.empty() || flags.tls_key.empty())) {
+    throw BadFlag{"--tls-listen: needs --tls-cert FILE and --tls-key FILE"};
+  }
+  if (!has_listener && !(flags.tls_cert.empty() && flags.tls_key.empty())) {
+    throw BadFlag{"--tls-cert, --tls-key: go with --tls-listen ADDR:PORT"};
+  }
 }
 
 FilesSource files_source(const RunFlags& flags) {
@@ -206,6 +220,19 @@ void add_run_flags(CLI::App& command, RunFlags& flags) {
       ->expected(1)
       ->default_val(std::vector<std::string>{kListen});
   command
+      .add_option("--tls-listen",
+                  flags.tls_listen,
+                  "Where apps connect with TLS; repeatable. HTTP/2 or HTTP/1.1, by ALPN")
+      ->type_name("ADDR:PORT")
+      ->take_all()
+      ->expected(1);
+  command
+      .add_option("--tls-cert",
+                  flags.tls_cert,
+                  "Certificate of --tls-listen with its chain, in PEM; watched")
+      ->type_name("FILE");
+  command.add_option("--tls-key", flags.tls_key, "Its key, in PEM; watched")->type_name("FILE");
+  command
       .add_option("--admin", flags.admin, "Where /live, /ready, /metrics and the API are served")
       ->type_name("ADDR:PORT")
       ->default_val(kAdmin);
@@ -256,7 +283,11 @@ void add_run_flags(CLI::App& command, RunFlags& flags) {
 std::variant<Config, std::string> validate(const RunFlags& flags, const Environment& environment) {
   try {
     Config config;
-    config.listen = listen_addresses(flags);
+    config.listen = listen_addresses("--listen", flags.listen);
+    refuse_half_tls(flags);
+    config.tls_listen = listen_addresses("--tls-listen", flags.tls_listen, config.listen);
+    config.tls_certificate = flags.tls_cert;
+    config.tls_key = flags.tls_key;
     config.admin = listen_address("--admin", flags.admin);
     config.source = source(flags, environment);
     config.node = flags.node.empty() ? environment.node_name : flags.node;

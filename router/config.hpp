@@ -43,6 +43,10 @@ inline constexpr const char* kDefaultPodNamespace = "nodeway-system";
 /// What `nodeway run` was told, validated.
 struct Config {
   std::vector<ListenAddress> listen;
+  std::vector<ListenAddress> tls_listen;  ///< with TLS; often none
+  std::filesystem::path
+      tls_certificate;  ///< PEM, with its chain; empty if nothing listens with TLS
+  std::filesystem::path tls_key;
   ListenAddress admin;
   std::variant<KubernetesSource, FilesSource> source;
   std::string node;  ///< our node's name; may be empty
@@ -71,6 +75,9 @@ struct Environment {
 /// The flags as they are written, with the defaults of those that are left out.
 struct RunFlags {
   std::vector<std::string> listen;
+  std::vector<std::string> tls_listen;
+  std::string tls_cert;
+  std::string tls_key;
   std::string admin;
   std::string source;
   std::string kubeconfig;

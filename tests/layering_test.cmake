@@ -57,7 +57,7 @@ forbid(IN balancer k8s_client router BUT router/main[.]cpp WHAT "random_device"
 
 # The data plane: thread per core, nothing shared, nothing blocking.
 set(data_plane router/cluster router/exchange router/h1 router/h2 router/listen router/pool router/resolve router/route
-  router/worker)
+  router/tls router/worker)
 forbid(IN ${data_plane} WHAT "std::(mutex|shared_mutex|recursive_mutex|condition_variable|thread|jthread|async|this_thread)"
   REASON "the data plane has no locks and starts no threads")
 forbid(IN ${data_plane} WHAT "${include}(httplib|nlohmann|yaml-cpp)"

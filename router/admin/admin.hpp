@@ -14,6 +14,7 @@ namespace router {
 struct EndpointView;
 }
 namespace router::control {
+struct CertificateStatus;
 struct ControlStatus;
 struct EndpointSince;
 }  // namespace router::control
@@ -31,6 +32,8 @@ struct Subject {
   std::function<std::vector<EndpointView>()>
       endpoints;  ///< of all cores, one after the other; may take a second
   std::function<std::vector<control::EndpointSince>()> endpoints_since;
+  /// Nothing without a TLS listener.
+  std::function<std::optional<control::CertificateStatus>()> certificate{};
   std::function<bool()> is_draining;
   std::function<std::chrono::steady_clock::time_point()> now;
   std::string version;

@@ -3,6 +3,7 @@
 
 #include "router/admin/rows.hpp"
 #include "router/admin/views.hpp"
+#include "router/control/certificate_files.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/control/duration.hpp"
 #include "router/telemetry/exposition.hpp"
@@ -175,11 +176,13 @@ Page Pages::ready(const Query& query) const {
 
 Page Pages::metrics() const {
   const control::ControlStatus control = subject_.control();
+  const auto certificate = subject_.certificate ? subject_.certificate() : std::nullopt;
   const telemetry::ProcessFigures process = telemetry::read_process_figures();
   return {.status = 200,
           .content_type = telemetry::kMetricsContentType,
           .body = telemetry::render_metrics({.cores = subject_.cores,
                                              .control = control,
+                                             .certificate = certificate ? &*certificate : nullptr,
                                              .process = process,
                                              .now = subject_.now(),
                                              .version = subject_.version})};

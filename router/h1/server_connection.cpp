@@ -12,11 +12,12 @@ namespace router::h1 {
 ServerConnection::ServerConnection(Loop& loop,
                                    boost::asio::ip::tcp::socket socket,
                                    RequestAcceptor& acceptor,
-                                   const ServerTimeouts& timeouts)
+                                   const ServerTimeouts& timeouts,
+                                   std::unique_ptr<tls::Session> tls)
     : loop_{loop},
       acceptor_{acceptor},
       timeouts_{timeouts},
-      transport_{loop, std::move(socket), *this} {}
+      transport_{loop, std::move(socket), *this, std::move(tls)} {}
 
 void ServerConnection::start(std::span<const std::byte> already_read) {
   loop_.arm(timer_, loop_.now() + timeouts_.header);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,7 +55,8 @@ class ServerConnection final : public router::ClientConnection,
   ServerConnection(Loop& loop,
                    boost::asio::ip::tcp::socket socket,
                    RequestAcceptor& acceptor,
-                   const ServerTimeouts& timeouts = {});
+                   const ServerTimeouts& timeouts = {},
+                   std::unique_ptr<tls::Session> tls = nullptr);
 
   /// Begins with what was read while the protocol was told.
   void start(std::span<const std::byte> already_read);

@@ -170,12 +170,13 @@ void ServerConnection::Stream::on_stream_closed(std::uint32_t h2_error_code) {
 ServerConnection::ServerConnection(Loop& loop,
                                    boost::asio::ip::tcp::socket socket,
                                    RequestAcceptor& acceptor,
-                                   const SessionLimits& limits)
+                                   const SessionLimits& limits,
+                                   std::unique_ptr<tls::Session> tls)
     : loop_{loop},
       acceptor_{acceptor},
       limits_{limits},
       session_{Role::server, limits, *this},
-      transport_{loop, std::move(socket), *this} {}
+      transport_{loop, std::move(socket), *this, std::move(tls)} {}
 
 ServerConnection::~ServerConnection() = default;
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <list>
+#include <memory>
 #include <span>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -29,7 +30,8 @@ class ServerConnection final : public router::ClientConnection,
   ServerConnection(Loop& loop,
                    boost::asio::ip::tcp::socket socket,
                    RequestAcceptor& acceptor,
-                   const SessionLimits& limits);
+                   const SessionLimits& limits,
+                   std::unique_ptr<tls::Session> tls = nullptr);
   ~ServerConnection() override;
 
   /// Begins with what was read while the protocol was told.

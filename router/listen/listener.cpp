@@ -8,6 +8,7 @@
 #include <string_view>
 #include <sys/socket.h>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -19,32 +20,73 @@ namespace router {
 using boost::asio::ip::tcp;
 
 /// A connection whose protocol is not known yet.
-class Listener::Greeting final : public Disposable {
+class Listener::Greeting : public Disposable {
  public:
-  Greeting(Listener& listener, tcp::socket socket)
+  Greeting(Listener& listener, tcp::socket socket, std::chrono::seconds timeout)
       : listener_{listener},
         socket_{std::move(socket)},
         self_{boost::make_local_shared<Greeting*>(this)} {
-    listener_.loop_.arm(timer_, listener_.loop_.now() + kFirstByteTimeout);
-    wait();
+    listener_.loop_.arm(timer_, listener_.loop_.now() + timeout);
   }
   ~Greeting() override { *self_ = nullptr; }
 
   void hurry() { listener_.loop_.arm(timer_, listener_.loop_.now() + kClosingTimeout); }
-
- private:
-  static constexpr std::string_view kPreface = "PRI";
-
-  void wait() {
-    socket_.async_wait(tcp::socket::wait_read, [self = self_](error_code error) {
+  /// Reads on, or goes on writing, as soon as the socket is ready for it.
+  void wait(tcp::socket::wait_type what = tcp::socket::wait_read) {
+    socket_.async_wait(what, [self = self_](error_code error) {
       if (*self != nullptr) {
         (*self)->listener_.loop_.begin_turn();
-        (*self)->on_readable(error);
+        (*self)->on_ready(error);
       }
     });
   }
 
-  void on_readable(error_code error) {
+ protected:
+  virtual void on_ready(error_code error) = 0;
+  virtual void on_timeout() { give_up(); }
+
+  void hand_over(WireProtocol protocol,
+                 std::span<const std::byte> already_read,
+                 std::unique_ptr<tls::Session> tls = nullptr) {
+    const auto owned = release();
+    listener_.events_.on_accepted({.socket = std::move(socket_),
+                                   .tls = std::move(tls),
+                                   .protocol = protocol,
+                                   .already_read = already_read});
+    listener_.events_.on_greeting_over();
+  }
+
+  void give_up() {
+    listener_.loop_.destroy_later(release());
+    listener_.events_.on_greeting_over();
+  }
+
+  Listener& listener_;
+  tcp::socket socket_;
+
+ private:
+  std::unique_ptr<Greeting> release() {
+    auto owned = std::move(listener_.greetings_.extract(this).mapped());
+    timer_.cancel();
+    return owned;
+  }
+
+  Timer timer_{on_timer<&Greeting::on_timeout>, this};
+  /// Shared with the wait in flight, which may complete after the greeting is gone: then it holds
+  /// null.
+  boost::local_shared_ptr<Greeting*> self_;
+};
+
+/// Reads the first bytes of a plain connection.
+class Listener::PlainGreeting final : public Greeting {
+ public:
+  PlainGreeting(Listener& listener, tcp::socket socket)
+      : Greeting{listener, std::move(socket), kFirstByteTimeout} {}
+
+ private:
+  static constexpr std::string_view kPreface = "PRI";
+
+  void on_ready(error_code error) override {
     if (!error) {
       // No more than the preface tells: the connection reads the rest by itself.
       n_read_ += socket_.read_some(
@@ -55,7 +97,7 @@ class Listener::Greeting final : public Disposable {
       return;
     }
     if (error) {
-      on_timeout();
+      give_up();
       return;
     }
     const auto* const text = reinterpret_cast<const char*>(bytes_.data());
@@ -64,36 +106,98 @@ class Listener::Greeting final : public Disposable {
       wait();
       return;
     }
-    const auto owned = release();
-    listener_.events_.on_accepted(std::move(socket_),
-                                  may_be_h2 ? WireProtocol::h2 : WireProtocol::http1,
-                                  std::span{bytes_}.first(n_read_));
-    listener_.events_.on_greeting_over();
+    hand_over(may_be_h2 ? WireProtocol::h2 : WireProtocol::http1, std::span{bytes_}.first(n_read_));
   }
 
-  void on_timeout() {
-    listener_.loop_.destroy_later(release());
-    listener_.events_.on_greeting_over();
-  }
-
-  std::unique_ptr<Greeting> release() {
-    auto owned = std::move(listener_.greetings_.extract(this).mapped());
-    timer_.cancel();
-    return owned;
-  }
-
-  Listener& listener_;
-  tcp::socket socket_;
   std::array<std::byte, kPreface.size()> bytes_{};
   std::size_t n_read_ = 0;
-  Timer timer_{on_timer<&Greeting::on_timeout>, this};
-  /// Shared with the wait in flight, which may complete after the greeting is gone: then it holds
-  /// null.
-  boost::local_shared_ptr<Greeting*> self_;
 };
 
-Listener::Listener(Loop& loop, ListenerEvents& events)
-    : loop_{loop}, events_{events}, acceptor_{loop.io()} {}
+/// Leads a TLS handshake to its end.
+class Listener::TlsGreeting final : public Greeting {
+ public:
+  TlsGreeting(Listener& listener, tcp::socket socket)
+      : Greeting{listener, std::move(socket), kHandshakeTimeout},
+        session_{std::make_unique<tls::Session>(**listener.tls_)} {}
+
+ private:
+  void on_ready(error_code error) override {
+    if (!error) {
+      read(error);
+    }
+    if (!error || error == boost::asio::error::would_block) {
+      error.clear();
+      write(error);
+    }
+    if (error || has_failed_) {
+      fail();
+    } else if (!output_.empty()) {
+      wait(tcp::socket::wait_write);
+    } else if (!session_->is_handshake_done()) {
+      wait();
+    } else {
+      figure(telemetry::CoreFigure::tls_handshakes).add();
+      const bool is_h2 = session_->protocol() == "h2";
+      const auto first_bytes = std::exchange(first_bytes_, {});
+      hand_over(is_h2 ? WireProtocol::h2 : WireProtocol::http1, first_bytes, std::move(session_));
+    }
+  }
+
+  void read(error_code& error) {
+    const auto buffer = listener_.loop_.read_buffer();
+    const std::size_t n_bytes =
+        socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
+    n_read_ += n_bytes;
+    session_->feed(buffer.first(n_bytes));
+    std::array<std::byte, tls::Session::kMaxRecordBytes> plaintext;
+    for (;;) {
+      const tls::Session::Read got = session_->read(plaintext, output_);
+      if (got.kind != tls::Session::Read::Kind::bytes) {
+        has_failed_ = got.kind != tls::Session::Read::Kind::nothing;
+        break;
+      }
+      first_bytes_.insert(first_bytes_.end(),
+                          plaintext.begin(),
+                          plaintext.begin() + static_cast<std::ptrdiff_t>(got.n_bytes));
+    }
+    if (n_read_ > kMaxHandshakeBytes && !session_->is_handshake_done()) {
+      listener_.loop_.metrics().hit(telemetry::Limit::tls_handshake);
+      has_failed_ = true;
+    }
+  }
+
+  void write(error_code& error) {
+    const auto pending = output_.pending();
+    if (!pending.empty()) {
+      output_.mark_written(
+          socket_.write_some(boost::asio::buffer(pending.data(), pending.size()), error));
+    }
+    if (error == boost::asio::error::would_block) {
+      error.clear();
+    }
+  }
+
+  void on_timeout() override {
+    listener_.loop_.metrics().hit(telemetry::Limit::tls_handshake);
+    fail();
+  }
+
+  void fail() {
+    figure(telemetry::CoreFigure::tls_handshakes_failed).add();
+    give_up();
+  }
+
+  telemetry::Cell& figure(telemetry::CoreFigure id) { return listener_.loop_.metrics().figure(id); }
+
+  std::unique_ptr<tls::Session> session_;
+  OutputBuffer output_;
+  std::size_t n_read_ = 0;
+  std::vector<std::byte> first_bytes_;  ///< came with the handshake's last
+  bool has_failed_ = false;
+};
+
+Listener::Listener(Loop& loop, ListenerEvents& events, const tls::ServerContextPtr* tls)
+    : loop_{loop}, events_{events}, tls_{tls}, acceptor_{loop.io()} {}
 
 Listener::~Listener() = default;
 
@@ -164,9 +268,15 @@ void Listener::greet(tcp::socket socket) {
   error_code ignored;
   socket.non_blocking(true, ignored);
   keep_alive(socket);
-  auto greeting = std::make_unique<Greeting>(*this, std::move(socket));
+  std::unique_ptr<Greeting> greeting;
+  if (tls_ != nullptr) {
+    greeting = std::make_unique<TlsGreeting>(*this, std::move(socket));
+  } else {
+    greeting = std::make_unique<PlainGreeting>(*this, std::move(socket));
+  }
   Greeting* const key = greeting.get();
   greetings_.emplace(key, std::move(greeting));
+  key->wait();
 }
 
 void Listener::resume() {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "router/errc.hpp"
+#include "router/tls/server_context.hpp"
+#include "router/tls/session.hpp"
 #include "router/worker/loop.hpp"
 
 #include <chrono>
@@ -14,16 +16,23 @@
 
 namespace router {
 
-/// What the first bytes of a connection say.
+/// What the first bytes of a connection, or ALPN, say.
 enum class WireProtocol : std::uint8_t { http1, h2 };
+
+/// A connection whose protocol is known.
+struct AcceptedConnection {
+  boost::asio::ip::tcp::socket socket;
+  std::unique_ptr<tls::Session> tls;  ///< its handshake done; null if the connection is plain
+  WireProtocol protocol = WireProtocol::http1;
+  /// What was read, and decrypted, until then: the first bytes of the connection. Valid during the
+  /// call.
+  std::span<const std::byte> already_read;
+};
 
 /// Takes the connections that a listener accepts.
 class ListenerEvents {
  public:
-  /// `already_read` is what told the protocol: the first bytes of the connection.
-  virtual void on_accepted(boost::asio::ip::tcp::socket socket,
-                           WireProtocol protocol,
-                           std::span<const std::byte> already_read) = 0;
+  virtual void on_accepted(AcceptedConnection connection) = 0;
   /// Whether one more connection is within the limit. If not, accepting pauses until
   /// `Listener::resume`.
   [[nodiscard]] virtual bool has_room() = 0;
@@ -38,7 +47,7 @@ class ListenerEvents {
 /// spreads connections over them.
 ///
 /// Tells HTTP/2 from HTTP/1.1 by the connection preface: no HTTP/1.1 method begins with `PRI` (RFC
-/// 9113 section 3.4).
+/// 9113 section 3.4). With TLS, ALPN tells it (section 3.2).
 class Listener {
  public:
   /// A connection that sends nothing for so long is closed; the same as an idle HTTP/1.1 one
@@ -46,10 +55,17 @@ class Listener {
   static constexpr std::chrono::seconds kFirstByteTimeout{60};
   /// The same once the listener is closed: what was accepted last had its first bytes under way.
   static constexpr std::chrono::seconds kClosingTimeout{1};
+  /// For a TLS handshake, which takes two round trips; as long as a head may take (product.md,
+  /// clients).
+  static constexpr std::chrono::seconds kHandshakeTimeout{10};
+  /// What a client may send before its handshake is done; a ClientHello with its extensions is a
+  /// tenth of it.
+  static constexpr std::size_t kMaxHandshakeBytes = 64 * std::size_t{1024};
   /// After accept fails for want of descriptors or memory.
   static constexpr std::chrono::milliseconds kAcceptPause{100};
 
-  Listener(Loop& loop, ListenerEvents& events);
+  /// With `tls`, connections are encrypted: each begins with what `*tls` is at that time.
+  Listener(Loop& loop, ListenerEvents& events, const tls::ServerContextPtr* tls = nullptr);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();
@@ -66,6 +82,8 @@ class Listener {
 
  private:
   class Greeting;
+  class PlainGreeting;
+  class TlsGreeting;
 
   void accept_next();
   void on_acceptable(error_code error);
@@ -76,6 +94,7 @@ class Listener {
 
   Loop& loop_;
   ListenerEvents& events_;
+  const tls::ServerContextPtr* tls_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::unordered_map<Greeting*, std::unique_ptr<Greeting>> greetings_;
   bool is_waiting_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/telemetry/exposition.hpp"
 
+#include "router/control/certificate_files.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/errc.hpp"
 #include "router/telemetry/totals.hpp"
@@ -312,6 +313,39 @@ void add_config(Families& families, const control::ConfigStatus& config) {
   }
 }
 
+void add_certificate(Families& families, const control::CertificateStatus* certificate) {
+  if (certificate == nullptr) {
+    return;
+  }
+  add_value(add_family(families,
+                       "nodeway_tls_certificate_valid",
+                       MetricType::Gauge,
+                       "1 if what the certificate's files hold is in force."),
+            {},
+            certificate->valid ? 1.0 : 0.0);
+  add_value(add_family(families,
+                       "nodeway_tls_certificate_loaded_total",
+                       MetricType::Counter,
+                       "Certificates put in force, the first included."),
+            {},
+            certificate->loaded);
+  add_value(add_family(families,
+                       "nodeway_tls_certificate_rejected_total",
+                       MetricType::Counter,
+                       "Contents of the certificate's files that were no usable pair."),
+            {},
+            certificate->rejected);
+  MetricFamily& expires_at = add_family(families,
+                                        "nodeway_tls_certificate_expiry_timestamp_seconds",
+                                        MetricType::Gauge,
+                                        "Until when the certificate in force is valid.");
+  if (certificate->expires_at) {
+    add_value(expires_at,
+              {},
+              std::chrono::duration<double>{certificate->expires_at->time_since_epoch()}.count());
+  }
+}
+
 void add_saved_view(Families& families, const Exposed& exposed) {
   const control::SavedViewStatus& view = exposed.control.saved_view;
   if (!view.is_kept) {
@@ -392,6 +426,7 @@ std::string render_metrics(const Exposed& exposed) {
   add_cluster(families, exposed.control);
   add_watches(families, exposed);
   add_saved_view(families, exposed);
+  add_certificate(families, exposed.certificate);
   add_config(families, exposed.control.config);
   add_process(families, exposed.process, exposed.version);
   return prometheus::TextSerializer{}.Serialize(families);

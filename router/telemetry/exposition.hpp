@@ -9,8 +9,9 @@
 #include <string>
 
 namespace router::control {
+struct CertificateStatus;
 struct ControlStatus;
-}
+}  // namespace router::control
 
 namespace router::telemetry {
 
@@ -18,6 +19,7 @@ namespace router::telemetry {
 struct Exposed {
   std::span<const CoreMetrics* const> cores;
   const control::ControlStatus& control;
+  const control::CertificateStatus* certificate;  ///< null without a TLS listener
   const ProcessFigures& process;
   std::chrono::steady_clock::time_point now;  ///< for the ages of watches
   std::string version;

@@ -15,7 +15,8 @@ constexpr bool figures_are_in_enum_order() {
   return true;
 }
 static_assert(figures_are_in_enum_order(), "kCoreFigures: one row per CoreFigure, in its order");
-static_assert(kCoreFigures.size() == static_cast<std::size_t>(CoreFigure::caller_waits) + 1);
+static_assert(kCoreFigures.size() ==
+              static_cast<std::size_t>(CoreFigure::tls_handshakes_failed) + 1);
 static_assert(kLimitNames.size() == static_cast<std::size_t>(Limit::write_stall) + 1);
 
 constexpr std::uint8_t kUnknownGrpcStatus = 2;

@@ -43,6 +43,8 @@ enum class CoreFigure : std::uint8_t {
   upstream_connects_failed,
   loop_turns_slow,  ///< turns that took over 1 ms
   caller_waits,     ///< waits of a request for the pod that it comes from to be known
+  tls_handshakes,   ///< of clients, done
+  tls_handshakes_failed,
 };
 
 enum class FigureKind : std::uint8_t { counter, gauge };
@@ -82,6 +84,15 @@ inline constexpr std::array kCoreFigures{
                          "nodeway_caller_waits_total",
                          "Waits of requests for the pod that they come from to be known: its "
                          "status follows its first calls by up to seconds."},
+    CoreFigureDefinition{CoreFigure::tls_handshakes,
+                         FigureKind::counter,
+                         "nodeway_tls_handshakes_total",
+                         "TLS handshakes of clients that were completed."},
+    CoreFigureDefinition{CoreFigure::tls_handshakes_failed,
+                         FigureKind::counter,
+                         "nodeway_tls_handshakes_failed_total",
+                         "TLS handshakes of clients that were not: refused by either side, broken "
+                         "off, or beyond their limits."},
 };
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
@@ -92,14 +103,16 @@ enum class Limit : std::uint8_t {
   informational_heads,  ///< 1xx heads that wait for a slow client: dropped
   queue_requests,       ///< requests of one Service that wait for an endpoint
   repicks,              ///< endpoints tried for one request
+  tls_handshake,        ///< 10 s or 64 KiB of a client's TLS handshake: closed
   write_stall,          ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 7> kLimitNames{"client_connections",
+inline constexpr std::array<std::string_view, 8> kLimitNames{"client_connections",
                                                              "client_streams",
                                                              "header_list_bytes",
                                                              "informational_heads",
                                                              "queue_requests",
                                                              "repicks",
+                                                             "tls_handshake",
                                                              "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of

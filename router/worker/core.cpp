@@ -31,7 +31,7 @@ class Core::State final : public ListenerEvents,
   explicit State(Options options);
   ~State();
 
-  Result<tcp::endpoint> listen(const tcp::endpoint& address);
+  Result<tcp::endpoint> listen(const tcp::endpoint& address, const tls::ServerContextPtr* tls);
   void run();
   void adopt(SnapshotPtr snapshot);
   void drain();
@@ -39,6 +39,7 @@ class Core::State final : public ListenerEvents,
 
   boost::asio::io_context io{1};
   telemetry::CoreMetrics metrics;
+  tls::ServerContextPtr tls;  ///< null without a TLS listener
 
  private:
   /// A Service port that has been asked for, for ever.
@@ -50,9 +51,7 @@ class Core::State final : public ListenerEvents,
         nullptr;  ///< compared only: entries that did not change are shared between snapshots
   };
 
-  void on_accepted(tcp::socket socket,
-                   WireProtocol protocol,
-                   std::span<const std::byte> already_read) override;
+  void on_accepted(AcceptedConnection accepted) override;
   [[nodiscard]] bool has_room() override;
   void on_greeting_over() override { on_fewer_connections(); }
 
@@ -115,8 +114,9 @@ Core::State::~State() {
   connections_.clear();
 }
 
-Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address) {
-  auto listener = std::make_unique<Listener>(loop_, *this);
+Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address,
+                                          const tls::ServerContextPtr* with_tls) {
+  auto listener = std::make_unique<Listener>(loop_, *this, with_tls);
   auto opened = listener->open(address);
   if (opened) {
     listeners_.push_back(std::move(listener));
@@ -144,24 +144,23 @@ bool Core::State::has_room() {
   return has_room;
 }
 
-void Core::State::on_accepted(tcp::socket socket,
-                              WireProtocol protocol,
-                              std::span<const std::byte> already_read) {
+void Core::State::on_accepted(AcceptedConnection accepted) {
   metrics.figure(CoreFigure::client_connections).add();
   metrics.figure(CoreFigure::client_connections_open).add();
   const auto take = [&](auto connection) {
     auto& taken = *connection;
     connections_.emplace(&taken, std::move(connection));
-    taken.start(already_read);
+    taken.start(accepted.already_read);
     if (is_draining_) {
       taken.drain();
     }
   };
-  if (protocol == WireProtocol::h2) {
+  if (accepted.protocol == WireProtocol::h2) {
     take(std::make_unique<h2::ServerConnection>(
-        loop_, std::move(socket), *this, h2::SessionLimits{}));
+        loop_, std::move(accepted.socket), *this, h2::SessionLimits{}, std::move(accepted.tls)));
   } else {
-    take(std::make_unique<h1::ServerConnection>(loop_, std::move(socket), *this));
+    take(std::make_unique<h1::ServerConnection>(
+        loop_, std::move(accepted.socket), *this, h1::ServerTimeouts{}, std::move(accepted.tls)));
   }
 }
 
@@ -317,7 +316,11 @@ Core::Core(Options options) : state_{std::make_unique<State>(std::move(options))
 Core::~Core() = default;
 
 Result<tcp::endpoint> Core::listen(const tcp::endpoint& address) {
-  return state_->listen(address);
+  return state_->listen(address, nullptr);
+}
+
+Result<tcp::endpoint> Core::listen_tls(const tcp::endpoint& address) {
+  return state_->listen(address, &state_->tls);
 }
 
 void Core::run() {
@@ -328,6 +331,11 @@ void Core::adopt(SnapshotPtr snapshot) {
   boost::asio::post(state_->io, [this, snapshot = std::move(snapshot)]() mutable {
     state_->adopt(std::move(snapshot));
   });
+}
+
+void Core::adopt(tls::ServerContextPtr tls) {
+  boost::asio::post(state_->io,
+                    [this, tls = std::move(tls)]() mutable { state_->tls = std::move(tls); });
 }
 
 void Core::drain() {

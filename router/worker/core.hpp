@@ -4,6 +4,7 @@
 #include "router/control/snapshot.hpp"
 #include "router/errc.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/tls/server_context.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -57,11 +58,15 @@ class Core {
   /// Opens a listening socket with SO_REUSEPORT; with port 0 the kernel chooses. Returns the
   /// address it got, which the other cores then listen on. An IPv6 wildcard is dual-stack.
   Result<boost::asio::ip::tcp::endpoint> listen(const boost::asio::ip::tcp::endpoint& address);
+  /// The same for clients that use TLS. What they are shown is given by `adopt`, before `run`.
+  Result<boost::asio::ip::tcp::endpoint> listen_tls(const boost::asio::ip::tcp::endpoint& address);
 
   /// Runs until `stop`, or until a drain has ended.
   void run();
   /// Any thread. Requests that begin from now on use `snapshot`; earlier ones keep theirs.
   void adopt(SnapshotPtr snapshot);
+  /// Any thread. TLS connections that are accepted from now on use `tls`; earlier ones go on.
+  void adopt(tls::ServerContextPtr tls);
   /// Any thread. Stops accepting, sends GOAWAY, and lets `run` return when the last stream has
   /// ended.
   void drain();

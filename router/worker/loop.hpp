@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/output_buffer.hpp"
 #include "router/worker/poller.hpp"
 #include "router/worker/timer_wheel.hpp"
 
@@ -73,6 +74,8 @@ class Loop {
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
   /// Scratch for one read; its content is gone at the next read of any connection.
   [[nodiscard]] std::span<std::byte> read_buffer() noexcept { return read_buffer_; }
+  /// Scratch for what one connection is about to encrypt; empty otherwise.
+  [[nodiscard]] OutputBuffer& plaintext() noexcept { return plaintext_; }
 
   void arm(Timer& timer, TimePoint at);
   /// Calls `what.flush()` once at the end of this turn, however often it is asked for.
@@ -99,6 +102,7 @@ class Loop {
   std::vector<Flushable*> to_flush_;
   std::vector<std::unique_ptr<Disposable>> to_destroy_;
   std::array<std::byte, kReadBytes> read_buffer_{};
+  OutputBuffer plaintext_;
 };
 
 }  // namespace router

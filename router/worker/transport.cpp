@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/transport.hpp"
 
+#include <array>
 #include <cerrno>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -15,17 +16,6 @@ namespace router {
 namespace ip = boost::asio::ip;
 using ip::tcp;
 
-void OutputBuffer::mark_written(std::size_t n_bytes) noexcept {
-  written_ += n_bytes;
-  if (empty()) {
-    bytes_.clear();
-    written_ = 0;
-    if (bytes_.capacity() > kBytes) {
-      bytes_.shrink_to_fit();
-    }
-  }
-}
-
 namespace {
 
 /// A dual-stack socket tells IPv4 peers in their IPv6 form (RFC 4291 section 2.5.5.2).
@@ -37,8 +27,11 @@ ip::address unmapped(const ip::address& address) {
 
 }  // namespace
 
-Transport::Transport(Loop& loop, tcp::socket socket, TransportEvents& events)
-    : loop_{loop}, events_{events} {
+Transport::Transport(Loop& loop,
+                     tcp::socket socket,
+                     TransportEvents& events,
+                     std::unique_ptr<tls::Session> tls)
+    : loop_{loop}, events_{events}, tls_{std::move(tls)} {
   // Failures here mean that the peer has gone already; the first read will say so.
   error_code ignored;
   peer_ = unmapped(socket.remote_endpoint(ignored).address());
@@ -92,12 +85,63 @@ void Transport::read() {
       fail({});
     }
   } else if (n_bytes == 0) {
-    is_reading_ = false;
-    has_peer_ended_ = true;
-    events_.on_eof();
+    on_peer_ended();
   } else {
-    events_.on_bytes(buffer.first(static_cast<std::size_t>(n_bytes)));
+    on_received(buffer.first(static_cast<std::size_t>(n_bytes)));
   }
+}
+
+void Transport::on_received(std::span<const std::byte> bytes) {
+  if (tls_) {
+    decrypt(bytes);
+  } else {
+    events_.on_bytes(bytes);
+  }
+}
+
+/// Hands on all that is whole in `bytes`, so that nothing is left that no event would tell of.
+void Transport::decrypt(std::span<const std::byte> bytes) {
+  std::array<std::byte, tls::Session::kMaxRecordBytes> plaintext;
+  tls_->feed(bytes);
+  while (!is_closed_) {
+    const tls::Session::Read got = tls_->read(plaintext, output_);
+    if (got.kind == tls::Session::Read::Kind::bytes) {
+      events_.on_bytes(std::span{plaintext}.first(got.n_bytes));
+      continue;
+    }
+    if (got.kind == tls::Session::Read::Kind::ended) {
+      on_peer_ended();
+    } else if (got.kind == tls::Session::Read::Kind::failed) {
+      fail({EPROTO, boost::system::system_category()});
+    }
+    break;
+  }
+  if (!is_closed_ && !output_.empty()) {
+    want_write();  // what TLS itself has to say
+  }
+}
+
+/// Also without TLS's own end: the protocols on top know by themselves what is whole.
+void Transport::on_peer_ended() {
+  is_reading_ = false;
+  has_peer_ended_ = true;
+  events_.on_eof();
+}
+
+void Transport::fill_output() {
+  if (!tls_) {
+    events_.on_room(output_);
+    return;
+  }
+  OutputBuffer& plaintext = loop_.plaintext();
+  events_.on_room(plaintext);
+  if (!is_closed_) {
+    tls_->write(plaintext.pending(), output_);
+    if (closing_ != Closing::no && output_.empty()) {
+      tls_->end(output_);
+    }
+  }
+  plaintext.mark_written(plaintext.pending().size());
 }
 
 void Transport::flush() {
@@ -106,7 +150,7 @@ void Transport::flush() {
   }
   for (;;) {
     if (output_.empty()) {
-      events_.on_room(output_);
+      fill_output();
       if (is_closed_) {
         return;
       }

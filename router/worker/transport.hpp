@@ -2,42 +2,19 @@
 #pragma once
 
 #include "router/errc.hpp"
+#include "router/tls/session.hpp"
 #include "router/worker/loop.hpp"
+#include "router/worker/output_buffer.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 
 namespace router {
-
-/// Bytes on their way to a socket. Bounded: producers stop when `room` is 0 and are asked again.
-class OutputBuffer {
- public:
-  /// One write's worth: a few full HTTP/2 frames. What is beyond it stays with its producer, under
-  /// flow control.
-  static constexpr std::size_t kBytes = 64 * std::size_t{1024};
-
-  [[nodiscard]] std::size_t room() const noexcept {
-    return bytes_.size() < kBytes ? kBytes - bytes_.size() : 0;
-  }
-  [[nodiscard]] bool empty() const noexcept { return written_ == bytes_.size(); }
-  /// May go beyond `room`: a frame is never split by its producer.
-  void append(std::span<const std::byte> bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
-  [[nodiscard]] std::span<const std::byte> pending() const noexcept {
-    return std::span{bytes_}.subspan(written_);
-  }
-  void mark_written(std::size_t n_bytes) noexcept;
-
- private:
-  std::vector<std::byte> bytes_;
-  std::size_t written_ = 0;
-};
 
 /// What a transport tells the protocol on top of it. No call is made after `close`, nor after
 /// `on_closed`.
@@ -58,8 +35,8 @@ class TransportEvents {
   ~TransportEvents() = default;
 };
 
-/// A connected TCP socket of one core: reads when readable into the loop's scratch buffer, writes
-/// once per turn.
+/// A connected TCP socket of one core, plain or with TLS: reads when readable into the loop's
+/// scratch buffer, writes once per turn.
 class Transport final : private Flushable, private Pollable {
  public:
   /// A peer that takes nothing for so long, with output pending, is gone or hostile (product.md,
@@ -71,8 +48,12 @@ class Transport final : private Flushable, private Pollable {
   /// reset, which takes back what it has not read yet.
   static constexpr std::chrono::seconds kLinger{2};
 
-  /// `events` must outlive the transport. The socket is made non-blocking, TCP_NODELAY.
-  Transport(Loop& loop, boost::asio::ip::tcp::socket socket, TransportEvents& events);
+  /// `events` must outlive the transport. The socket is made non-blocking, TCP_NODELAY. With `tls`,
+  /// whose handshake is done, what it carries is encrypted.
+  Transport(Loop& loop,
+            boost::asio::ip::tcp::socket socket,
+            TransportEvents& events,
+            std::unique_ptr<tls::Session> tls = nullptr);
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   ~Transport();
@@ -100,6 +81,10 @@ class Transport final : private Flushable, private Pollable {
   void flush() override;
   void on_ready(bool readable, bool writable) override;
   void read();
+  void on_received(std::span<const std::byte> bytes);
+  void decrypt(std::span<const std::byte> bytes);
+  void on_peer_ended();
+  void fill_output();
   [[nodiscard]] bool wants_to_read() const noexcept { return is_reading_ || is_lingering_; }
   void watch();
   bool write_pending();
@@ -114,7 +99,8 @@ class Transport final : private Flushable, private Pollable {
   boost::asio::ip::address peer_;
   int socket_ = -1;
   TransportEvents& events_;
-  OutputBuffer output_;
+  std::unique_ptr<tls::Session> tls_;  ///< null if the socket carries plain bytes
+  OutputBuffer output_;                ///< as it goes to the socket
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
   bool is_full_ = false;  ///< the socket takes no more for now

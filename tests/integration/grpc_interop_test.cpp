@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // grpc-go's own interop suite through the router: client -> nodeway -> server.
+#include "tests/k8s_client/certificates.hpp"
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/router_process.hpp"
 
@@ -23,11 +24,11 @@ std::string folder_of_binaries() {
 /// Interop server and router, with a Service `interop.default` in between.
 class Interop {
  public:
-  Interop()
+  explicit Interop(std::vector<std::string> router_args = {})
       : binaries_{folder_of_binaries()},
         server_port_{test::unused_port()},
         server_{{binaries_ + "/grpc-interop-server", "-port", std::to_string(server_port_)}, {}},
-        router_{written()} {
+        router_{written(std::move(router_args))} {
     test::eventually("the interop server to listen", [&] {
       try {
         return test::connect_to_loopback(server_port_).is_open();
@@ -56,9 +57,9 @@ class Interop {
   [[nodiscard]] std::uint16_t server_port() const { return server_port_; }
 
  private:
-  test::RouterProcess::Options written() {
+  test::RouterProcess::Options written(std::vector<std::string> args) {
     cluster_.add_service("interop.default", 8080, {{.port = server_port_}}, {.port_name = "grpc"});
-    return {.source = cluster_.path()};
+    return {.source = cluster_.path(), .args = std::move(args)};
   }
 
   std::string binaries_;
@@ -118,6 +119,36 @@ TEST_CASE("grpc interop: soak tests pass", "[grpc_interop]") {
     CAPTURE(name, result.err);
     CHECK(result.exit_code == 0);
   }
+  CHECK(interop.router().stop() == 0);
+}
+
+TEST_CASE("grpc interop: over TLS", "[grpc_interop]") {
+  const test::Certificates certificates;
+  Interop interop{{"--tls-listen",
+                   "127.0.0.1:0",
+                   "--tls-cert",
+                   certificates.file("server.pem"),
+                   "--tls-key",
+                   certificates.file("server.key")}};
+  for (const std::string name : {"empty_unary",
+                                 "large_unary",
+                                 "client_streaming",
+                                 "server_streaming",
+                                 "ping_pong",
+                                 "cancel_after_first_response",
+                                 "status_code_and_message",
+                                 "custom_metadata"}) {
+    const test::CommandResult result =
+        interop.run(name,
+                    {kMeansInterop,
+                     "-server_port=" + std::to_string(interop.router().tls_port()),
+                     "-use_tls",
+                     "-use_test_ca",
+                     "-ca_file=" + certificates.file("ca.pem").string()});
+    CAPTURE(name, result.err);
+    CHECK(result.exit_code == 0);
+  }
+  CHECK(interop.router().metric("nodeway_tls_handshakes_total") >= 8);
   CHECK(interop.router().stop() == 0);
 }
 

@@ -78,6 +78,25 @@ TEST_CASE("run's flags: the same address twice is refused, unless the kernel cho
   CHECK(good(read_with_folder({"--listen", ":0", "--listen", ":0"})).listen.size() == 2);
 }
 
+TEST_CASE("run's flags: a TLS listener needs a certificate and a key, and they need it",
+          "[config]") {
+  const std::vector<std::string> listener{"--tls-listen", ":4141"};
+  const std::vector<std::string> files{"--tls-cert", "a.pem", "--tls-key", "a.key"};
+  std::vector<std::string> both = listener;
+  both.insert(both.end(), files.begin(), files.end());
+
+  const Config config = good(read_with_folder(both));
+  CHECK(config.tls_listen == std::vector<ListenAddress>{{.host = "", .port = 4141}});
+  CHECK(config.tls_certificate == "a.pem");
+  CHECK(config.tls_key == "a.key");
+  CHECK(good(read_with_folder({})).tls_listen.empty());
+  CHECK(wrong(read_with_folder(listener)) ==
+        "--tls-listen: needs --tls-cert FILE and --tls-key FILE");
+  CHECK(wrong(read_with_folder(files)) == "--tls-cert, --tls-key: go with --tls-listen ADDR:PORT");
+  both.insert(both.end(), {"--listen", ":4141"});
+  CHECK(wrong(read_with_folder(both)) == "--tls-listen: ':4141' is given twice");
+}
+
 TEST_CASE("run's flags: an address is numeric and has a port", "[config]") {
   const std::string text = GENERATE("4140",
                                     "localhost:4140",

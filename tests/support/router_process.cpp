@@ -62,6 +62,9 @@ RouterProcess::RouterProcess(const Options& options)
   for (const auto& address : listening.at("listen")) {
     listen_ports_.push_back(port_in(address.get<std::string>()));
   }
+  for (const auto& address : listening.value("tls_listen", nlohmann::json::array())) {
+    tls_port_ = port_in(address.get<std::string>());
+  }
   admin_port_ = port_in(listening.at("admin").get<std::string>());
   if (options.wait_ready) {
     wait_ready();

@@ -87,6 +87,8 @@ class RouterProcess {
   ~RouterProcess();
 
   [[nodiscard]] std::uint16_t listen_port(std::size_t n = 0) const { return listen_ports_.at(n); }
+  /// Of the only `--tls-listen` in `args`; 0 without one.
+  [[nodiscard]] std::uint16_t tls_port() const { return tls_port_; }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_port_; }
   /// Waits for the line "ready".
   void wait_ready();
@@ -117,6 +119,7 @@ class RouterProcess {
 
   ChildProcess child_;
   std::vector<std::uint16_t> listen_ports_;
+  std::uint16_t tls_port_ = 0;
   std::uint16_t admin_port_ = 0;
   int uncaught_at_start_;
 };

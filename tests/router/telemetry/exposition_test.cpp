@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/telemetry/exposition.hpp"
 
+#include "router/control/certificate_files.hpp"
 #include "router/control/control_plane.hpp"
 #include "router/errc.hpp"
 #include "tests/support/metrics_text.hpp"
@@ -67,8 +68,12 @@ class Subject {
   [[nodiscard]] std::string render() const {
     const std::array<const CoreMetrics*, 2> cores{&cores_[0], &cores_[1]};
     const ProcessFigures process{.resident_memory_bytes = 4'096};
-    return render_metrics(
-        {.cores = cores, .control = status, .process = process, .now = kNow, .version = "1.2.3"});
+    return render_metrics({.cores = cores,
+                           .control = status,
+                           .certificate = &certificate,
+                           .process = process,
+                           .now = kNow,
+                           .version = "1.2.3"});
   }
 
   [[nodiscard]] double value(const std::string& name, const test::Labels& labels = {}) const {
@@ -76,6 +81,11 @@ class Subject {
   }
 
   router::control::ControlStatus status;
+  router::control::CertificateStatus certificate{
+      .valid = true,
+      .loaded = 2,
+      .rejected = 1,
+      .expires_at = std::chrono::system_clock::time_point{500s}};
 
  private:
   std::array<CoreMetrics, 2> cores_;
@@ -204,6 +214,15 @@ TEST_CASE(
 
   subject.status.saved_view.is_kept = false;
   CHECK(subject.render().find("nodeway_saved_view") == std::string::npos);
+}
+
+TEST_CASE("render_metrics: tells how the TLS listener's certificate is doing", "[telemetry]") {
+  const Subject subject;
+
+  CHECK(subject.value("nodeway_tls_certificate_valid") == 1);
+  CHECK(subject.value("nodeway_tls_certificate_loaded_total") == 2);
+  CHECK(subject.value("nodeway_tls_certificate_rejected_total") == 1);
+  CHECK(subject.value("nodeway_tls_certificate_expiry_timestamp_seconds") == 500);
 }
 
 TEST_CASE("render_metrics: without a configuration the defaults are valid", "[telemetry]") {

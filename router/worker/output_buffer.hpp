@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace router {
+
+/// Bytes on their way to a socket. Bounded: producers stop when `room` is 0 and are asked again.
+class OutputBuffer {
+ public:
+  /// One write's worth: a few full HTTP/2 frames. What is beyond it stays with its producer, under
+  /// flow control.
+  static constexpr std::size_t kBytes = 64 * std::size_t{1024};
+
+  [[nodiscard]] std::size_t room() const noexcept {
+    return bytes_.size() < kBytes ? kBytes - bytes_.size() : 0;
+  }
+  [[nodiscard]] bool empty() const noexcept { return written_ == bytes_.size(); }
+  /// May go beyond `room`: a frame is never split by its producer.
+  void append(std::span<const std::byte> bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  [[nodiscard]] std::span<const std::byte> pending() const noexcept {
+    return std::span{bytes_}.subspan(written_);
+  }
+  void mark_written(std::size_t n_bytes) noexcept;
+
+ private:
+  std::vector<std::byte> bytes_;
+  std::size_t written_ = 0;
+};
+
+}  // namespace router
