@@ -24,6 +24,7 @@ struct Candidate {
   const PeakEwma* latency = nullptr;  ///< not owned; outlives the candidate
   std::uint32_t in_flight = 0;        ///< requests sent, not yet ended
   std::uint64_t id = 0;               ///< distinct; the same for the same endpoint over its life
+  std::uint64_t hash = 0;             ///< of what names it: the same on every node
   double weight = 1;                  ///< how much it can take beside the others; above 0
 };
 

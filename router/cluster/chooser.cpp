@@ -2,12 +2,14 @@
 #include "router/cluster/chooser.hpp"
 
 #include "balancer/least_request.hpp"
+#include "balancer/stable_hash.hpp"
 
 #include <utility>
 
 namespace router {
 
-Chooser::Chooser(const Policy& policy, std::uint32_t seed) : kind_{policy.balancer}, rng_{seed} {
+Chooser::Chooser(const Policy& policy, std::uint32_t seed)
+    : kind_{policy.balancer}, rng_{seed}, load_bound_{policy.load_bound_percent} {
   begin();
 }
 
@@ -25,11 +27,18 @@ void Chooser::begin() {
     case BalancerKind::random:
       state_.emplace<balancer::Random>();
       break;
+    case BalancerKind::ring_hash:
+      state_.emplace<balancer::RingHash>();
+      break;
+    case BalancerKind::maglev:
+      state_.emplace<balancer::Maglev>();
+      break;
   }
   tell_candidates();
 }
 
 void Chooser::apply(const Policy& policy) {
+  load_bound_.percent = policy.load_bound_percent;
   if (std::exchange(kind_, policy.balancer) != policy.balancer) {
     begin();
   }
@@ -37,7 +46,16 @@ void Chooser::apply(const Policy& policy) {
 
 void Chooser::adopt(std::vector<balancer::Candidate> candidates) {
   candidates_ = std::move(candidates);
+  in_flight_ = 0;
+  for (const balancer::Candidate& candidate : candidates_) {
+    in_flight_ += candidate.in_flight;
+  }
   tell_candidates();
+}
+
+void Chooser::set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept {
+  in_flight_ = in_flight_ - candidates_[index].in_flight + n_requests;
+  candidates_[index].in_flight = n_requests;
 }
 
 void Chooser::tell_candidates() {
@@ -51,6 +69,7 @@ void Chooser::tell_candidates() {
 }
 
 std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibility,
+                                           std::optional<std::uint64_t> key,
                                            balancer::TimePoint now) {
   const balancer::Selection selection{.candidates = candidates_, .eligibility = eligibility};
   switch (kind_) {
@@ -62,8 +81,20 @@ std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibil
       return std::get<balancer::RoundRobin>(state_).pick(selection);
     case BalancerKind::random:
       return std::get<balancer::Random>(state_).pick(selection, rng_);
+    case BalancerKind::ring_hash:
+      return choose_by_hash<balancer::RingHash>(selection, key);
+    case BalancerKind::maglev:
+      return choose_by_hash<balancer::Maglev>(selection, key);
   }
   return std::nullopt;
+}
+
+template <class HashPolicy>
+std::optional<std::size_t> Chooser::choose_by_hash(const balancer::Selection& selection,
+                                                   std::optional<std::uint64_t> key) {
+  return std::get<HashPolicy>(state_).pick(selection,
+                                           key ? *key : balancer::scatter(rng_()),
+                                           load_bound_.most_in_flight(selection, in_flight_));
 }
 
 }  // namespace router

@@ -2,8 +2,11 @@
 #pragma once
 
 #include "balancer/candidate.hpp"
+#include "balancer/load_bound.hpp"
+#include "balancer/maglev.hpp"
 #include "balancer/peak_ewma_policy.hpp"
 #include "balancer/random.hpp"
+#include "balancer/ring_hash.hpp"
 #include "balancer/round_robin.hpp"
 #include "router/route/policy.hpp"
 
@@ -27,13 +30,13 @@ class Chooser {
   /// From here on these are chosen from, in this order.
   void adopt(std::vector<balancer::Candidate> candidates);
 
-  void set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept {
-    candidates_[index].in_flight = n_requests;
-  }
+  void set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept;
 
   /// An index into the candidates, or nothing if none may be chosen. `eligibility` as in
-  /// `balancer::Selection`.
+  /// `balancer::Selection`; `key` counts for the policies that go by a hash, which choose at random
+  /// without one.
   [[nodiscard]] std::optional<std::size_t> choose(const balancer::Eligibility* eligibility,
+                                                  std::optional<std::uint64_t> key,
                                                   balancer::TimePoint now);
 
  private:
@@ -42,11 +45,22 @@ class Chooser {
 
   void begin();
   void tell_candidates();
+  template <class HashPolicy>
+  [[nodiscard]] std::optional<std::size_t> choose_by_hash(const balancer::Selection& selection,
+                                                          std::optional<std::uint64_t> key);
 
   BalancerKind kind_;
-  std::variant<balancer::PeakEwmaPolicy, NoState, balancer::RoundRobin, balancer::Random> state_;
+  std::variant<balancer::PeakEwmaPolicy,
+               NoState,
+               balancer::RoundRobin,
+               balancer::Random,
+               balancer::RingHash,
+               balancer::Maglev>
+      state_;
   balancer::Rng rng_;
+  balancer::LoadBound load_bound_;
   std::vector<balancer::Candidate> candidates_;
+  std::uint64_t in_flight_ = 0;  ///< of all candidates
 };
 
 }  // namespace router

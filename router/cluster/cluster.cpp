@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/cluster.hpp"
 
+#include "balancer/stable_hash.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -16,6 +18,7 @@ ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
     : context_{context},
       id_{id},
       endpoint_{std::move(endpoint)},
+      hash_{balancer::stable_hash(fmt::format("{}:{}", endpoint_.pod, endpoint_.address.port()))},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
       latency_{policy.decay},
@@ -177,8 +180,10 @@ void Cluster::list_candidates() {
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     ClusterEndpoint& endpoint = *endpoints_[i];
     endpoint.index_ = i;
-    candidates.push_back(
-        {.latency = &endpoint.latency_, .in_flight = endpoint.in_flight_, .id = endpoint.id_});
+    candidates.push_back({.latency = &endpoint.latency_,
+                          .in_flight = endpoint.in_flight_,
+                          .id = endpoint.id_,
+                          .hash = endpoint.hash_});
   }
   chooser_.adopt(std::move(candidates));
 }
@@ -239,22 +244,24 @@ class Cluster::Untried final : public balancer::Eligibility {
   bool avoided_too_;
 };
 
-ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried) {
-  const std::optional<std::size_t> chosen = choose(tried);
+ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
+                                  std::optional<std::uint64_t> key) {
+  const std::optional<std::size_t> chosen = choose(tried, key);
   return chosen ? &take(*chosen) : nullptr;
 }
 
-std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried) {
+std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
+                                           std::optional<std::uint64_t> key) {
   const TimePoint now = context_.loop.now();
   if (tried.empty() && any_avoided_until_ <= now) {
-    return chooser_.choose(nullptr, now);
+    return chooser_.choose(nullptr, key, now);
   }
   const Untried well{*this, tried, false};
-  if (const auto chosen = chooser_.choose(&well, now)) {
+  if (const auto chosen = chooser_.choose(&well, key, now)) {
     return chosen;
   }
   const Untried any{*this, tried, true};
-  return chooser_.choose(&any, now);
+  return chooser_.choose(&any, key, now);
 }
 
 ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {

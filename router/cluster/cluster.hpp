@@ -61,6 +61,7 @@ class ClusterEndpoint final : private PoolEvents {
   PoolContext context_;
   std::uint64_t id_;
   Endpoint endpoint_;
+  std::uint64_t hash_;  ///< the same on every node, as the pod's name and port are
   std::chrono::nanoseconds decay_;
   std::chrono::nanoseconds connect_timeout_;
   balancer::PeakEwma latency_;
@@ -113,9 +114,10 @@ class Cluster {
   void adopt(const ServicePort* port);
 
   /// Chooses an endpoint for one attempt, none of those whose ids are `tried`; counts it in flight
-  /// until `release`. Null if none is left. Endpoints that could not be connected lately, or took
-  /// no stream, are chosen only if there is no other.
-  [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried);
+  /// until `release`. Null if none is left. `key` is that of `hash_key_of`. Endpoints that could
+  /// not be connected lately, or took no stream, are chosen only if there is no other.
+  [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried,
+                                         std::optional<std::uint64_t> key);
   /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
@@ -142,7 +144,8 @@ class Cluster {
  private:
   friend class ClusterEndpoint;
   class Untried;
-  [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried);
+  [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
+                                                  std::optional<std::uint64_t> key);
   void list_candidates();
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);

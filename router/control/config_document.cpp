@@ -176,6 +176,8 @@ void lay_over(Value& value, const std::optional<Value>& narrower) {
 void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.balancer, balancer);
   lay_over(policy.decay, decay);
+  lay_over(policy.hash_on, hash_on);
+  lay_over(policy.load_bound_percent, load_bound_percent);
   lay_over(policy.connect_timeout, connect_timeout);
   lay_over(policy.queue_requests, queue_requests);
   lay_over(policy.queue_timeout, queue_timeout);

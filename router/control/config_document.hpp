@@ -22,6 +22,8 @@ namespace router::control {
 struct PolicyOverrides {
   std::optional<BalancerKind> balancer = std::nullopt;
   std::optional<Nanoseconds> decay = std::nullopt;
+  std::optional<HashOn> hash_on = std::nullopt;
+  std::optional<std::uint32_t> load_bound_percent = std::nullopt;
   std::optional<Nanoseconds> connect_timeout = std::nullopt;
   std::optional<Nanoseconds> request_timeout =
       std::nullopt;  ///< 0: none, also where a wider level has one

@@ -175,8 +175,6 @@ void ConfigReader::one_of(const Place& value, std::span<const Field> alternative
     without_settings.place = value.node.place;
     if (const auto index = choice(value, names)) {
       alternatives[*index].read({.node = without_settings, .path = value.path});
-    } else if (value.node.kind == YamlNode::Kind::null) {
-      fail(value, fmt::format("one of {} is expected here", fmt::join(names, ", ")));
     }
     return;
   }

@@ -23,6 +23,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kMostPort = 65535;
+constexpr std::string_view kHashOn = "policy.balancer.hashOn";
 constexpr std::string_view kLabel = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
 
 /// What is said of a field beside what its reader takes.
@@ -78,14 +79,29 @@ constexpr std::array kNotes{
          "Settings of single Services by name.namespace, or of one port by name.namespace:port."},
     Note{"policy", "", "Settings of this Service, or of this port of it."},
     Note{"policy.balancer", "", "How a pod is chosen for each request."},
-    Note{"policy.balancer.policy",
-         "peak_ewma",
-         "peak_ewma: the better of two random pods by latency and load. least_request: by requests "
-         "in "
-         "flight. round_robin: each in turn. random: any."},
+    Note{
+        "policy.balancer.policy",
+        "peak_ewma",
+        "peak_ewma: the better of two random pods by latency and load. least_request: by requests "
+        "in "
+        "flight. round_robin: each in turn. random: any. ring_hash, maglev: by what hashOn names."},
     Note{"policy.balancer.decay",
          "10s",
          "Time in which a pod's latency estimate falls to 37 % if there are no requests to it."},
+    Note{"policy.balancer.hashOn",
+         "callerPod",
+         "What ring_hash and maglev go by: requests that are alike in it get the same pod."},
+    Note{"policy.balancer.hashOn.header", "", "The value of the header field of this name."},
+    Note{"policy.balancer.hashOn.cookie", "", "The value of the cookie of this name."},
+    Note{"policy.balancer.hashOn.path", "", "The path without its query."},
+    Note{"policy.balancer.hashOn.callerIp", "", "The caller's address."},
+    Note{"policy.balancer.hashOn.callerPod",
+         "",
+         "The calling pod; the caller's address if it is no pod of this node."},
+    Note{"policy.balancer.loadBoundPercent",
+         "125",
+         "How much of an even share of the requests in flight one pod may have under ring_hash and "
+         "maglev; beyond it the next one gets them."},
     Note{"policy.timeout", "", "Limits of time."},
     Note{"policy.timeout.connect",
          "1s",
@@ -138,7 +154,7 @@ std::string text_pattern(std::string_view path) {
   if (path == "externalNames.[]") {
     return external_name_pattern();
   }
-  if (path == "identifiers.[].header.name") {
+  if (path == "identifiers.[].header.name" || path.starts_with(kHashOn)) {
     return "^[-a-zA-Z0-9!#$%&'*+.^_`|~]+$";
   }
   if (path == "identifiers.[].grpc-path.template") {
@@ -191,8 +207,13 @@ struct KindWriter {
     Json names = Json::array();
     Json properties = Json::object();
     for (const ConfigShape& member : shape.members) {
-      names.push_back(member.name);
+      if (!std::holds_alternative<ConfigShape::Text>(member.takes)) {  // which it cannot do without
+        names.push_back(member.name);
+      }
       properties[member.name] = schema_of(member, path + "." + member.name);
+    }
+    if (!path.ends_with("[]")) {
+      names.push_back(nullptr);
     }
     schema["anyOf"] = {{{"enum", std::move(names)}},
                        {{"type", "object"},
@@ -215,7 +236,7 @@ struct KindWriter {
     schema["additionalProperties"] = schema_of(shape.members.front(), "policy");
   }
   void operator()(const ConfigShape::Text& /*kind*/) const {
-    schema["type"] = {"string", "null"};
+    schema["type"] = path.starts_with(kHashOn) ? Json("string") : Json{"string", "null"};
     schema["pattern"] = text_pattern(path);
     if (path == "clusterDomain") {
       schema["maxLength"] = kMaxClusterDomainBytes;

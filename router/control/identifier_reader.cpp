@@ -38,6 +38,10 @@ class IdentifierReader {
         Field{"path", [this](const Place& value) { path_identifier(value); }},
     };
     reader_.one_of(item, alternatives);
+    if (item.node.kind == YamlNode::Kind::null) {
+      reader_.fail(
+          item.node.place, item.path, "one of header, authority, grpc-path, path is expected here");
+    }
   }
 
  private:

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/policy_reader.hpp"
 
+#include "router/h1/fields.hpp"
+
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace router::control {
 namespace {
@@ -16,6 +21,9 @@ using Field = FieldReader::Field;
 namespace range {
 /// Shorter, and an estimate is forgotten between two requests; longer, and it is not one of now.
 constexpr DurationRange kDecay{.least = 10ms, .most = 1h};
+/// At least: with exactly the even share there would be no way round for a key. At most: a hundred
+/// times the even share, which is no bound for less than a hundred pods.
+constexpr CountRange kLoadBound{.least = 101, .most = 10'000};
 /// At most: by then the kernel itself has given up (tcp_syn_retries).
 constexpr DurationRange kConnect{.least = 1ms, .most = 2min};
 /// At most: a request that lasts longer is no request but a session, and wants none.
@@ -26,12 +34,14 @@ constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
 }  // namespace range
 
-constexpr std::array<std::string_view, 4> kBalancers{
-    "peak_ewma", "least_request", "round_robin", "random"};
+constexpr std::array<std::string_view, 6> kBalancers{
+    "peak_ewma", "least_request", "round_robin", "random", "ring_hash", "maglev"};
 constexpr std::array kBalancerKinds{BalancerKind::peak_ewma,
                                     BalancerKind::least_request,
                                     BalancerKind::round_robin,
-                                    BalancerKind::random};
+                                    BalancerKind::random,
+                                    BalancerKind::ring_hash,
+                                    BalancerKind::maglev};
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
 constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
 
@@ -69,8 +79,44 @@ class PolicyReader {
               [this](const Place& field) {
                 overrides_.decay = reader_.duration(field, range::kDecay);
               }},
+        Field{"hashOn", [this](const Place& field) { hash_on(field); }},
+        Field{"loadBoundPercent",
+              [this](const Place& field) {
+                overrides_.load_bound_percent = reader_.count(field, range::kLoadBound);
+              }},
     };
     reader_.fields(value, fields);
+  }
+
+  void hash_on(const Place& value) {
+    const auto part = [this](HashOn::Part which) {
+      return [this, which](const Place& field) {
+        reader_.fields(field, {});
+        overrides_.hash_on = HashOn{.part = which};
+      };
+    };
+    const std::array alternatives{
+        Field{"header", [this](const Place& field) { named_part(HashOn::Part::header, field); }},
+        Field{"cookie", [this](const Place& field) { named_part(HashOn::Part::cookie, field); }},
+        Field{"path", part(HashOn::Part::path)},
+        Field{"callerIp", part(HashOn::Part::caller_ip)},
+        Field{"callerPod", part(HashOn::Part::caller_pod)},
+    };
+    reader_.one_of(value, alternatives);
+  }
+
+  /// Fields and cookies are named by tokens (RFC 9110 section 5.1, RFC 6265 section 4.1.1).
+  void named_part(HashOn::Part part, const Place& value) {
+    std::optional<std::string> name = reader_.text(value);
+    if (!name || !h1::is_token(*name)) {
+      reader_.fail(
+          value.node.place, value.path, "needs the name of one, as in {header: x-user-id}");
+      return;
+    }
+    if (part == HashOn::Part::header) {
+      std::transform(name->begin(), name->end(), name->begin(), h1::to_lower);
+    }
+    overrides_.hash_on = HashOn{.part = part, .name = *std::move(name)};
   }
 
   void timeout(const Place& value) {

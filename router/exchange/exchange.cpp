@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/exchange/exchange.hpp"
 
+#include "router/cluster/hash_key.hpp"
 #include "router/exchange/edit.hpp"
 #include "router/exchange/grpc.hpp"
 
@@ -146,6 +147,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   }
   port_ = found.port;
   named_endpoint_ = found.endpoint;
+  hash_key_ = hash_key_of(port_->policy, request_, caller, client_->peer());
   cluster_ = &host_.cluster_of(*found.service, *port_);
   metrics_ = &cluster_->metrics();
   if (port_->endpoints.empty() && !named_endpoint_) {
@@ -170,7 +172,7 @@ void Exchange::arm_deadline() {
 
 ClusterEndpoint* Exchange::choose_endpoint() {
   if (!named_endpoint_) {
-    return cluster_->acquire(tried_);
+    return cluster_->acquire(tried_, hash_key_);
   }
   return tried_.empty() ? &cluster_->acquire_at(*named_endpoint_) : nullptr;
 }

@@ -158,7 +158,8 @@ class Exchange final : public Disposable,
   LocalSnapshotPtr snapshot_;  ///< what the request began with; keeps `service_` and `port_` alive
   const ServicePort* port_ = nullptr;
   std::optional<boost::asio::ip::tcp::endpoint>
-      named_endpoint_;  ///< the only one that the caller wants; nothing: any
+      named_endpoint_;                     ///< the only one that the caller wants; nothing: any
+  std::optional<std::uint64_t> hash_key_;  ///< what the balancer goes by; nothing: no hash
   Cluster* cluster_ = nullptr;
   telemetry::ServiceMetrics* metrics_;
   TimePoint began_at_;

@@ -4,13 +4,36 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace router {
 
 using Nanoseconds = std::chrono::nanoseconds;
 
 /// How an endpoint is chosen for each request; balancer/README.md tells what each is for.
-enum class BalancerKind : std::uint8_t { peak_ewma, least_request, round_robin, random };
+enum class BalancerKind : std::uint8_t {
+  peak_ewma,
+  least_request,
+  round_robin,
+  random,
+  ring_hash,
+  maglev,
+};
+
+/// The part of a request that decides where it goes, under a policy that goes by a hash.
+struct HashOn {
+  enum class Part : std::uint8_t {
+    header,     ///< of the name `name`, in lower case; its first value
+    cookie,     ///< of the name `name`
+    path,       ///< without the query
+    caller_ip,  ///< address of the client's connection
+    caller_pod,
+  };
+  Part part = Part::caller_pod;
+  std::string name{};
+
+  friend bool operator==(const HashOn&, const HashOn&) = default;
+};
 
 /// Protocol spoken to the pods of a Service port.
 enum class UpstreamProtocol : std::uint8_t {
@@ -30,6 +53,11 @@ struct Policy {
   /// Time in which a latency estimate left alone falls to 37 %: long enough to remember a slow pod
   /// between its requests, short enough to try it again within a minute. linkerd2-proxy's.
   Nanoseconds decay = std::chrono::seconds{10};
+  /// What `ring_hash` and `maglev` go by. The caller: every request has one.
+  HashOn hash_on{};
+  /// How much of an even share of the requests in flight an endpoint may have under these: 125 % is
+  /// what the paper shows to be bound to few detours (balancer/README.md).
+  std::uint32_t load_bound_percent = 125;
   /// For TCP and, with HTTP/2, the peer's first SETTINGS. Within a cluster this takes a
   /// millisecond; a second leaves room for one lost SYN and still lets another pod be tried.
   Nanoseconds connect_timeout = std::chrono::seconds{1};

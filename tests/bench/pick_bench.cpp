@@ -124,7 +124,7 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
     if (++n_attempts % kAttemptsPerTurn == 0) {
       loop.begin_turn();  // else no time would pass, and no estimate would ever move
     }
-    router::ClusterEndpoint* const chosen = cluster.acquire({});
+    router::ClusterEndpoint* const chosen = cluster.acquire({}, std::nullopt);
     cluster.release(*chosen, {.kind = router::AttemptOutcome::Kind::reply, .took = some_rtt(rng)});
   };
   for (int i = 0; i < 20 * n_endpoints; ++i) {  // until all are measured: the steady state

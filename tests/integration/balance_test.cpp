@@ -301,3 +301,37 @@ TEST_CASE("nodeway: several workers serve many connections alike", "[integration
   CHECK(path.upstream.connections_seen() == 2);  // each worker has pools of its own
   CHECK(path.router.stop() == 0);
 }
+
+TEST_CASE(
+    "nodeway: ring_hash and maglev send what is alike to the same endpoint, through any router",
+    "[integration][balance]") {
+  const auto* const policy = GENERATE("ring_hash", "maglev");
+  CAPTURE(policy);
+  test::Upstream one{test::answer(200, "one")};
+  test::Upstream two{test::answer(200, "two")};
+  test::Upstream three{test::answer(200, "three")};
+  test::ClusterFolder cluster;
+  cluster.set_config(std::string{"version: 1\ndefaults: {balancer: {policy: "} + policy +
+                     ", hashOn: {header: x-user-id}}}\n");
+  cluster.add_service("cart.shop", 80, {one.endpoint(), two.endpoint(), three.endpoint()});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::RouterProcess other{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  test::H2Client other_client{other.listen_port()};
+  const auto endpoint_of = [](test::H2Client& through, const std::string& user) {
+    return through.get("cart.shop", "/", {{"x-user-id", user}}).body;
+  };
+
+  std::map<std::string, int> users_of;
+  for (int user = 0; user < 60; ++user) {
+    const std::string name = std::to_string(user);
+    const std::string home = endpoint_of(client, name);
+    ++users_of[home];
+    for (int i = 0; i < 3; ++i) {
+      REQUIRE(endpoint_of(client, name) == home);
+      REQUIRE(endpoint_of(other_client, name) == home);
+    }
+  }
+
+  CHECK(users_of.size() == 3);
+}

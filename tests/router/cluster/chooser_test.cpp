@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/chooser.hpp"
 
+#include "balancer/stable_hash.hpp"
 #include "tests/balancer/candidates.hpp"
 
 #include <array>
@@ -19,7 +20,9 @@ constexpr std::size_t kCandidates = 3;
 constexpr std::array kAll{BalancerKind::peak_ewma,
                           BalancerKind::least_request,
                           BalancerKind::round_robin,
-                          BalancerKind::random};
+                          BalancerKind::random,
+                          BalancerKind::ring_hash,
+                          BalancerKind::maglev};
 
 Policy policy_of(BalancerKind kind) {
   Policy policy;
@@ -36,6 +39,7 @@ struct Endpoints {
     auto candidates = test::candidates_of({1, 2, 3});
     for (std::size_t i = 0; i < kCandidates; ++i) {
       candidates[i].latency = &latencies.at(i);
+      candidates[i].hash = balancer::scatter(i + 1);
     }
     return candidates;
   }
@@ -49,7 +53,7 @@ TEST_CASE("Chooser: every policy chooses all, none that may not be chosen, and n
   CAPTURE(static_cast<int>(kind));
   const Endpoints endpoints;
   Chooser chooser{policy_of(kind), 1};
-  CHECK_FALSE(chooser.choose(nullptr, kStart).has_value());
+  CHECK_FALSE(chooser.choose(nullptr, {}, kStart).has_value());
   chooser.adopt(endpoints.candidates());
   const test::AllBut others{1};
   const test::AllBut none{0, 1, 2};
@@ -57,15 +61,15 @@ TEST_CASE("Chooser: every policy chooses all, none that may not be chosen, and n
   std::set<std::size_t> chosen;
   std::set<std::size_t> chosen_of_two;
   for (int i = 0; i < 100; ++i) {
-    chosen.insert(chooser.choose(nullptr, kStart).value());
+    chosen.insert(chooser.choose(nullptr, {}, kStart).value());
   }
   for (int i = 0; i < 100; ++i) {
-    chosen_of_two.insert(chooser.choose(&others, kStart).value());
+    chosen_of_two.insert(chooser.choose(&others, {}, kStart).value());
   }
 
   CHECK(chosen == std::set<std::size_t>{0, 1, 2});
   CHECK(chosen_of_two == std::set<std::size_t>{0, 2});
-  CHECK_FALSE(chooser.choose(&none, kStart).has_value());
+  CHECK_FALSE(chooser.choose(&none, {}, kStart).has_value());
 }
 
 TEST_CASE("Chooser: any policy can take over from any other", "[cluster]") {
@@ -77,11 +81,32 @@ TEST_CASE("Chooser: any policy can take over from any other", "[cluster]") {
 
   chooser.apply(policy_of(BalancerKind::round_robin));
 
-  const auto first = chooser.choose(nullptr, kStart).value();
+  const auto first = chooser.choose(nullptr, {}, kStart).value();
   for (std::size_t i = 1; i < 9; ++i) {
     chooser.apply(policy_of(BalancerKind::round_robin));  // the same again leaves the turns alone
-    CHECK(chooser.choose(nullptr, kStart) == (first + i) % kCandidates);
+    CHECK(chooser.choose(nullptr, {}, kStart) == (first + i) % kCandidates);
   }
+}
+
+TEST_CASE("Chooser: requests of one key stay together up to the bound of load", "[cluster]") {
+  const BalancerKind kind = GENERATE(BalancerKind::ring_hash, BalancerKind::maglev);
+  CAPTURE(static_cast<int>(kind));
+  const Endpoints endpoints;
+  Policy policy = policy_of(kind);
+  Chooser chooser{policy, 1};
+  chooser.adopt(endpoints.candidates());
+  const std::uint64_t key = 42;
+  const std::size_t home = chooser.choose(nullptr, key, kStart).value();
+  for (int i = 0; i < 20; ++i) {
+    CHECK(chooser.choose(nullptr, key, kStart) == home);
+  }
+
+  chooser.set_in_flight(home, 30);
+  CHECK(chooser.choose(nullptr, key, kStart) != home);
+
+  policy.load_bound_percent = 1000;  // hot: the same ring, another bound
+  chooser.apply(policy);
+  CHECK(chooser.choose(nullptr, key, kStart) == home);
 }
 
 }  // namespace router

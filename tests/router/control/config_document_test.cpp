@@ -67,6 +67,29 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
                         .upstream_protocol = UpstreamProtocol::http1});
 }
 
+TEST_CASE("parse_config: what the hash goes by may be a part of the request or of its caller",
+          "[config]") {
+  const auto [written, read] = GENERATE(table<std::string, HashOn>({
+      {"{header: X-User-Id}", {.part = HashOn::Part::header, .name = "x-user-id"}},
+      {"{cookie: Session}", {.part = HashOn::Part::cookie, .name = "Session"}},
+      {"path", {.part = HashOn::Part::path}},
+      {"{path: }", {.part = HashOn::Part::path}},
+      {"callerIp", {.part = HashOn::Part::caller_ip}},
+      {"callerPod", {.part = HashOn::Part::caller_pod}},
+      {"", {.part = HashOn::Part::caller_pod}},  // as good as left out
+  }));
+  CAPTURE(written);
+
+  const ParsedConfig parsed = parse_config(with_version(
+      "defaults: {balancer: {policy: maglev, loadBoundPercent: 200, hashOn: " + written + "}}"));
+
+  REQUIRE(parsed.is_valid());
+  const Policy policy = parsed.document.policy_for("a.b", 80);
+  CHECK(policy.balancer == BalancerKind::maglev);
+  CHECK(policy.hash_on == read);
+  CHECK(policy.load_bound_percent == 200);
+}
+
 TEST_CASE("parse_config: version alone gives the built-in defaults", "[config]") {
   const ParsedConfig parsed = parse_config("version: 1");
 
@@ -212,8 +235,8 @@ TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a sugges
        R"(2:22: defaults.timeout.requset: unknown field "requset"; did you mean request?)"},
       {"services: {a.b: {limits: {concurrency: 2}}}",
        R"(2:27: services["a.b"].limits.concurrency: unknown field "concurrency")"},
-      {"services: {a.b: {balancer: {hashOn: {}}}}",
-       R"(2:29: services["a.b"].balancer.hashOn: unknown field "hashOn")"},
+      {"services: {a.b: {balancer: {hashOn: {host: x}}}}",
+       R"(2:38: services["a.b"].balancer.hashOn.host: unknown field "host")"},
       {"<<: {}", R"(2:1: ["<<"]: unknown field "<<")"},
   }));
   CAPTURE(rest);
@@ -224,9 +247,17 @@ TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a sugges
 TEST_CASE("parse_config: values are checked for type, form and range", "[config]") {
   const auto [rest, error] = GENERATE(table<std::string, std::string>({
       {"defaults: {balancer: {policy: fastest}}",
-       R"(2:31: defaults.balancer.policy: "fastest" is none of peak_ewma, least_request, round_robin, random)"},
+       R"(2:31: defaults.balancer.policy: "fastest" is none of peak_ewma, least_request, round_robin, random, ring_hash, maglev)"},
       {"defaults: {balancer: {policy: roundrobin}}",
-       R"(2:31: defaults.balancer.policy: "roundrobin" is none of peak_ewma, least_request, round_robin, random; did you mean round_robin?)"},
+       R"(2:31: defaults.balancer.policy: "roundrobin" is none of peak_ewma, least_request, round_robin, random, ring_hash, maglev; did you mean round_robin?)"},
+      {"defaults: {balancer: {hashOn: header}}",
+       "2:31: defaults.balancer.hashOn: needs the name of one, as in {header: x-user-id}"},
+      {"defaults: {balancer: {hashOn: {cookie: 'a b'}}}",
+       "2:40: defaults.balancer.hashOn.cookie: needs the name of one, as in {header: x-user-id}"},
+      {"defaults: {balancer: {hashOn: query}}",
+       R"(2:31: defaults.balancer.hashOn: "query" is none of header, cookie, path, callerIp, callerPod)"},
+      {"defaults: {balancer: {loadBoundPercent: 100}}",
+       R"(2:41: defaults.balancer.loadBoundPercent: "100" is no whole number from 101 to 10000)"},
       {"defaults: {balancer: {decay: 10}}",
        R"(2:30: defaults.balancer.decay: "10" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
       {"defaults: {balancer: {decay: 0s}}",
