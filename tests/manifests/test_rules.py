@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the DaemonSet must say for the rules of docs/kubernetes.md, told from its text, without a cluster.
+"""What the manifests must say for the rules of docs/kubernetes.md, told from its text, without a cluster.
 
 usage: test_rules.py [TEST...]
 """
@@ -11,17 +11,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DAEMON_SET = (ROOT / "manifests/daemon_set.yaml").read_text()
+FLOW_CONTROL = (ROOT / "manifests/flow_control.yaml").read_text()
+KUSTOMIZATION = (ROOT / "manifests/kustomization.yaml").read_text()
+
+# Of Kubernetes' own FlowSchemas: the last one of the control plane and nodes, and the one of all ServiceAccounts.
+# Source: k8s.io/apiserver, pkg/apis/flowcontrol/bootstrap/default.go.
+LAST_OF_THE_SYSTEM = 900
+SERVICE_ACCOUNTS = 9000
 
 
-def value_of(field: str) -> str:
+def value_of(field: str, manifest: str = DAEMON_SET) -> str:
     """The value of the only field of that name; "" if there is none."""
-    found = re.findall(rf"\b{field}: ([^\s,}}]+)", DAEMON_SET)
+    found = re.findall(rf"\b{field}: ([^\s,}}]+)", manifest)
     assert len(found) < 2, field
     return found[0] if found else ""
 
 
 def test_the_routers_are_critical_to_their_node() -> None:
     assert value_of("priorityClassName") == "system-node-critical"
+
+
+def test_the_routers_lists_have_a_level_of_their_own() -> None:
+    account = re.search(r"serviceAccount: {name: (\S+), namespace: (\S+)}", FLOW_CONTROL)
+    assert account and account.groups() == (value_of("serviceAccountName"), value_of("namespace"))
+    assert "priorityLevelConfiguration: {name: nodeway}" in FLOW_CONTROL
+    assert LAST_OF_THE_SYSTEM < int(value_of("matchingPrecedence", FLOW_CONTROL)) < SERVICE_ACCOUNTS
+    assert "- flow_control.yaml" in KUSTOMIZATION
 
 
 def test_no_roll_needs_a_second_pod_on_a_host_port() -> None:

@@ -65,6 +65,11 @@ class Api:
         except HTTPError as error:
             raise Unreachable(f"{method} {path}: {error}") from error
 
+    def header(self, path: str, name: str) -> str:
+        """A header field of the answer to a GET; "" if it has none."""
+        response = self._open("GET", path, None, "application/json", _TIMEOUT_S)
+        return str(response.getheader(name, ""))
+
     def get(self, path: str) -> Object:
         """One object or list."""
         return json.loads(self.text("GET", path))
