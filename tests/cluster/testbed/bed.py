@@ -15,6 +15,7 @@ import yaml
 from testbed import network
 from testbed.api import Api, ApiError, Object
 from testbed.control_plane import API_PORT, ControlPlane
+from testbed.dns import Dns
 from testbed.gate import Gate
 from testbed.node import Node
 from testbed.pod import PodRunner
@@ -49,6 +50,7 @@ class TestBed:
         network.make_underlay()
         self.control_plane = ControlPlane(_FOLDER, self.logs)
         self.gate = Gate((network.CONTROL_ADDRESS, GATE_PORT), (network.CONTROL_ADDRESS, API_PORT))
+        self.dns = Dns()
         self.kubeconfig = self.control_plane.kubeconfig
         self.api = Api(self.kubeconfig)
         self.nodes: list[Node] = []
@@ -59,6 +61,7 @@ class TestBed:
         """Returns when pods can be made."""
         self.control_plane.start()
         self.gate.start()
+        self.dns.start()
         service = {
             "KUBERNETES_SERVICE_HOST": network.CONTROL_ADDRESS,
             "KUBERNETES_SERVICE_PORT": str(GATE_PORT),

@@ -34,6 +34,7 @@ class ContainerSpec:
     host_network: bool
     hostname: str
     address: str
+    nameserver: str
     argv: list[str]
     env: dict[str, str]
     directory: str

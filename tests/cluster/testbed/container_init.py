@@ -51,7 +51,7 @@ def _make_etc(root: Path, spec: dict[str, Any]) -> None:
     (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\nnonroot:x:65532:65532::/:/bin/sh\n")
     (etc / "group").write_text("root:x:0:\nnonroot:x:65532:\n")
     (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    (etc / "resolv.conf").write_text("")  # there is no DNS in the test bed
+    (etc / "resolv.conf").write_text(f"nameserver {spec['nameserver']}\n")
     (etc / "hostname").write_text(f"{spec['hostname']}\n")
     (etc / "hosts").write_text(f"127.0.0.1 localhost\n{spec['address']} {spec['hostname']}\n")
 

@@ -12,7 +12,7 @@ from testbed.container import ContainerSpec, Mount
 from testbed.environment import ConfigError, environment_of, expand
 from testbed.images import find_image
 from testbed.linux import namespace_path
-from testbed.network import NodeNetwork
+from testbed.network import CONTROL_ADDRESS, NodeNetwork
 from testbed.security import identity_of
 from testbed.volumes import PodVolumes
 
@@ -131,6 +131,7 @@ class PodWorld:
             host_network=self.host_network,
             hostname=hostname,
             address=self.address,
+            nameserver=CONTROL_ADDRESS,
             argv=argv,
             env=env,
             directory=container.get("workingDir", "/"),
