@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <list>
+#include <netinet/tcp.h>
 #include <optional>
+#include <sys/socket.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -41,8 +43,14 @@ class Swallowing {
   std::list<tcp::socket> waiting_;
 };
 
-Result<void> connect(asio::io_context& loop, Clock& clock, const Wire::Endpoints& endpoints) {
-  Wire wire{loop.get_executor(), asio::ssl::context{asio::ssl::context::tls_client}, false};
+Wire make_wire(asio::io_context& loop) {
+  return Wire{loop.get_executor(), asio::ssl::context{asio::ssl::context::tls_client}, false};
+}
+
+Result<void> connect(Wire& wire,
+                     asio::io_context& loop,
+                     Clock& clock,
+                     const Wire::Endpoints& endpoints) {
   std::optional<Result<void>> result;
   asio::co_spawn(loop,
                  wire.connect_tcp(clock, 300ms, endpoints),
@@ -56,6 +64,31 @@ Result<void> connect(asio::io_context& loop, Clock& clock, const Wire::Endpoints
   }
   REQUIRE(result);
   return *std::move(result);
+}
+
+Result<void> connect(asio::io_context& loop, Clock& clock, const Wire::Endpoints& endpoints) {
+  Wire wire = make_wire(loop);
+  return connect(wire, loop, clock, endpoints);
+}
+
+/// This process's socket that is connected to `server`; -1 if it has none.
+int socket_to(const tcp::endpoint& server) {
+  constexpr int kMaxFd = 1024;
+  for (int fd = 0; fd < kMaxFd; ++fd) {
+    tcp::endpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    if (::getpeername(fd, peer.data(), &size) == 0 && peer == server) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
+std::chrono::milliseconds tcp_option(int fd, int option, std::chrono::milliseconds unit) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  REQUIRE(::getsockopt(fd, IPPROTO_TCP, option, &value, &size) == 0);
+  return value * unit;
 }
 
 }  // namespace
@@ -87,4 +120,24 @@ TEST_CASE("Wire: if no address accepts, the last one says why", "[k8s_client]") 
   CHECK(refused.error().code == asio::error::connection_refused);
   REQUIRE_FALSE(swallowed);
   CHECK(swallowed.error().code == Errc::connect_timeout);
+}
+
+TEST_CASE("Wire: a server that vanished without a word is noticed after 40 s of silence",
+          "[k8s_client]") {
+  asio::io_context loop;
+  SteadyClock clock;
+  const tcp::acceptor server{loop, kAnyPort};
+  Wire wire = make_wire(loop);
+
+  REQUIRE(connect(wire, loop, clock, {server.local_endpoint()}));
+
+  // The kernel gives up at the first probe that finds the user timeout over: tcp(7).
+  const int fd = socket_to(server.local_endpoint());
+  int is_probed = 0;
+  socklen_t size = sizeof is_probed;
+  REQUIRE(::getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_probed, &size) == 0);
+  CHECK(is_probed == 1);
+  const auto second_probe = tcp_option(fd, TCP_KEEPIDLE, 1s) + tcp_option(fd, TCP_KEEPINTVL, 1s);
+  CHECK(second_probe == 40s);
+  CHECK(tcp_option(fd, TCP_USER_TIMEOUT, 1ms) == 30s);
 }
