@@ -67,7 +67,12 @@ constexpr std::array kVerdicts{
             "every endpoint tried refused the stream"},
     Verdict{
         Errc::no_endpoints, "no_endpoints", 503, 14, Sent::no, "the Service has no ready endpoint"},
-    Verdict{Errc::overloaded, "overloaded", 503, 14, Sent::no, "the queue of the Service is full"},
+    Verdict{Errc::overloaded,
+            "overloaded",
+            503,
+            14,
+            Sent::no,
+            "the Service has more calls than it can take"},
     Verdict{Errc::queue_timeout,
             "queue_timeout",
             503,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "balancer/adaptive_limit.hpp"
 #include "balancer/peak_ewma.hpp"
 #include "router/cluster/chooser.hpp"
 #include "router/control/snapshot.hpp"
@@ -131,6 +132,13 @@ class Cluster {
   [[nodiscard]] bool wait_for_others(EndpointWaiter& waiter);
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
+  /// Whether one more request with a deadline may be sent while others like it end late; if so, it
+  /// is under way until `leave`.
+  [[nodiscard]] bool admit() { return adaptive_limit_.admit(context_.loop.now()); }
+  /// A request that was admitted at that time has got its reply's head, or never will; `late`:
+  /// since its deadline came first.
+  void leave(bool late, TimePoint admitted_at) { adaptive_limit_.leave(late, admitted_at); }
+
   /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the
   /// exchanges.
   std::uint32_t waiting = 0;
@@ -157,6 +165,7 @@ class Cluster {
   PoolContext context_;
   std::uint16_t port_number_;
   Policy policy_;
+  balancer::AdaptiveLimit adaptive_limit_;
   Chooser chooser_;  ///< its candidates are `endpoints_`, in their order
   std::uint64_t next_id_ = 0;
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address

@@ -181,6 +181,7 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.connect_timeout, connect_timeout);
   lay_over(policy.queue_requests, queue_requests);
   lay_over(policy.queue_timeout, queue_timeout);
+  lay_over(policy.has_adaptive_limit, has_adaptive_limit);
   if (request_timeout) {
     policy.request_timeout = *request_timeout == Nanoseconds{0} ? std::nullopt : request_timeout;
   }

@@ -29,6 +29,7 @@ struct PolicyOverrides {
       std::nullopt;  ///< 0: none, also where a wider level has one
   std::optional<std::uint32_t> queue_requests = std::nullopt;
   std::optional<Nanoseconds> queue_timeout = std::nullopt;
+  std::optional<bool> has_adaptive_limit = std::nullopt;
   std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
 
   bool operator==(const PolicyOverrides&) const = default;

@@ -110,6 +110,11 @@ constexpr std::array kNotes{
          "0s",
          "From a request's head to its end; 0 for none. A caller's own deadline always counts."},
     Note{"policy.limits", "", "Limits of load."},
+    Note{"policy.limits.concurrency",
+         "adaptive",
+         "adaptive: while calls end after their deadlines, fewer of them are sent at a time, and "
+         "the "
+         "others refused at once. none: all are sent."},
     Note{"policy.limits.queue", "", "Requests that wait for a pod they can be sent to."},
     Note{"policy.limits.queue.size",
          "1000",

@@ -42,6 +42,8 @@ constexpr std::array kBalancerKinds{BalancerKind::peak_ewma,
                                     BalancerKind::random,
                                     BalancerKind::ring_hash,
                                     BalancerKind::maglev};
+constexpr std::string_view kAdaptive = "adaptive";
+constexpr std::array<std::string_view, 2> kConcurrency{kAdaptive, "none"};
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
 constexpr std::array kProtocolKinds{UpstreamProtocol::h2c, UpstreamProtocol::http1};
 
@@ -135,6 +137,12 @@ class PolicyReader {
 
   void limits(const Place& value) {
     const std::array fields{
+        Field{"concurrency",
+              [this](const Place& field) {
+                if (const auto index = reader_.choice(field, kConcurrency)) {
+                  overrides_.has_adaptive_limit = kConcurrency.at(*index) == kAdaptive;
+                }
+              }},
         Field{"queue", [this](const Place& field) { queue(field); }},
     };
     reader_.fields(value, fields);

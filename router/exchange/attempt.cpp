@@ -58,6 +58,7 @@ void Exchange::on_reply_head(ReplyHead head, bool end) {
   head_at_ = host_.loop().now();
   request_body_.stop_keeping();
   reply_has_begun_ = true;
+  leave_cluster();
   reply_status_ = head.status;
   grpc_status_ = grpc_status_of(head.fields);
   edit_reply(head.fields);
@@ -141,6 +142,7 @@ void Exchange::end_attempt(AttemptOutcome::Kind how) {
 }
 
 void Exchange::give_up_attempt() {
+  leave_cluster();
   if (attempt_ == AttemptState::stranded) {
     stop_waiting();
     attempt_ = AttemptState::done;

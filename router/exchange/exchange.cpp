@@ -76,6 +76,9 @@ void Exchange::find_way() {
   count_request();
   if (is_found) {
     arm_deadline();
+    if (!enter_cluster()) {
+      return;
+    }
     remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
     try_endpoint();
@@ -168,6 +171,29 @@ void Exchange::arm_deadline() {
     deadline_ = began_at_ + *limit;
     host_.loop().arm(deadline_timer_, *deadline_);
   }
+}
+
+bool Exchange::enter_cluster() {
+  if (!deadline_ || named_endpoint_ || !port_->policy.has_adaptive_limit) {
+    return true;
+  }
+  if (!cluster_->admit()) {
+    host_.loop().metrics().hit(telemetry::Limit::adaptive_concurrency);
+    fail(Errc::overloaded, "calls have ended after their deadlines, so fewer are sent at a time");
+    return false;
+  }
+  admitted_at_ = host_.loop().now();
+  return true;
+}
+
+void Exchange::leave_cluster() {
+  if (!admitted_at_) {
+    return;
+  }
+  // A caller's own clock may be a little ahead of ours.
+  const TimePoint now = host_.loop().now();
+  const bool is_late = !reply_has_begun_ && now + (*deadline_ - began_at_) / 20 >= *deadline_;
+  cluster_->leave(is_late, *std::exchange(admitted_at_, std::nullopt));
 }
 
 ClusterEndpoint* Exchange::choose_endpoint() {

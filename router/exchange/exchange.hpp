@@ -116,6 +116,9 @@ class Exchange final : public Disposable,
   bool find_service(const Caller& caller, std::optional<std::string_view> name);
   void count_request();
   void arm_deadline();
+  /// False if the request is answered, since the endpoints are overloaded.
+  bool enter_cluster();
+  void leave_cluster();
   /// Begins an attempt; waits for another endpoint if every one was tried.
   void try_endpoint();
   void wait_for_endpoint();
@@ -187,6 +190,7 @@ class Exchange final : public Disposable,
   boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried_;  ///< ids of endpoints
 
   std::optional<TimePoint> deadline_;
+  std::optional<TimePoint> admitted_at_;  ///< while it counts for the cluster's adaptive limit
   Timer deadline_timer_{on_timer<&Exchange::on_deadline>, this};
   Timer wait_timer_{on_timer<&Exchange::on_wait_over>, this};  ///< for its caller, or an endpoint
   bool has_waited_for_caller_ = false;

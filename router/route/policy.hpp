@@ -69,6 +69,10 @@ struct Policy {
   /// Longest wait for a usable endpoint: two connection attempts and a little. Also for news of
   /// others where all are gone.
   Nanoseconds queue_timeout = std::chrono::seconds{3};
+  /// Whether calls with a deadline are refused while others like them end late
+  /// (balancer::AdaptiveLimit): pods that are overloaded answer as many as they can, rather than
+  /// all too late.
+  bool has_adaptive_limit = true;
   /// Overrides what the Service's port says of itself.
   std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
 

@@ -97,16 +97,18 @@ inline constexpr std::array kCoreFigures{
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
 enum class Limit : std::uint8_t {
-  client_connections,   ///< connections of all clients: accepting pauses
-  client_streams,       ///< streams of one client connection (RFC 9113, 5.1.2)
-  header_list_bytes,    ///< header fields of one request
-  informational_heads,  ///< 1xx heads that wait for a slow client: dropped
-  queue_requests,       ///< requests of one Service that wait for an endpoint
-  repicks,              ///< endpoints tried for one request
-  tls_handshake,        ///< 10 s or 64 KiB of a client's TLS handshake: closed
-  write_stall,          ///< a peer took nothing for 30 s
+  adaptive_concurrency,  ///< calls to pods that are overloaded: refused
+  client_connections,    ///< connections of all clients: accepting pauses
+  client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
+  header_list_bytes,     ///< header fields of one request
+  informational_heads,   ///< 1xx heads that wait for a slow client: dropped
+  queue_requests,        ///< requests of one Service that wait for an endpoint
+  repicks,               ///< endpoints tried for one request
+  tls_handshake,         ///< 10 s or 64 KiB of a client's TLS handshake: closed
+  write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 8> kLimitNames{"client_connections",
+inline constexpr std::array<std::string_view, 9> kLimitNames{"adaptive_concurrency",
+                                                             "client_connections",
                                                              "client_streams",
                                                              "header_list_bytes",
                                                              "informational_heads",

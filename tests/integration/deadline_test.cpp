@@ -2,6 +2,10 @@
 // grpc-timeout is a deadline: enforced here, and lowered by the time spent here.
 #include "tests/integration/one_service.hpp"
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include <catch2/catch.hpp>
 
 using namespace std::chrono_literals;
@@ -119,4 +123,46 @@ TEST_CASE("nodeway: grpc-timeout holds for a client that does not read its reply
   CHECK(reply.reset_code);  // trailers could not have passed the bytes before them
   path.router.wait_metric("nodeway_streams_open", 0);
   CHECK(path.router.metric("nodeway_responses_total", {{"reason", "deadline_exceeded"}}) == 1);
+}
+
+namespace {
+
+/// Calls with a short deadline, all at once; how many failed for which reason.
+std::map<std::string, int> reasons_of_calls(test::H2Client& client, int n_calls) {
+  std::vector<test::StreamId> streams;
+  for (int i = 0; i < n_calls; ++i) {
+    streams.push_back(client.open_grpc("cart.shop", "/s/M", {{"grpc-timeout", "300m"}}));
+    client.end(streams.back());
+  }
+  std::map<std::string, int> reasons;
+  for (const test::StreamId stream : streams) {
+    ++reasons[client.wait(stream).header("nodeway-error").value_or("none")];
+  }
+  return reasons;
+}
+
+}  // namespace
+
+TEST_CASE("nodeway: when calls end late, fewer are sent at a time", "[integration][deadline]") {
+  test::OneService path{test::always({.held = true})};
+  REQUIRE(reasons_of_calls(path.client, 60)["deadline_exceeded"] == 60);
+
+  std::map<std::string, int> reasons = reasons_of_calls(path.client, 60);
+
+  CHECK(reasons["deadline_exceeded"] == 30);
+  CHECK(reasons["overloaded"] == 30);
+  CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "adaptive_concurrency"}}) == 30);
+
+  SECTION("those without a deadline are not refused") {
+    const test::StreamId stream = path.client.open_grpc("cart.shop", "/s/M");
+    path.client.end(stream);
+    path.upstream.wait_for_request(91);
+  }
+}
+
+TEST_CASE("nodeway: without the adaptive limit all calls are sent", "[integration][deadline]") {
+  test::OneService path{test::always({.held = true}),
+                        "{version: 1, defaults: {limits: {concurrency: none}}}"};
+  REQUIRE(reasons_of_calls(path.client, 60)["deadline_exceeded"] == 60);
+  CHECK(reasons_of_calls(path.client, 60)["deadline_exceeded"] == 60);
 }
