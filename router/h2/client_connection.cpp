@@ -169,7 +169,7 @@ void ClientConnection::on_connect(boost::asio::ip::tcp::socket socket) {
 }
 
 void ClientConnection::on_bytes(std::span<const std::byte> bytes) {
-  if (session_.feed(bytes).has_error()) {
+  if (session_.feed(bytes, loop_.now()).has_error()) {
     end(Errc::upstream_protocol_error);
     return;
   }

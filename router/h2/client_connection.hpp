@@ -62,6 +62,7 @@ class ClientConnection final : public UpstreamConnection,
   void on_goaway() override;
   void on_ping_ack() override {}
   void on_invalid_frame() override {}
+  void on_limit_hit(telemetry::Limit limit) override { loop_.metrics().hit(limit); }
 
   void on_greeting_late() { end(Errc::connect_timeout); }
   void on_stream_over(std::list<Stream>::iterator stream);

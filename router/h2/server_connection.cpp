@@ -20,9 +20,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   void on_end_stream() override;
   void on_sent(bool end_stream) override;
   void on_stream_closed(std::uint32_t h2_error_code) override;
-  [[nodiscard]] Pulled pull(std::span<std::byte> into) override {
-    return exchange_ == nullptr ? Pulled{} : exchange_->pull_reply(into);
-  }
+  [[nodiscard]] Pulled pull(std::span<std::byte> into) override;
   [[nodiscard]] const HeaderList& outgoing_trailers() const override {
     return exchange_->reply_trailers();
   }
@@ -43,11 +41,15 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     reply_head_ = std::move(head);
     connection_.session_.submit_reply(id_, reply_head_, end);
     connection_.transport_.want_write();
+    if (!end) {
+      expect_pull();
+    }
   }
   [[nodiscard]] bool takes_trailers() const noexcept override { return true; }
   void resume() override {
     connection_.session_.resume(id_);
     connection_.transport_.want_write();
+    expect_pull();
   }
   void consumed(std::size_t n_bytes) override {
     connection_.session_.consume(id_, n_bytes);
@@ -59,7 +61,21 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     connection_.transport_.want_write();
   }
 
-  /// The connection is gone.
+  /// Since when bytes of the reply have waited for the client's window; nothing if none do.
+  [[nodiscard]] std::optional<TimePoint> stalled_since() const noexcept {
+    return is_pull_due_ && !connection_.session_.has_window(id_) ? std::optional{pull_due_since_}
+                                                                 : std::nullopt;
+  }
+  [[nodiscard]] bool is_pull_due() const noexcept { return is_pull_due_; }
+  /// The client has let it wait too long.
+  void give_up() {
+    connection_.loop_.metrics().hit(telemetry::Limit::window_stall);
+    abandon();
+    reset(Reset::cancel);
+    is_pull_due_ = false;
+  }
+
+  /// The connection is gone, or nobody waits for the stream any more.
   void abandon() {
     if (ClientEvents* const exchange = std::exchange(exchange_, nullptr); exchange != nullptr) {
       exchange->on_client_gone(Reset::cancel);
@@ -69,6 +85,12 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
  private:
   void on_pseudo_field(HeaderField field);
   void begin(bool end_stream);
+  void expect_pull() {
+    if (!std::exchange(is_pull_due_, true)) {
+      pull_due_since_ = connection_.loop_.now();
+      connection_.watch_windows();
+    }
+  }
 
   ServerConnection& connection_;
   StreamId id_;
@@ -80,12 +102,25 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   ClientEvents* exchange_ = nullptr;
   bool has_begun_ = false;
   bool request_ended_ = false;
+  bool is_pull_due_ = false;  ///< there may be bytes to pull, and the session has not asked yet
+  TimePoint pull_due_since_{};
 };
+
+Pulled ServerConnection::Stream::pull(std::span<std::byte> into) {
+  const Pulled pulled = exchange_ == nullptr ? Pulled{} : exchange_->pull_reply(into);
+  is_pull_due_ = pulled.n_bytes > 0 && pulled.state == BodyState::open;
+  if (pulled.n_bytes > 0) {
+    pull_due_since_ = connection_.taken_at_ = connection_.loop_.now();
+  }
+  return pulled;
+}
 
 void ServerConnection::Stream::on_field(HeaderField field) {
   constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
   field_bytes_ += field.name().size() + field.value().size() + kFieldOverhead;
-  if (field_bytes_ > connection_.limits_.header_list_bytes) {
+  if (field_bytes_ > kHopelessHeads * connection_.limits_.header_list_bytes) {
+    connection_.give_up(telemetry::Limit::header_list_bytes);
+  } else if (field_bytes_ > connection_.limits_.header_list_bytes) {
     head_.is_too_large = true;
   } else if (has_begun_) {
     trailers_.add(std::move(field));
@@ -186,11 +221,56 @@ void ServerConnection::start(std::span<const std::byte> already_read) {
 }
 
 void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
-  const bool fed = session_.feed(bytes).has_value();
+  const bool fed = session_.feed(bytes, loop_.now()).has_value();
   if (!fed) {
     end();
     return;
   }
+  watch_head();
+  transport_.want_write();
+}
+
+void ServerConnection::watch_head() {
+  const auto block = session_.open_field_block();
+  if (timed_block_ == block) {
+    return;
+  }
+  timed_block_ = block;
+  if (block) {
+    loop_.arm(head_timer_, loop_.now() + kHeaderTimeout);
+  } else {
+    head_timer_.cancel();
+  }
+}
+
+void ServerConnection::watch_windows() {
+  if (!window_timer_.is_armed()) {
+    loop_.arm(window_timer_, loop_.now() + Transport::kWriteStall);
+  }
+}
+
+void ServerConnection::on_windows_due() {
+  const TimePoint too_early = loop_.now() - Transport::kWriteStall;
+  bool is_any_due = false;
+  for (Stream& stream : streams_) {
+    const auto since = stream.stalled_since();
+    if (since && *since <= too_early && taken_at_ <= too_early) {
+      give_up(telemetry::Limit::window_stall);
+      return;
+    }
+    if (since && *since <= too_early) {
+      stream.give_up();  // others go on: it alone is given up
+    }
+    is_any_due = is_any_due || stream.is_pull_due();
+  }
+  if (is_any_due) {
+    // Soon enough for one that has come to a stall since.
+    loop_.arm(window_timer_, loop_.now() + Transport::kWriteStall / 10);
+  }
+}
+
+void ServerConnection::give_up(telemetry::Limit limit) {
+  session_.give_up(limit);
   transport_.want_write();
 }
 
@@ -203,6 +283,9 @@ void ServerConnection::on_room(OutputBuffer& out) {
     out.append(bytes);
   }
   if (session_.is_finished()) {
+    for (Stream& stream : streams_) {
+      stream.abandon();  // those of a client that failed: it reads no reply any more
+    }
     transport_.close_when_read();
   }
 }
@@ -248,6 +331,8 @@ void ServerConnection::end() {
   }
   transport_.close();
   notice_timer_.cancel();
+  head_timer_.cancel();
+  window_timer_.cancel();
   for (Stream& stream : streams_) {
     stream.abandon();
   }

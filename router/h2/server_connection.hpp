@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -23,6 +24,13 @@ class ServerConnection final : public router::ClientConnection,
   /// Longest wait for the PING that follows the first GOAWAY of a drain; a client that ignores
   /// PINGs gets the second then.
   static constexpr std::chrono::seconds kShutdownNotice{1};
+  /// Longest that the preface, or one head with its CONTINUATIONs, may take (product.md, clients):
+  /// while one is under way, nothing else of the connection can be read.
+  static constexpr std::chrono::seconds kHeaderTimeout{10};
+  /// A head of so many times `SessionLimits::header_list_bytes` is no mistake: HPACK makes
+  /// megabytes of a few frames, and all of them must be looked at. The connection ends, instead of
+  /// a reply.
+  static constexpr std::size_t kHopelessHeads = 4;
   /// Informational heads of one stream that wait to be written; they are under no flow control.
   /// Those beyond it are dropped, as RFC 9110 section 15.2 allows.
   static constexpr std::size_t kMaxInformational = 16;
@@ -51,7 +59,13 @@ class ServerConnection final : public router::ClientConnection,
   void on_goaway() override {}
   void on_ping_ack() override;
   void on_invalid_frame() override;
+  void on_limit_hit(telemetry::Limit limit) override { loop_.metrics().hit(limit); }
 
+  void watch_head();
+  void on_head_late() { give_up(telemetry::Limit::header_timeout); }
+  void watch_windows();
+  void on_windows_due();
+  void give_up(telemetry::Limit limit);
   void on_notice_over();
   void end();
 
@@ -62,6 +76,10 @@ class ServerConnection final : public router::ClientConnection,
   std::list<Stream> streams_;
   Transport transport_;
   Timer notice_timer_{on_timer<&ServerConnection::on_notice_over>, this};
+  Timer head_timer_{on_timer<&ServerConnection::on_head_late>, this};
+  std::optional<std::uint64_t> timed_block_;  ///< the field block that `head_timer_` is armed for
+  Timer window_timer_{on_timer<&ServerConnection::on_windows_due>, this};
+  TimePoint taken_at_{};  ///< when bytes of any body last went out
   bool is_draining_ = false;
   bool is_over_ = false;
 };

@@ -44,8 +44,9 @@ struct Session::Callbacks {
       return 0;
     }
     auto& owner = *static_cast<Session*>(self);
-    StreamEvents* const events =
-        owner.is_finishing_ ? nullptr : owner.events_.on_new_stream(frame->hd.stream_id);
+    StreamEvents* const events = owner.is_finishing_ || owner.has_ended_
+                                     ? nullptr
+                                     : owner.events_.on_new_stream(frame->hd.stream_id);
     if (events == nullptr) {
       nghttp2_submit_rst_stream(
           session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -60,11 +61,12 @@ struct Session::Callbacks {
                        nghttp2_rcbuf* name,
                        nghttp2_rcbuf* value,
                        std::uint8_t /*flags*/,
-                       void* /*self*/) noexcept {
+                       void* self) noexcept {
     if (StreamEvents* const events = stream(session, frame->hd.stream_id); events != nullptr) {
       events->on_field(HeaderField{name, value});
     }
-    return 0;
+    // So that nghttp2 does not look at each further field of a block that unpacks to megabytes.
+    return static_cast<Session*>(self)->has_ended_ ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
   }
 
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* self) noexcept {
@@ -113,9 +115,15 @@ struct Session::Callbacks {
   static int on_frame_sent(nghttp2_session* session,
                            const nghttp2_frame* frame,
                            void* self) noexcept {
+    auto& owner = *static_cast<Session*>(self);
     if (frame->hd.type == NGHTTP2_GOAWAY) {
-      static_cast<Session*>(self)->on_goaway_sent(frame->goaway);
+      owner.on_goaway_sent(frame->goaway);
       return 0;
+    }
+    const bool is_reset = frame->hd.type == NGHTTP2_RST_STREAM;
+    if (const auto limit = owner.conduct_.on_sent(
+            frame->hd, is_reset ? frame->rst_stream.error_code : 0, owner.now_)) {
+      owner.give_up(*limit);
     }
     const bool is_fields = frame->hd.type == NGHTTP2_HEADERS;
     if (!is_fields && frame->hd.type != NGHTTP2_DATA) {
@@ -192,7 +200,11 @@ struct Session::Callbacks {
   }
 };
 
-Session::Session(Role role, const SessionLimits& limits, SessionEvents& events) : events_{events} {
+Session::Session(Role role, const SessionLimits& limits, SessionEvents& events)
+    : events_{events},
+      role_{role},
+      conduct_{limits.conduct},
+      heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0} {
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -201,6 +213,9 @@ Session::Session(Role role, const SessionLimits& limits, SessionEvents& events) 
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.reset_burst, limits.resets_per_second);
   nghttp2_option_set_max_continuations(option, limits.max_continuations);
+  // Answers to PING and SETTINGS that wait to be written: `Conduct` is to find a flood of them
+  // first, and says GOAWAY.
+  nghttp2_option_set_max_outbound_ack(option, 2 * std::size_t{limits.conduct.control_frames.burst});
   // What we send has passed our own limit on what we take; the head may have grown by what the
   // exchange adds.
   nghttp2_option_set_max_send_header_block_length(option,
@@ -230,16 +245,44 @@ void Session::submit_settings(Role role, const SessionLimits& limits) {
       session_.get(), NGHTTP2_FLAG_NONE, 0, limits.connection_window_bytes));
 }
 
-Result<void> Session::feed(std::span<const std::byte> bytes) {
+Result<void> Session::feed(std::span<const std::byte> bytes, TimePoint now) {
+  if (has_ended_) {
+    return boost::system::in_place_value;
+  }
+  now_ = now;
+  if (!heads_.feed(bytes, [this](const nghttp2_frame_hd& frame) { return may_come(frame); })) {
+    // Nor is what came before it in the same bytes: GOAWAY tells that it was not processed.
+    return boost::system::in_place_value;
+  }
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const ssize_t taken = nghttp2_session_mem_recv(session_.get(), data, bytes.size());
   if (taken == NGHTTP2_ERR_NOMEM) {
     throw std::bad_alloc{};
   }
+  if (taken == NGHTTP2_ERR_FLOODED) {
+    events_.on_limit_hit(telemetry::Limit::control_frames);
+  } else if (taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) {
+    events_.on_limit_hit(telemetry::Limit::continuations);
+  }
   if (taken < 0) {
     return Errc::bad_request;
   }
   return boost::system::in_place_value;
+}
+
+bool Session::may_come(const nghttp2_frame_hd& frame) {
+  if (const auto limit = conduct_.on_received(frame, now_)) {
+    give_up(*limit);
+    return false;
+  }
+  if (role_ == Role::client) {
+    return true;
+  }
+  const std::uint32_t fault = conduct_.fault_of(frame);
+  if (fault != NGHTTP2_NO_ERROR) {
+    end(fault);
+  }
+  return fault == NGHTTP2_NO_ERROR;
 }
 
 std::span<const std::byte> Session::drain() {
@@ -324,6 +367,11 @@ void Session::resume(StreamId id) {
   nghttp2_session_resume_data(session_.get(), id);  // fails harmlessly if nothing was deferred
 }
 
+bool Session::has_window(StreamId id) const noexcept {
+  return nghttp2_session_get_remote_window_size(session_.get()) > 0 &&
+         nghttp2_session_get_stream_remote_window_size(session_.get(), id) > 0;
+}
+
 void Session::consume(StreamId id, std::size_t n_bytes) {
   nghttp2_session_consume_stream(
       session_.get(), id, n_bytes);  // fails harmlessly if the stream is gone
@@ -341,10 +389,26 @@ void Session::on_goaway_sent(const nghttp2_goaway& goaway) {
   constexpr StreamId kNotice = (1U << 31U) - 1;
   if (goaway.error_code != NGHTTP2_NO_ERROR) {
     has_peer_failed_ = true;
+    if (goaway.error_code == NGHTTP2_INTERNAL_ERROR) {
+      // nghttp2's only one: SessionLimits::reset_burst.
+      events_.on_limit_hit(telemetry::Limit::stream_resets);
+    }
   } else if (goaway.last_stream_id == kNotice) {
     // Not before: nghttp2 sends PINGs first, and the answer would say nothing of the notice.
     nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
   }
+}
+
+void Session::give_up(telemetry::Limit limit) {
+  if (!has_ended_) {
+    events_.on_limit_hit(limit);
+    end(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+void Session::end(std::uint32_t h2_error_code) {
+  has_ended_ = true;
+  nghttp2_session_terminate_session(session_.get(), h2_error_code);
 }
 
 void Session::finish() {

@@ -4,10 +4,13 @@
 #include "router/errc.hpp"
 #include "router/exchange/headers.hpp"
 #include "router/exchange/stream.hpp"
+#include "router/h2/conduct.hpp"
+#include "router/h2/frame_heads.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -30,6 +33,7 @@ struct SessionLimits {
   std::uint64_t reset_burst = 20'000;
   std::uint64_t resets_per_second = 5'000;
   std::size_t max_continuations = 8;  ///< twice what 64 KiB of header fields need
+  ConductLimits conduct{};
 };
 
 /// What a session tells one of its streams, and asks of it. Called only from inside `feed`,
@@ -66,6 +70,8 @@ class SessionEvents {
   virtual void on_goaway() = 0;    ///< the peer takes no new streams
   virtual void on_ping_ack() = 0;
   virtual void on_invalid_frame() = 0;  ///< the peer sent what it must not, or too much of it
+  /// The peer went beyond a limit, and the connection ends for it. Comes once.
+  virtual void on_limit_hit(telemetry::Limit limit) = 0;
 
  protected:
   ~SessionEvents() = default;
@@ -90,14 +96,24 @@ class Session {
 
   /// Parses bytes read from the peer. A protocol error of the peer is no error here: its GOAWAY is
   /// queued (RFC 9113 section 5.4.1) and `is_finished` holds once `drain` has given it out. An
-  /// error means that no answer is possible (no HTTP/2 preface, flooding): close at once.
-  [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes);
+  /// error means that no answer is possible (no HTTP/2 preface, flooding): close at once. `now` is
+  /// what rates are measured by.
+  [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes, TimePoint now);
   /// Next bytes to write, empty if there are none. Valid until the next call to this object.
   [[nodiscard]] std::span<const std::byte> drain();
   /// Whether nothing is left to read or write, so that the connection is to be closed.
   [[nodiscard]] bool is_finished() const noexcept;
   /// Whether the peer broke the protocol, so that the connection ends with a GOAWAY that says so.
   [[nodiscard]] bool has_peer_failed() const noexcept { return has_peer_failed_; }
+
+  /// Which head, or trailers, of the peer has begun and is not whole, counting from 0 for its
+  /// preface; nothing if none is.
+  [[nodiscard]] std::optional<std::uint64_t> open_field_block() const noexcept {
+    return heads_.open_block();
+  }
+  /// Ends the connection of a peer that is beyond `limit`, by GOAWAY with ENHANCE_YOUR_CALM;
+  /// `is_finished` holds once that has been drained. What the peer sends from now on is ignored.
+  void give_up(telemetry::Limit limit);
 
   /// Server: sends a reply's head. `head` must live until `on_stream_closed`; with `end` it is all,
   /// else the body is pulled.
@@ -109,6 +125,8 @@ class Session {
 
   /// The stream has more to pull.
   void resume(StreamId id);
+  /// Whether the peer's windows let a byte of the stream's body go out.
+  [[nodiscard]] bool has_window(StreamId id) const noexcept;
   /// Returns `n_bytes` of the stream's window to the peer.
   void consume(StreamId id, std::size_t n_bytes);
   /// Ends a stream with RST_STREAM; its `on_stream_closed` follows from `drain`.
@@ -135,15 +153,23 @@ class Session {
   struct Callbacks;  // C entry points; all noexcept, since no exception may cross nghttp2
 
   void submit_settings(Role role, const SessionLimits& limits);
+  /// Whether a frame of the peer is to be read. If not, the connection ends for it.
+  [[nodiscard]] bool may_come(const nghttp2_frame_hd& frame);
   void on_goaway_sent(const nghttp2_goaway& goaway);
+  void end(std::uint32_t h2_error_code);
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
   /// text or must copy it.
   void add_fields(const HeaderList& fields, std::uint8_t flags);
 
   SessionEvents& events_;
+  Role role_;
+  Conduct conduct_;
+  FrameHeads heads_;
   std::unique_ptr<nghttp2_session, Deleter> session_;
+  TimePoint now_{};  ///< of the last `feed`
   bool has_peer_failed_ = false;
   bool is_finishing_ = false;
+  bool has_ended_ = false;           ///< of our own accord: the peer is read no more
   std::vector<nghttp2_nv> scratch_;  ///< the field list of the frame being submitted
 };
 

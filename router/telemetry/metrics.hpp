@@ -100,22 +100,34 @@ enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
   client_connections,    ///< connections of all clients: accepting pauses
   client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
+  continuations,         ///< CONTINUATION frames of one field block: the connection ends
+  control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
   header_list_bytes,     ///< header fields of one request
+  header_timeout,        ///< a head of HTTP/2 took 10 s: the connection ends
   informational_heads,   ///< 1xx heads that wait for a slow client: dropped
   queue_requests,        ///< requests of one Service that wait for an endpoint
   repicks,               ///< endpoints tried for one request
+  stream_faults,         ///< streams reset for their peer's faults: the connection ends
+  stream_resets,         ///< streams that one client reset (CVE-2023-44487): the connection ends
   tls_handshake,         ///< 10 s or 64 KiB of a client's TLS handshake: closed
+  window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 9> kLimitNames{"adaptive_concurrency",
-                                                             "client_connections",
-                                                             "client_streams",
-                                                             "header_list_bytes",
-                                                             "informational_heads",
-                                                             "queue_requests",
-                                                             "repicks",
-                                                             "tls_handshake",
-                                                             "write_stall"};
+inline constexpr std::array<std::string_view, 15> kLimitNames{"adaptive_concurrency",
+                                                              "client_connections",
+                                                              "client_streams",
+                                                              "continuations",
+                                                              "control_frames",
+                                                              "header_list_bytes",
+                                                              "header_timeout",
+                                                              "informational_heads",
+                                                              "queue_requests",
+                                                              "repicks",
+                                                              "stream_faults",
+                                                              "stream_resets",
+                                                              "tls_handshake",
+                                                              "window_stall",
+                                                              "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of
 /// nodeway_upstream_connections.

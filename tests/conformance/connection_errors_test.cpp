@@ -183,7 +183,7 @@ TEST_CASE("RFC 9113, 3.4: a wrong preface gets no HTTP/2", "[conformance]") {
   }
 }
 
-TEST_CASE("RFC 9113, 5.1.1: a stream with a lower id than one before is not served",
+TEST_CASE("RFC 9113, 5.1.1: a stream with a lower id than one before is an error",
           "[conformance]") {
   test::Listener listener;
   listener.raw.send_headers(5, test::good_request(), true);
@@ -191,10 +191,21 @@ TEST_CASE("RFC 9113, 5.1.1: a stream with a lower id than one before is not serv
 
   listener.raw.send_headers(3, test::good_request(), true);
 
-  // The RFC demands a connection error. nghttp2 ignores the frame instead, since it may be trailers
-  // that crossed our own RST_STREAM on their way.
-  CHECK(listener.raw.is_alive());
+  CHECK(listener.raw.expect_connection_error() == test::kProtocolError);
   CHECK(listener.path.upstream.requests_seen() == 1);
+}
+
+TEST_CASE("RFC 9113, 5.1: what comes late on a stream that was reset is ignored", "[conformance]") {
+  test::OneService path{test::always({.status = 413, .body = "too much", .at_head = true})};
+  test::RawH2 raw{path.router.listen_port()};
+  raw.shake_hands();
+  raw.send_headers(1, test::good_request(), false);
+  static_cast<void>(raw.read_until(FrameType::rst_stream));
+
+  raw.send({.type = FrameType::data, .stream = 1, .payload = "late"});
+  raw.send_headers(1, {{"x-trailer", "late"}}, true);
+
+  CHECK(raw.is_alive());
 }
 
 TEST_CASE("RFC 9113, 5.1: frames after END_STREAM are an error", "[conformance]") {

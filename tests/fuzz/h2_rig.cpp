@@ -173,7 +173,7 @@ void H2Rig::read() {
   const auto drawn = kCuttings.at(draw(kCuttings.size()));
   const auto cutting = bytes.size() > kMostCut ? Cutting::none : drawn;
   for_each_piece(bytes, cutting, [this](std::string_view piece) {
-    is_alive_ = session_.feed(std::as_bytes(std::span{piece})).has_value();
+    is_alive_ = session_.feed(std::as_bytes(std::span{piece}), {}).has_value();
     return is_alive_;
   });
 }

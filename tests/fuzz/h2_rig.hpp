@@ -57,6 +57,7 @@ class H2Rig final : private router::h2::SessionEvents {
   void on_goaway() override { is_going_away_ = true; }
   void on_ping_ack() override;
   void on_invalid_frame() override {}
+  void on_limit_hit(router::telemetry::Limit /*limit*/) override {}
 
   void play_frames();
   void add_frame(std::uint8_t type);

@@ -46,6 +46,8 @@ struct RecordingStream final : StreamEvents {
   HeaderList trailers;
 };
 
+constexpr TimePoint kStart{};
+
 struct RecordingPeer final : SessionEvents {
   StreamEvents* on_new_stream(StreamId id) override {
     if (refuses) {
@@ -58,6 +60,7 @@ struct RecordingPeer final : SessionEvents {
   void on_goaway() override { ++goaways; }
   void on_ping_ack() override { ++ping_acks; }
   void on_invalid_frame() override { ++invalid_frames; }
+  void on_limit_hit(telemetry::Limit limit) override { limits.push_back(limit); }
 
   std::list<RecordingStream> streams;
   bool refuses = false;
@@ -65,6 +68,7 @@ struct RecordingPeer final : SessionEvents {
   int goaways = 0;
   int ping_acks = 0;
   int invalid_frames = 0;
+  std::vector<telemetry::Limit> limits;
 };
 
 /// A client's and a server's session, joined in memory.
@@ -76,17 +80,18 @@ struct Pair {
       moved = carry(server, client) || moved;
     }
   }
-  static bool carry(Session& from, Session& to) {
+  bool carry(Session& from, Session& to) const {
     bool moved = false;
     for (auto bytes = from.drain(); !bytes.empty(); bytes = from.drain()) {
       const std::vector<std::byte> copy{bytes.begin(), bytes.end()};
-      REQUIRE(to.feed(copy).has_value());
+      REQUIRE(to.feed(copy, now).has_value());
       moved = true;
     }
     return moved;
   }
 
   SessionLimits limits;
+  TimePoint now = kStart;
   RecordingPeer server_peer;
   RecordingPeer client_peer;
   Session server{Role::server, limits, server_peer};
@@ -276,7 +281,204 @@ TEST_CASE("Session: bytes that are no HTTP/2 are an error at once", "[h2]") {
   Pair pair;
   const std::string text = "GET / HTTP/1.1\r\nhost: cart\r\n\r\n";
 
-  CHECK(pair.server.feed(std::as_bytes(std::span{text})).has_error());
+  CHECK(pair.server.feed(std::as_bytes(std::span{text}), kStart).has_error());
+}
+
+namespace {
+
+constexpr std::size_t kFrameHeadBytes = 9;
+
+std::vector<std::byte> frame(std::uint8_t type,
+                             std::uint8_t flags,
+                             StreamId stream,
+                             const std::vector<std::uint8_t>& payload = {}) {
+  std::vector<std::byte> bytes(kFrameHeadBytes);
+  bytes[1] = std::byte(payload.size() >> 8U);
+  bytes[2] = std::byte(payload.size() & 0xffU);
+  bytes[3] = std::byte{type};
+  bytes[4] = std::byte{flags};
+  bytes[7] = std::byte(static_cast<unsigned>(stream) >> 8U);
+  bytes[8] = std::byte(static_cast<unsigned>(stream) & 0xffU);
+  for (const std::uint8_t each : payload) {
+    bytes.push_back(std::byte{each});
+  }
+  return bytes;
+}
+
+/// A server's session whose client is the test, frame by frame.
+struct RawClient {
+  RawClient() {
+    const std::string preface = NGHTTP2_CLIENT_MAGIC;
+    send(std::as_bytes(std::span{preface}));
+    send(frame(NGHTTP2_SETTINGS, 0, 0));
+    settle();
+  }
+  void send(std::span<const std::byte> bytes) { REQUIRE(session.feed(bytes, now).has_value()); }
+  /// GET http://x/ with HPACK's static table.
+  void request(StreamId stream, std::uint8_t flags = NGHTTP2_FLAG_END_STREAM) {
+    const std::uint8_t end_headers = NGHTTP2_FLAG_END_HEADERS;
+    send(frame(NGHTTP2_HEADERS,
+               static_cast<std::uint8_t>(flags | end_headers),
+               stream,
+               {0x82, 0x86, 0x84, 0x41, 0x01, 'x'}));
+  }
+  /// Takes what the session writes; notes the code of a GOAWAY.
+  void settle() {
+    for (auto bytes = session.drain(); !bytes.empty(); bytes = session.drain()) {
+      for (; bytes.size() >= kFrameHeadBytes; bytes = bytes.subspan(whole(bytes))) {
+        if (bytes[3] == std::byte{NGHTTP2_GOAWAY}) {
+          goaway = std::to_integer<std::uint32_t>(bytes[kFrameHeadBytes + 7]);
+        }
+      }
+    }
+  }
+  static std::size_t whole(std::span<const std::byte> bytes) {
+    return kFrameHeadBytes + (std::to_integer<std::size_t>(bytes[1]) << 8U) +
+           std::to_integer<std::size_t>(bytes[2]);
+  }
+
+  SessionLimits limits;
+  RecordingPeer peer;
+  Session session{Role::server, limits, peer};
+  TimePoint now = kStart;
+  std::optional<std::uint32_t> goaway;
+};
+
+}  // namespace
+
+TEST_CASE("Session: HEADERS on a stream that was passed over end the connection", "[h2]") {
+  RawClient client;
+  client.request(5);
+
+  client.request(3);
+  client.settle();
+
+  CHECK(client.goaway == NGHTTP2_PROTOCOL_ERROR);
+  CHECK(client.peer.streams.size() == 1);
+}
+
+TEST_CASE("Session: frames on a stream that its client has ended end the connection", "[h2]") {
+  const bool by_reset = GENERATE(false, true);
+  const std::uint8_t type = GENERATE(as<std::uint8_t>{}, NGHTTP2_DATA, NGHTTP2_HEADERS);
+  RawClient client;
+  client.request(1, by_reset ? 0 : NGHTTP2_FLAG_END_STREAM);
+  if (by_reset) {
+    client.send(frame(NGHTTP2_RST_STREAM, 0, 1, {0, 0, 0, NGHTTP2_CANCEL}));
+  } else {
+    const ReplyHead answer = reply();
+    client.session.submit_reply(1, answer, true);
+  }
+  client.settle();
+  REQUIRE(client.peer.streams.front().closed);
+
+  type == NGHTTP2_DATA ? client.send(frame(NGHTTP2_DATA, 0, 1, {'x'})) : client.request(1);
+  client.settle();
+
+  CHECK(client.goaway == NGHTTP2_STREAM_CLOSED);
+}
+
+TEST_CASE("Session: late frames on a stream that the router reset are ignored", "[h2]") {
+  RawClient client;
+  client.request(1, 0);
+  client.session.reset(1, Reset::cancel);
+  client.settle();
+
+  client.send(frame(NGHTTP2_DATA, 0, 1, {'x'}));
+  client.request(1);  // trailers
+  client.settle();
+
+  CHECK_FALSE(client.goaway);
+  CHECK(client.peer.limits.empty());
+}
+
+TEST_CASE("Session: control frames are taken at their rate, and beyond it end the connection",
+          "[h2]") {
+  const std::uint8_t type = GENERATE(as<std::uint8_t>{},
+                                     NGHTTP2_SETTINGS,
+                                     NGHTTP2_PING,
+                                     NGHTTP2_PRIORITY,
+                                     NGHTTP2_WINDOW_UPDATE,
+                                     NGHTTP2_DATA,
+                                     0x42);
+  CAPTURE(int{type});
+  const std::vector<std::uint8_t> payload =
+      type == NGHTTP2_PING            ? std::vector<std::uint8_t>(8)
+      : type == NGHTTP2_PRIORITY      ? std::vector<std::uint8_t>{0, 0, 0, 0, 1}
+      : type == NGHTTP2_WINDOW_UPDATE ? std::vector<std::uint8_t>{0, 0, 0, 1}
+                                      : std::vector<std::uint8_t>{};
+  const StreamId stream = type == NGHTTP2_DATA || type == NGHTTP2_PRIORITY ? 1 : 0;
+  RawClient client;
+  client.request(1, 0);
+  const auto send_many = [&](std::uint32_t n) {
+    for (std::uint32_t i = 0; i < n && !client.goaway; ++i) {
+      client.send(frame(type, 0, stream, payload));
+      client.settle();
+    }
+  };
+  const TokenBucket::Rate rate = client.limits.conduct.control_frames;
+
+  send_many(rate.burst - 1);  // the greeting's SETTINGS took one
+  client.now += std::chrono::seconds{1};
+  send_many(rate.per_second);
+  CHECK_FALSE(client.goaway);
+  send_many(1);
+
+  CHECK(client.goaway == NGHTTP2_ENHANCE_YOUR_CALM);
+  CHECK(client.peer.limits == std::vector{telemetry::Limit::control_frames});
+  CHECK(client.session.is_finished());
+}
+
+TEST_CASE("Session: what the router sends gives its peer control frames to answer with", "[h2]") {
+  RawClient client;
+  const std::uint32_t n_calls = 2 * client.limits.conduct.control_frames.burst;
+  const ReplyHead answer = reply();
+
+  for (StreamId id = 1; id < static_cast<StreamId>(2 * n_calls); id += 2) {
+    client.request(id);
+    client.session.submit_reply(id, answer, true);
+    client.settle();
+    for (int i = 0; i < 10; ++i) {
+      client.send(frame(NGHTTP2_WINDOW_UPDATE, 0, 0, {0, 0, 0, 1}));
+    }
+  }
+
+  CHECK_FALSE(client.goaway);
+}
+
+TEST_CASE("Session: a client whose faults make the router reset streams is given up", "[h2]") {
+  RawClient client;
+  const std::uint32_t burst = client.limits.conduct.faults.burst;
+  const auto reset_itself = [&](StreamId id) {
+    client.request(id, 0);
+    client.request(id, 0);  // trailers that do not end the request: the stream's error (8.1)
+    client.settle();
+  };
+
+  StreamId id = 1;
+  for (std::uint32_t i = 0; i < burst; ++i, id += 2) {
+    reset_itself(id);
+  }
+  CHECK_FALSE(client.goaway);
+  for (int i = 0; i < 20 && !client.goaway; ++i, id += 2) {
+    reset_itself(id);
+  }
+
+  CHECK(client.goaway == NGHTTP2_ENHANCE_YOUR_CALM);
+  CHECK(client.peer.limits.size() == 1);
+}
+
+TEST_CASE("Session: streams that its client resets too fast end the connection", "[h2]") {
+  RawClient client;
+
+  StreamId id = 1;
+  for (std::uint64_t i = 0; i < 2 * client.limits.reset_burst && !client.goaway; ++i, id += 2) {
+    client.request(id, 0);
+    client.send(frame(NGHTTP2_RST_STREAM, 0, id, {0, 0, 0, NGHTTP2_CANCEL}));
+    client.settle();
+  }
+
+  CHECK(client.goaway);
+  CHECK(client.peer.limits == std::vector{telemetry::Limit::stream_resets});
 }
 
 }  // namespace router::h2
