@@ -2,6 +2,7 @@
 // grpc-go's own interop suite through the router: client -> nodeway -> server.
 #include "tests/k8s_client/certificates.hpp"
 #include "tests/support/cluster_folder.hpp"
+#include "tests/support/go_binaries.hpp"
 #include "tests/support/router_process.hpp"
 
 #include <catch2/catch.hpp>
@@ -10,22 +11,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// The first run builds the binaries, or waits for who does.
-constexpr test::Milliseconds kBuildPatience = 40min;
-
-std::string folder_of_binaries() {
-  test::ChildProcess build{{"/bin/bash", TEST_BINARIES_SCRIPT}, {}};
-  if (build.wait_exit(kBuildPatience) != 0) {
-    throw test::Failure{"the test binaries do not build:\n" + build.stderr_text()};
-  }
-  return build.stdout_lines().back();
-}
-
 /// Interop server and router, with a Service `interop.default` in between.
 class Interop {
  public:
   explicit Interop(std::vector<std::string> router_args = {})
-      : binaries_{folder_of_binaries()},
+      : binaries_{test::folder_of_go_binaries()},
         server_port_{test::unused_port()},
         server_{{binaries_ + "/grpc-interop-server", "-port", std::to_string(server_port_)}, {}},
         router_{written(std::move(router_args))} {

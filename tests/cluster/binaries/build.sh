@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the test binaries that come from Go modules into a cache outside the tree: the Kubernetes control plane, etcd,
-# grpc-go's interop pair and a small server on grpc-go. Safe to call twice at once (the second waits) and cheap when
+# grpc-go's interop pair, a small server on grpc-go, and h2spec. Safe to call twice at once (the second waits) and cheap when
 # nothing is missing.
 #
 #   build.sh          build what is missing; prints the folder of the binaries last
@@ -65,6 +65,8 @@ build grpc-interop-server grpc_interop google.golang.org/grpc/interop/server
 # Our own source, so it may change while the modules do not.
 [ "$bin/grpc-go-adder" -nt "$here/grpc_interop/adder/main.go" ] || rm -f "$bin/grpc-go-adder"
 build grpc-go-adder grpc_interop ./adder
+[ "$bin/h2spec" -nt "$here/../../conformance/h2spec/go.sum" ] || rm -f "$bin/h2spec"
+build h2spec ../../conformance/h2spec github.com/summerwind/h2spec/cmd/h2spec
 build etcd etcd go.etcd.io/etcd/server/v3
 build kubectl kubernetes k8s.io/kubernetes/cmd/kubectl "$version_flags"
 build kube-apiserver kubernetes k8s.io/kubernetes/cmd/kube-apiserver "$version_flags"
