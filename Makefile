@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: every target is one command that also works by itself. `make help` lists them.
-.PHONY: help demo build test test-unit test-tsan test-long bench bench-scale bench-resilience lint format clean
+.PHONY: help demo build test test-unit test-tsan test-long bench bench-attack bench-scale bench-resilience lint format clean
 .DEFAULT_GOAL := help
 
 DURATION ?=
@@ -31,6 +31,9 @@ test-long: ## all of `test`, with the long variants of its tests, every mutation
 
 bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 15 minutes)
 	@tests/bench/run.sh --output docs/performance.md
+
+bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (two minutes)
+	@tests/bench/run.sh attacks --output docs/performance.md
 
 bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)
 	@tests/bench/scale.sh --output docs/performance.md

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+import attacks
 import limits
 import pick
 import proxy
@@ -28,6 +29,7 @@ PARTS: Parts = {
     "proxy": proxy.report,
     "pick": pick.report,
     "limits": limits.report,
+    "attacks": attacks.report,
 }
 
 

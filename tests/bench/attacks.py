@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a well-behaved client notices while another, on a connection of its own, attacks."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import h2load
+from attacker import ATTACKS
+from backends import start_backend
+from bed import Bed, Process
+from subjects import Nodeway, start_nodeway
+from tables import markdown, median, number, ratio
+
+QUIET = "none"
+CALLS_PER_S = 500  # a steady load, far from what one worker can do
+CALLER = h2load.Shape(1, 10)
+
+
+def report(bed: Bed, runs: int, seconds: float) -> str:
+    """A row for each attack, after one for none. Each run has all of them in turn."""
+    found: dict[str, list[h2load.Outcome]] = defaultdict(list)
+    hits: dict[str, float] = defaultdict(float)
+    with start_nodeway(bed, {"echo": [start_backend(bed).port]}) as router:
+        for run in range(1, runs + 1):
+            print(f"attacks: run {run} of {runs}", flush=True)
+            for name in (QUIET, *ATTACKS):
+                hits_before = router.metric("nodeway_limit_hits_total")
+                with attacker(bed, name, router):
+                    found[name].append(
+                        h2load.run(bed, router.port, CALLER, int(CALLS_PER_S * seconds), rate=CALLS_PER_S))
+                hits[name] += router.metric("nodeway_limit_hits_total") - hits_before
+    return render(found, hits)
+
+
+def attacker(bed: Bed, name: str, router: Nodeway) -> contextlib.AbstractContextManager[Process | None]:
+    """A process that attacks for as long as it lives; none if it is quiet."""
+    if name == QUIET:
+        return contextlib.nullcontext()
+    process = bed.start("attacker", [sys.executable, Path(__file__).with_name("attacker.py"), name, str(router.port)])
+    process.await_line("attacks")
+    return process
+
+
+def render(found: dict[str, list[h2load.Outcome]], hits: dict[str, float]) -> str:
+    quiet = [outcome.latency_ms(99) for outcome in found[QUIET]]
+    rows = []
+    for name, outcomes in found.items():
+        p50, p99 = ([outcome.latency_ms(percent) for outcome in outcomes] for percent in (50, 99))
+        failed = sum(outcome.requests - outcome.succeeded for outcome in outcomes)
+        slowest = max(outcome.latency_ms(100) for outcome in outcomes)
+        rows.append([name, number(median(p50)), number(median(p99)), number(ratio(p99, quiet)), number(slowest),
+                     str(failed), f"{hits[name]:.0f}"])
+    return markdown(["attack", "p50 ms", "p99 ms", "of quiet p99", "slowest ms", "failed", "limit hits"], rows)
