@@ -3,8 +3,8 @@
 
 #include "router/control/config_values.hpp"
 #include "router/h1/fields.hpp"
+#include "router/resolve/ascii_case.hpp"
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -54,15 +54,14 @@ class IdentifierReader {
   }
 
   void header_name(const Place& value, std::string& name) {
-    std::optional<std::string> text = reader_.text(value);
+    const std::optional<std::string> text = reader_.text(value);
     if (!text) {
       return;
     }
     if (!h1::is_token(*text)) {
       reader_.fail(value.node.place, value.path, quoted(*text) + " is no name of a header field");
     }
-    std::transform(text->begin(), text->end(), text->begin(), h1::to_lower);
-    name = *std::move(text);
+    name = in_lower_case(*text);
   }
 
   void grpc_path_identifier(const Place& value) {

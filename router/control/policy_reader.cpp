@@ -2,13 +2,12 @@
 #include "router/control/policy_reader.hpp"
 
 #include "router/h1/fields.hpp"
+#include "router/resolve/ascii_case.hpp"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace router::control {
 namespace {
@@ -109,16 +108,14 @@ class PolicyReader {
 
   /// Fields and cookies are named by tokens (RFC 9110 section 5.1, RFC 6265 section 4.1.1).
   void named_part(HashOn::Part part, const Place& value) {
-    std::optional<std::string> name = reader_.text(value);
+    const std::optional<std::string> name = reader_.text(value);
     if (!name || !h1::is_token(*name)) {
       reader_.fail(
           value.node.place, value.path, "needs the name of one, as in {header: x-user-id}");
       return;
     }
-    if (part == HashOn::Part::header) {
-      std::transform(name->begin(), name->end(), name->begin(), h1::to_lower);
-    }
-    overrides_.hash_on = HashOn{.part = part, .name = *std::move(name)};
+    overrides_.hash_on =
+        HashOn{.part = part, .name = part == HashOn::Part::header ? in_lower_case(*name) : *name};
   }
 
   void timeout(const Place& value) {

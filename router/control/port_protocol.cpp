@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/port_protocol.hpp"
 
+#include "router/resolve/ascii_case.hpp"
+
 #include <algorithm>
 #include <array>
 #include <span>
-#include <string>
 
 namespace router::control {
 namespace {
@@ -39,19 +40,10 @@ UpstreamProtocol look_up(std::span<const Meaning> meanings, std::string_view tex
   return found == meanings.end() ? UpstreamProtocol::as_caller : found->protocol;
 }
 
-/// IANA's service names know no case (RFC 6335 section 5.1).
-std::string lower(std::string_view text) {
-  std::string result{text};
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return result;
-}
-
 }  // namespace
 
 PortProtocol protocol_of_port(std::string_view name, std::string_view app_protocol) {
-  const UpstreamProtocol by_app = look_up(kAppProtocols, lower(app_protocol));
+  const UpstreamProtocol by_app = look_up(kAppProtocols, in_lower_case(app_protocol));
   const UpstreamProtocol by_name = look_up(kNames, name.substr(0, name.find('-')));
   return {
       .protocol = by_app == UpstreamProtocol::as_caller ? by_name : by_app,

@@ -2,10 +2,10 @@
 #include "router/exchange/edit.hpp"
 
 #include "router/exchange/reply.hpp"
+#include "router/resolve/ascii_case.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
 #include <vector>
 
@@ -33,11 +33,7 @@ std::vector<std::string> nominated_fields(const HeaderList& fields) {
     std::string_view rest = field.value();
     while (!rest.empty()) {
       const std::size_t comma = std::min(rest.find(','), rest.size());
-      std::string name{trim(rest.substr(0, comma))};
-      std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-        return static_cast<char>(std::tolower(c));
-      });
-      names.push_back(std::move(name));
+      names.push_back(in_lower_case(trim(rest.substr(0, comma))));
       rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h1/fields.hpp"
 
+#include "router/resolve/ascii_case.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -149,19 +151,9 @@ bool take_connection_wish(const Line& line, Control& control) {
 
 }  // namespace
 
-char to_lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool is_token(std::string_view text) noexcept {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return kIsTokenChar[static_cast<unsigned char>(c)];
-  });
-}
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) noexcept {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
-    return to_lower(a) == b;
   });
 }
 

@@ -89,10 +89,6 @@ struct Control {
 
 /// `token` of RFC 9110 section 5.6.2.
 [[nodiscard]] bool is_token(std::string_view text) noexcept;
-/// Of ASCII letters, as names of fields are compared.
-[[nodiscard]] char to_lower(char c) noexcept;
-/// Compares with `lower`, which is in lower case, whatever the case of `text`.
-[[nodiscard]] bool equals_ignoring_case(std::string_view text, std::string_view lower) noexcept;
 /// 1 to 19 digits.
 [[nodiscard]] std::optional<std::uint64_t> parse_length(std::string_view text) noexcept;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h1/head.hpp"
 
+#include "router/resolve/ascii_case.hpp"
+
 #include <algorithm>
 #include <span>
 #include <utility>

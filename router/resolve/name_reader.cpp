@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/resolve/name_reader.hpp"
 
+#include "router/resolve/ascii_case.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -12,10 +14,6 @@ namespace router {
 namespace {
 
 constexpr std::size_t kMaxQuotedBytes = 100;  // of a caller's text that is repeated in an error
-
-char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 /// Takes text up to the next dot off the front of `rest`.
 std::string_view next_label(std::string_view& rest) noexcept {
@@ -125,7 +123,7 @@ std::optional<Failure> NameReader::read(std::string_view name, Target& target) {
   if (host.ends_with('.')) {
     host.remove_suffix(1);
   }
-  const auto end = std::transform(host.begin(), host.end(), buffer_.begin(), lower);
+  const auto end = std::transform(host.begin(), host.end(), buffer_.begin(), to_lower);
   host = {buffer_.data(), static_cast<std::size_t>(std::distance(buffer_.begin(), end))};
   if (!is_dotted_labels(host)) {
     return bad_name(name, "is no DNS name");
