@@ -2,6 +2,7 @@
 #include "router/control/external_names.hpp"
 
 #include "k8s_client/cancellation.hpp"
+#include "router/worker/unmapped.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -89,13 +90,11 @@ Duration hold_of(const DnsAnswer& answer, Known& known) {
 }  // namespace
 
 bool may_be_dialled(const ip::address& address, bool allow_loopback) {
-  if (address.is_v4()) {
-    return may_be_dialled_v4(address.to_v4(), allow_loopback);
+  const ip::address dialled = unmapped(address);
+  if (dialled.is_v4()) {
+    return may_be_dialled_v4(dialled.to_v4(), allow_loopback);
   }
-  const ip::address_v6 v6 = address.to_v6();
-  if (v6.is_v4_mapped()) {
-    return may_be_dialled_v4(ip::make_address_v4(ip::v4_mapped, v6), allow_loopback);
-  }
+  const ip::address_v6 v6 = dialled.to_v6();
   return !v6.is_unspecified() && !v6.is_link_local() && !v6.is_multicast() &&
          v6.to_bytes() != kAwsMetadata && (allow_loopback || !v6.is_loopback());
 }

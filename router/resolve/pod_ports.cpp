@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/resolve/pod_ports.hpp"
 
+#include "router/worker/unmapped.hpp"
+
 #include <algorithm>
 
 namespace router {
@@ -13,9 +15,7 @@ PodPort::Address pod_address(const ip::address& address) noexcept {
 }
 
 ip::tcp::endpoint PodPort::endpoint() const {
-  const ip::address_v6 v6{address};
-  return v6.is_v4_mapped() ? ip::tcp::endpoint{ip::make_address_v4(ip::v4_mapped, v6), number}
-                           : ip::tcp::endpoint{v6, number};
+  return {unmapped(ip::address_v6{address}), number};
 }
 
 std::span<const PodPort> PodPorts::find(const ip::address& address) const noexcept {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/transport.hpp"
 
+#include "router/worker/unmapped.hpp"
+
 #include <array>
 #include <cerrno>
 #include <linux/sockios.h>
@@ -15,17 +17,6 @@ namespace router {
 
 namespace ip = boost::asio::ip;
 using ip::tcp;
-
-namespace {
-
-/// A dual-stack socket tells IPv4 peers in their IPv6 form (RFC 4291 section 2.5.5.2).
-ip::address unmapped(const ip::address& address) {
-  return address.is_v6() && address.to_v6().is_v4_mapped()
-             ? ip::make_address_v4(ip::v4_mapped, address.to_v6())
-             : address;
-}
-
-}  // namespace
 
 Transport::Transport(Loop& loop,
                      tcp::socket socket,
