@@ -106,7 +106,7 @@ void ClusterEndpoint::describe(EndpointView& view) const {
     }
   }
   if (!is_selected_) {
-    view.state = "draining";
+    view.state = is_named_ ? "unselected" : "draining";
   } else if (is_avoided()) {
     view.state = "unreachable";
   } else {
@@ -271,6 +271,7 @@ ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& addre
     }
   }
   ClusterEndpoint& endpoint = unselected_at(address);
+  endpoint.is_named_ = true;
   endpoint.count_request();
   return endpoint;
 }

@@ -70,6 +70,7 @@ class ClusterEndpoint final : private PoolEvents {
   std::uint64_t requests_ = 0;
   std::uint64_t failures_ = 0;
   bool is_selected_ = true;
+  bool is_named_ = false;  ///< by its address, of a caller, while it was not selected
   std::size_t index_ = 0;  ///< in the cluster's list, while it is selected
   std::chrono::nanoseconds avoidance_ = kMinAvoidance;
   TimePoint avoided_until_{};

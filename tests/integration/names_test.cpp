@@ -198,6 +198,10 @@ TEST_CASE("nodeway: a pod's address means the pod, whatever its conditions, and 
   CHECK_THAT(other.body, Catch::Contains("127.0.0.2 is no Service's ClusterIP"));
   CHECK(stranger.requests_seen() == 0);
   CHECK(router.metric("nodeway_requests_total", {{"service", "cart"}, {"port", "80"}}) == 9);
+  const std::string admin = "http://127.0.0.1:" + std::to_string(router.admin_port());
+  CHECK_THAT(test::run_nodeway({"endpoints", "-A", "--admin", admin}).out,
+             Catch::Contains(at(starting.port()) + "  unselected") &&
+                 Catch::Contains(at(ready.port()) + "  ready "));
 
   cluster.remove_service("cart.shop");
   test::eventually("the pods to be forgotten", [&] {
