@@ -89,6 +89,12 @@ constexpr std::array kVerdicts{
         Errc::client_cancelled, "client_cancelled", 499, 1, Sent::maybe, "the client went away"},
     Verdict{Errc::internal, "internal", 500, 13, Sent::maybe, "the router failed"},
     Verdict{Errc::denied, "denied", 403, 7, Sent::no, "the caller may not call here"},
+    Verdict{Errc::all_ejected,
+            "all_ejected",
+            503,
+            14,
+            Sent::no,
+            "every endpoint of the Service has been ejected"},
 };
 
 constexpr std::size_t row_of(Errc code) {

@@ -41,6 +41,7 @@ enum class Errc : std::uint8_t {
   client_cancelled,
   internal,
   denied,
+  all_ejected,
 };
 
 /// Whether the request may have reached the application.
@@ -56,7 +57,7 @@ struct Verdict {
   std::string_view text;      ///< what a person is told first; the cause in detail follows it
 };
 
-inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::denied);
+inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::all_ejected);
 
 [[nodiscard]] const Verdict& verdict_of(Errc code) noexcept;
 [[nodiscard]] error_code make_error_code(Errc code) noexcept;

@@ -42,8 +42,8 @@ struct EndpointRow {
   std::uint16_t port = 0;
   std::string address{};
   std::string pod{};
-  std::string state{};         ///< the best that any worker has: ready, connecting, unreachable,
-                               ///< unselected, draining
+  std::string state{};  ///< the best that any worker has: ready, connecting, ejected, unreachable,
+                        ///< unselected, draining
   std::uint64_t requests = 0;  ///< since the endpoint was first seen
   std::uint64_t failures = 0;
   std::uint64_t in_flight = 0;

@@ -35,18 +35,11 @@ Pool& ClusterEndpoint::pool(bool is_http1) {
 }
 
 void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
-  avoid_for(avoidance_);
-  avoidance_ = std::min<std::chrono::nanoseconds>(avoidance_ * 2, kMaxAvoidance);
+  cluster_.on_connect_failed(*this);
 }
 
 void ClusterEndpoint::on_connect_succeeded() {
-  avoidance_ = kMinAvoidance;
-  cluster_.wake_waiters();  // it is there, though it did not take their requests
-}
-
-void ClusterEndpoint::avoid_for(std::chrono::nanoseconds duration) {
-  avoided_until_ = std::max(avoided_until_, context_.loop.now() + duration);
-  cluster_.any_avoided_until_ = std::max(cluster_.any_avoided_until_, avoided_until_);
+  cluster_.on_connect_succeeded(*this);
 }
 
 bool ClusterEndpoint::is_connected() const noexcept {
@@ -107,8 +100,8 @@ void ClusterEndpoint::describe(EndpointView& view) const {
   }
   if (!is_selected_) {
     view.state = is_named_ ? "unselected" : "draining";
-  } else if (is_avoided()) {
-    view.state = "unreachable";
+  } else if (health_.is_ejected()) {
+    view.state = health_.is_unreachable() ? "unreachable" : "ejected";
   } else {
     view.state = is_connecting ? "connecting" : "ready";
   }
@@ -118,7 +111,8 @@ Cluster::Cluster(const PoolContext& context, const ServicePort& port, std::uint3
     : context_{context},
       port_number_{port.number},
       policy_{port.policy},
-      chooser_{port.policy, seed} {
+      chooser_{port.policy, seed},
+      ejector_{context, port.policy.ejection, seed} {
   adopt(&port);
 }
 
@@ -130,6 +124,7 @@ void Cluster::adopt(const ServicePort* port) {
   if (port != nullptr) {
     policy_ = port->policy;
     chooser_.apply(policy_);
+    ejector_.apply(policy_.ejection);
   }
   for (const auto* const list : {&endpoints_, &unselected_}) {
     for (const auto& endpoint : *list) {
@@ -176,7 +171,9 @@ bool Cluster::wait_for_others(EndpointWaiter& waiter) {
 
 void Cluster::list_candidates() {
   std::vector<balancer::Candidate> candidates;
+  std::vector<Ejector::Member> members;
   candidates.reserve(endpoints_.size());
+  members.reserve(endpoints_.size());
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     ClusterEndpoint& endpoint = *endpoints_[i];
     endpoint.index_ = i;
@@ -184,8 +181,10 @@ void Cluster::list_candidates() {
                           .in_flight = endpoint.in_flight_,
                           .id = endpoint.id_,
                           .hash = endpoint.hash_});
+    members.push_back({.health = &endpoint.health_, .endpoint = &endpoint.endpoint_});
   }
   chooser_.adopt(std::move(candidates));
+  ejector_.adopt(std::move(members));
 }
 
 void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
@@ -226,22 +225,30 @@ void Cluster::forget_unused() {
   std::erase_if(unselected_, [](const auto& endpoint) { return endpoint->is_unused(); });
 }
 
-/// Those that one request has not tried, and unless `avoided_too` are not avoided.
-class Cluster::Untried final : public balancer::Eligibility {
+/// Those that one request has not tried, as far down as `resort`.
+class Cluster::Admitted final : public balancer::Eligibility {
  public:
-  Untried(const Cluster& cluster, std::span<const std::uint64_t> tried, bool avoided_too)
-      : endpoints_{cluster.endpoints_}, tried_{tried}, avoided_too_{avoided_too} {}
+  Admitted(const Cluster& cluster,
+           std::span<const std::uint64_t> tried,
+           balancer::Resort resort,
+           TimePoint now)
+      : endpoints_{cluster.endpoints_},
+        outliers_{cluster.ejector_.outliers()},
+        tried_{tried},
+        resort_{resort},
+        now_{now} {}
 
   [[nodiscard]] bool may_choose(std::size_t index) const noexcept override {
-    const ClusterEndpoint& endpoint = *endpoints_[index];
-    return (avoided_too_ || !endpoint.is_avoided()) &&
-           std::find(tried_.begin(), tried_.end(), endpoint.id()) == tried_.end();
+    return outliers_.admits(index, resort_, now_) &&
+           std::find(tried_.begin(), tried_.end(), endpoints_[index]->id()) == tried_.end();
   }
 
  private:
   const std::vector<std::unique_ptr<ClusterEndpoint>>& endpoints_;
+  const balancer::Outliers& outliers_;
   std::span<const std::uint64_t> tried_;
-  bool avoided_too_;
+  balancer::Resort resort_;
+  TimePoint now_;
 };
 
 ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
@@ -253,15 +260,29 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
 std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
                                            std::optional<std::uint64_t> key) {
   const TimePoint now = context_.loop.now();
-  if (tried.empty() && any_avoided_until_ <= now) {
+  const balancer::Outliers& outliers = ejector_.outliers();
+  if (tried.empty() && outliers.n_ejected() == 0 && any_alone_until_ <= now) {
     return chooser_.choose(nullptr, key, now);
   }
-  const Untried well{*this, tried, false};
-  if (const auto chosen = chooser_.choose(&well, key, now)) {
-    return chosen;
+  // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
+  if (const auto probed = tried.empty() ? ejector_.take_probe() : std::nullopt) {
+    return probed;
   }
-  const Untried any{*this, tried, true};
-  return chooser_.choose(&any, key, now);
+  if (outliers.is_panic()) {
+    context_.service_metrics.panic_requests.add();
+  } else {
+    const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
+    if (const auto chosen = chooser_.choose(&in_service, key, now)) {
+      return chosen;
+    }
+  }
+  for (const balancer::Resort resort : {balancer::Resort::reachable, balancer::Resort::any}) {
+    const Admitted admitted{*this, tried, resort, now};
+    if (const auto chosen = chooser_.choose(&admitted, key, now)) {
+      return chosen;
+    }
+  }
+  return std::nullopt;
 }
 
 ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {
@@ -304,9 +325,11 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
   --endpoint.in_flight_;
   if (endpoint.is_selected_) {
     chooser_.set_in_flight(endpoint.index_, endpoint.in_flight_);
+    judge(endpoint, outcome);
   }
   switch (outcome.kind) {
     case AttemptOutcome::Kind::unsent:
+    case AttemptOutcome::Kind::refusal:
       break;
     case AttemptOutcome::Kind::reply:
       all_failed_at_.reset();
@@ -316,13 +339,60 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
       ++endpoint.failures_;
       endpoint.latency_.observe_failure(outcome.took, now);
       break;
-    case AttemptOutcome::Kind::refusal:
-      endpoint.avoid_for(ClusterEndpoint::kMinAvoidance);
-      break;
     case AttemptOutcome::Kind::silence:
       endpoint.latency_.observe_silence(outcome.took, now);
       break;
   }
+}
+
+void Cluster::judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
+  switch (outcome.kind) {
+    case AttemptOutcome::Kind::unsent:
+      ejector_.on_nothing_learnt(endpoint.index_, outcome.took);
+      break;
+    case AttemptOutcome::Kind::reply:
+      ejector_.on_reply(endpoint.index_, outcome.took);
+      break;
+    case AttemptOutcome::Kind::failure:
+      ejector_.on_failure(endpoint.index_, outcome.took);
+      if (outcome.asked_pause) {
+        leave_alone(endpoint, *outcome.asked_pause);
+      }
+      break;
+    case AttemptOutcome::Kind::refusal:
+      ejector_.on_nothing_learnt(endpoint.index_, outcome.took);
+      leave_alone(endpoint, kRefusalPause);
+      break;
+    case AttemptOutcome::Kind::silence:
+      break;  // if it was the probe, the next one goes when that would have been over, too
+  }
+}
+
+void Cluster::leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds duration) {
+  // Bounded: what a pod asks for in error must not take it out for days.
+  const auto pause = std::min<std::chrono::nanoseconds>(duration, policy_.ejection.max_penalty);
+  const TimePoint now = context_.loop.now();
+  endpoint.health_.leave_alone(pause, now);
+  any_alone_until_ = std::max(any_alone_until_, now + pause);
+}
+
+void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took) {
+  if (endpoint.is_selected_ && endpoint.health_.is_ejected()) {
+    ejector_.on_reply(endpoint.index_, took);
+  }
+}
+
+void Cluster::on_connect_failed(ClusterEndpoint& endpoint) {
+  if (endpoint.is_selected_) {
+    ejector_.on_connect_failed(endpoint.index_);
+  }
+}
+
+void Cluster::on_connect_succeeded(ClusterEndpoint& endpoint) {
+  if (endpoint.is_selected_) {
+    ejector_.on_connected(endpoint.index_);
+  }
+  wake_waiters();  // it is there, though it did not take their requests
 }
 
 void Cluster::describe(std::vector<EndpointView>& views) const {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "balancer/adaptive_limit.hpp"
+#include "balancer/outlier.hpp"
 #include "balancer/peak_ewma.hpp"
 #include "router/cluster/chooser.hpp"
+#include "router/cluster/ejector.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
 #include "router/telemetry/metrics.hpp"
@@ -29,11 +31,6 @@ class Cluster;
 /// Lives while the snapshots select it, and otherwise until its last request has ended.
 class ClusterEndpoint final : private PoolEvents {
  public:
-  /// After a failed connect nothing is sent there for so long, doubling up to the second, if
-  /// another endpoint is left. After a refused stream for the first.
-  static constexpr std::chrono::milliseconds kMinAvoidance{100};
-  static constexpr std::chrono::seconds kMaxAvoidance{5};
-
   ClusterEndpoint(const PoolContext& context,
                   std::uint64_t id,
                   Endpoint endpoint,
@@ -43,7 +40,6 @@ class ClusterEndpoint final : private PoolEvents {
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
   [[nodiscard]] bool is_connected() const noexcept;
-  [[nodiscard]] bool is_avoided() const noexcept { return avoided_until_ > context_.loop.now(); }
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
   /// Given once: an endpoint that leaves and comes back has another.
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
@@ -51,7 +47,6 @@ class ClusterEndpoint final : private PoolEvents {
  private:
   friend class Cluster;
   void on_connect_failed(Errc reason) override;
-  void avoid_for(std::chrono::nanoseconds duration);
   void on_connect_succeeded() override;
   void count_request() noexcept;
   [[nodiscard]] bool is_unused() const noexcept;
@@ -72,8 +67,7 @@ class ClusterEndpoint final : private PoolEvents {
   bool is_selected_ = true;
   bool is_named_ = false;  ///< by its address, of a caller, while it was not selected
   std::size_t index_ = 0;  ///< in the cluster's list, while it is selected
-  std::chrono::nanoseconds avoidance_ = kMinAvoidance;
-  TimePoint avoided_until_{};
+  balancer::Health health_;
   Cluster& cluster_;
   std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1
 };
@@ -89,6 +83,8 @@ struct AttemptOutcome {
   };
   Kind kind = Kind::unsent;
   std::chrono::nanoseconds took{};
+  /// It asked to be spared for so long (`retry-after`, `grpc-retry-pushback-ms`).
+  std::optional<std::chrono::nanoseconds> asked_pause{};
 };
 
 /// Somebody whom none of a cluster's endpoints could take, and who waits for others. Leaves the
@@ -107,6 +103,10 @@ class EndpointWaiter : public boost::intrusive::list_base_hook<
 /// what is seen of them.
 class Cluster {
  public:
+  /// After a refused stream nothing more is sent there for so long, if another endpoint is left: it
+  /// is full or going away, and the news of that takes so long.
+  static constexpr std::chrono::milliseconds kRefusalPause{100};
+
   Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -116,14 +116,20 @@ class Cluster {
   void adopt(const ServicePort* port);
 
   /// Chooses an endpoint for one attempt, none of those whose ids are `tried`; counts it in flight
-  /// until `release`. Null if none is left. `key` is that of `hash_key_of`. Endpoints that could
-  /// not be connected lately, or took no stream, are chosen only if there is no other.
+  /// until `release`. Null if none is left. `key` is that of `hash_key_of`. Endpoints that are
+  /// ejected or left alone are chosen only as balancer::Outliers says.
   [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried,
                                          std::optional<std::uint64_t> key);
   /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
+  /// The head of a reply came that does not speak against its endpoint: if the request is a probe,
+  /// that is enough, since its end may be hours away.
+  void on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took);
+  /// Whether there are endpoints at all: where `acquire` finds none for a first attempt, they are
+  /// all ejected, and panic is forbidden.
+  [[nodiscard]] bool has_endpoints() const noexcept { return !endpoints_.empty(); }
 
   /// For one who tried every endpoint in vain: they may have been replaced, and the news be on its
   /// way. Calls `on_new_endpoints` once: there are others, or none is worth waiting for any more.
@@ -152,9 +158,13 @@ class Cluster {
 
  private:
   friend class ClusterEndpoint;
-  class Untried;
+  class Admitted;
   [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
                                                   std::optional<std::uint64_t> key);
+  void leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds duration);
+  void judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
+  void on_connect_failed(ClusterEndpoint& endpoint);
+  void on_connect_succeeded(ClusterEndpoint& endpoint);
   void list_candidates();
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
@@ -172,7 +182,8 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   /// Not selected, with requests or connections left: they were, or a caller named them.
   std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
-  TimePoint any_avoided_until_{};  ///< no endpoint is avoided from then on
+  Ejector ejector_;              ///< its members are `endpoints_`, in their order
+  TimePoint any_alone_until_{};  ///< no endpoint is left alone from then on
   using EndpointWaiterList =
       boost::intrusive::list<EndpointWaiter,
                              boost::intrusive::base_hook<boost::intrusive::list_base_hook<

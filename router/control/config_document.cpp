@@ -182,6 +182,17 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.queue_requests, queue_requests);
   lay_over(policy.queue_timeout, queue_timeout);
   lay_over(policy.has_adaptive_limit, has_adaptive_limit);
+  lay_over(policy.ejection.consecutive, ejection.consecutive);
+  lay_over(policy.ejection.min_penalty, ejection.min_penalty);
+  lay_over(policy.ejection.max_penalty, ejection.max_penalty);
+  lay_over(policy.ejection.max_percent, ejection.max_percent);
+  lay_over(policy.ejection.panic_percent, ejection.panic_percent);
+  lay_over(policy.ejection.by_success_rate, ejection.by_success_rate);
+  lay_over(policy.ejection.latency_factor, ejection.latency_factor);
+  lay_over(policy.successes.grpc, successes.grpc);
+  lay_over(policy.successes.http, successes.http);
+  lay_over(policy.endpoint_failures.grpc, endpoint_failures.grpc);
+  lay_over(policy.endpoint_failures.http, endpoint_failures.http);
   if (request_timeout) {
     policy.request_timeout = *request_timeout == Nanoseconds{0} ? std::nullopt : request_timeout;
   }

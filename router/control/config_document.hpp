@@ -17,6 +17,28 @@
 
 namespace router::control {
 
+/// What one level of the configuration says of an `EjectionPolicy`.
+struct EjectionOverrides {
+  std::optional<std::uint32_t> consecutive = std::nullopt;
+  std::optional<Nanoseconds> min_penalty = std::nullopt;
+  std::optional<Nanoseconds> max_penalty = std::nullopt;
+  std::optional<std::uint32_t> max_percent = std::nullopt;
+  std::optional<std::uint32_t> panic_percent = std::nullopt;
+  std::optional<bool> by_success_rate = std::nullopt;
+  std::optional<std::uint32_t> latency_factor = std::nullopt;
+
+  bool operator==(const EjectionOverrides&) const = default;
+};
+
+/// What one level of the configuration says of a `ReplyClass`: one of its two lists may come from a
+/// wider level.
+struct ReplyClassOverrides {
+  std::optional<ReplyClass::GrpcStatuses> grpc = std::nullopt;
+  std::optional<ReplyClass::HttpStatuses> http = std::nullopt;
+
+  bool operator==(const ReplyClassOverrides&) const = default;
+};
+
 /// What one level of the configuration says of a policy; what it leaves out, the next wider level
 /// decides.
 struct PolicyOverrides {
@@ -30,6 +52,9 @@ struct PolicyOverrides {
   std::optional<std::uint32_t> queue_requests = std::nullopt;
   std::optional<Nanoseconds> queue_timeout = std::nullopt;
   std::optional<bool> has_adaptive_limit = std::nullopt;
+  EjectionOverrides ejection = {};
+  ReplyClassOverrides successes = {};
+  ReplyClassOverrides endpoint_failures = {};
   std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
 
   bool operator==(const PolicyOverrides&) const = default;

@@ -120,6 +120,40 @@ constexpr std::array kNotes{
          "1000",
          "Requests of one Service port that may wait on one worker."},
     Note{"policy.limits.queue.timeout", "3s", "Longest wait for a pod."},
+    Note{"policy.ejection", "", "When a pod is taken out of the choice for a while."},
+    Note{"policy.ejection.consecutive", "5", "Endpoint failures in a row; 0: they eject nobody."},
+    Note{"policy.ejection.minPenalty",
+         "1s",
+         "Of the first ejection; each further one lasts twice as long, plus up to a half."},
+    Note{"policy.ejection.maxPenalty", "60s", "Longest penalty, to which up to a half is added."},
+    Note{"policy.ejection.maxPercent",
+         "50",
+         "Part of a Service's pods that may be ejected at a time, rounded down; never the last "
+         "one."},
+    Note{"policy.ejection.panicPercent",
+         "20",
+         "With a smaller part of the pods left, all of them are used; 0: never."},
+    Note{"policy.ejection.successRate",
+         "true",
+         "Whether a pod that fails more often than the others is ejected."},
+    Note{"policy.ejection.latencyFactor",
+         "5",
+         "A pod so many times as slow as the others is ejected; 0: none is."},
+    Note{"policy.success", "", "Replies that count as a success in metrics and nodeway stat."},
+    Note{"policy.success.grpc", "", "gRPC statuses. Default: OK."},
+    Note{"policy.success.grpc.[]", "", "A gRPC status."},
+    Note{"policy.success.http", "100-499", "HTTP statuses of other replies, with ranges."},
+    Note{"policy.endpointFailure",
+         "",
+         "Replies that speak against the pod that sent them: enough of them eject it."},
+    Note{"policy.endpointFailure.grpc",
+         "",
+         "gRPC statuses. Default: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, "
+         "DATA_LOSS."},
+    Note{"policy.endpointFailure.grpc.[]", "", "A gRPC status."},
+    Note{"policy.endpointFailure.http",
+         "429, 500, 502-999",
+         "HTTP statuses of other replies, with ranges."},
     Note{"policy.upstreamProtocol",
          "",
          "Protocol spoken to the pods, whatever the Service's port says: h2c is HTTP/2 without "
@@ -149,6 +183,11 @@ std::string external_name_pattern() {
                      number_pattern(1, kMostPort));
 }
 
+std::string http_statuses_pattern() {
+  const std::string status = number_pattern(ReplyClass::kMinHttpStatus, ReplyClass::kMaxHttpStatus);
+  return fmt::format(R"(^(?:{0}(?:-{0})?(?:, *{0}(?:-{0})?)*)?$)", status);
+}
+
 std::string text_pattern(std::string_view path) {
   if (path == "clusterDomain") {
     return domain_pattern();
@@ -164,6 +203,9 @@ std::string text_pattern(std::string_view path) {
   }
   if (path == "identifiers.[].grpc-path.template") {
     return R"(^[-a-z0-9{}]+\.[-a-z0-9{}]+(?::[0-9]+)?$)";
+  }
+  if (path.ends_with(".http")) {
+    return http_statuses_pattern();
   }
   return path.starts_with("identifiers.") ? service_key_pattern() : fmt::format("^{}$", kLabel);
 }
@@ -290,8 +332,9 @@ Json schema_of(const ConfigShape& shape, const std::string& path) {
   Json schema = {{"description", description_of(note, shape)}};
   std::visit(KindWriter{.shape = shape, .path = path, .schema = schema}, shape.takes);
   if (!note.standard.empty()) {
-    const bool is_number = std::holds_alternative<CountRange>(shape.takes);
-    schema["default"] = is_number ? Json::parse(note.standard) : Json(note.standard);
+    const bool is_text = !std::holds_alternative<CountRange>(shape.takes) &&
+                         !std::holds_alternative<ConfigShape::Flag>(shape.takes);
+    schema["default"] = !is_text ? Json::parse(note.standard) : Json(note.standard);
   }
   return schema;
 }

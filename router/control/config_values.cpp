@@ -24,6 +24,15 @@ std::optional<std::uint16_t> parse_port(std::string_view digits) {
   return is_good ? std::optional{port} : std::nullopt;
 }
 
+std::optional<std::uint16_t> parse_http_status(std::string_view digits) {
+  const char* const last = digits.data() + digits.size();
+  std::uint16_t status = 0;
+  const auto [end, error] = std::from_chars(digits.data(), last, status);
+  const bool is_good = error == std::errc{} && end == last &&
+                       status >= ReplyClass::kMinHttpStatus && status <= ReplyClass::kMaxHttpStatus;
+  return is_good ? std::optional{status} : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -93,6 +102,24 @@ std::optional<ExternalName> parse_external_name(std::string_view text) {
     return std::nullopt;
   }
   return ExternalName{.name = std::string{name}, .port = *port};
+}
+
+std::optional<ReplyClass::HttpStatuses> parse_http_statuses(std::string_view text) {
+  ReplyClass::HttpStatuses statuses;
+  if (text.empty()) {
+    return statuses;
+  }
+  for (std::string_view part : split(text, ',')) {
+    part.remove_prefix(std::min(part.find_first_not_of(' '), part.size()));
+    const std::size_t dash = std::min(part.find('-'), part.size());
+    const auto first = parse_http_status(part.substr(0, dash));
+    const auto last = dash == part.size() ? first : parse_http_status(part.substr(dash + 1));
+    if (!first || !last || *first > *last) {
+      return std::nullopt;
+    }
+    add_range(statuses, *first, *last);
+  }
+  return statuses;
 }
 
 }  // namespace router::control

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/resolve/callers.hpp"
+#include "router/route/reply_class.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -39,5 +40,8 @@ struct ExternalName {
 /// `api.example.com` or `api.example.com:8080`. Of several labels, as all names outside of the
 /// cluster have; no address, whose last label is a number.
 [[nodiscard]] std::optional<ExternalName> parse_external_name(std::string_view text);
+
+/// `429, 500-599`: statuses and ranges of them, from 100 to 999. Empty text is the empty set.
+[[nodiscard]] std::optional<ReplyClass::HttpStatuses> parse_http_statuses(std::string_view text);
 
 }  // namespace router::control

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/policy_reader.hpp"
 
+#include "router/control/config_values.hpp"
 #include "router/h1/fields.hpp"
 #include "router/resolve/ascii_case.hpp"
 
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,7 +34,34 @@ constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
 constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 /// At most: no caller waits longer for a first byte, so that it would only hold memory.
 constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
+constexpr CountRange kConsecutive{.least = 0, .most = 1000};
+/// At least: shorter, and the probes of a pod that is down are a load. At most: longer, and a pod
+/// that was mended is missed.
+constexpr DurationRange kPenalty{.least = 10ms, .most = 1h};
+constexpr CountRange kPercent{.least = 0, .most = 100};
+/// 0 turns it off.
+constexpr CountRange kLatencyFactor{.least = 0, .most = 1000};
 }  // namespace range
+
+/// By number. Source: gRPC `statuscodes.md`.
+constexpr std::array<std::string_view, ReplyClass::kGrpcStatuses> kGrpcStatusNames{
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED"};
 
 constexpr std::array<std::string_view, 6> kBalancers{
     "peak_ewma", "least_request", "round_robin", "random", "ring_hash", "maglev"};
@@ -57,6 +87,10 @@ class PolicyReader {
         Field{"balancer", [this](const Place& field) { balancer(field); }},
         Field{"timeout", [this](const Place& field) { timeout(field); }},
         Field{"limits", [this](const Place& field) { limits(field); }},
+        Field{"ejection", [this](const Place& field) { ejection(field); }},
+        Field{"success", [this](const Place& field) { reply_class(field, overrides_.successes); }},
+        Field{"endpointFailure",
+              [this](const Place& field) { reply_class(field, overrides_.endpoint_failures); }},
         Field{"upstreamProtocol",
               [this](const Place& field) {
                 if (const auto index = reader_.choice(field, kProtocols)) {
@@ -157,6 +191,66 @@ class PolicyReader {
               }},
     };
     reader_.fields(value, fields);
+  }
+
+  void ejection(const Place& value) {
+    EjectionOverrides& ejection = overrides_.ejection;
+    const std::array fields{
+        count_field("consecutive", range::kConsecutive, ejection.consecutive),
+        duration_field("minPenalty", range::kPenalty, ejection.min_penalty),
+        duration_field("maxPenalty", range::kPenalty, ejection.max_penalty),
+        count_field("maxPercent", range::kPercent, ejection.max_percent),
+        count_field("panicPercent", range::kPercent, ejection.panic_percent),
+        Field{"successRate",
+              [&](const Place& field) { ejection.by_success_rate = reader_.flag(field); }},
+        count_field("latencyFactor", range::kLatencyFactor, ejection.latency_factor),
+    };
+    reader_.fields(value, fields);
+  }
+
+  [[nodiscard]] Field count_field(std::string_view name,
+                                  CountRange range,
+                                  std::optional<std::uint32_t>& into) {
+    return {name, [this, range, &into](const Place& field) { into = reader_.count(field, range); }};
+  }
+
+  [[nodiscard]] Field duration_field(std::string_view name,
+                                     DurationRange range,
+                                     std::optional<Nanoseconds>& into) {
+    return {name,
+            [this, range, &into](const Place& field) { into = reader_.duration(field, range); }};
+  }
+
+  void reply_class(const Place& value, ReplyClassOverrides& overrides) {
+    const std::array fields{
+        Field{"grpc", [&](const Place& field) { grpc_statuses(field, overrides.grpc); }},
+        Field{"http", [&](const Place& field) { http_statuses(field, overrides.http); }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void grpc_statuses(const Place& list, std::optional<ReplyClass::GrpcStatuses>& statuses) {
+    if (list.node.kind == YamlNode::Kind::sequence) {
+      statuses.emplace();
+    }
+    reader_.items(list, [&](const Place& item) {
+      if (const auto status = reader_.choice(item, kGrpcStatusNames); status && statuses) {
+        statuses->set(*status);
+      }
+    });
+  }
+
+  void http_statuses(const Place& value, std::optional<ReplyClass::HttpStatuses>& statuses) {
+    const std::optional<std::string> text = reader_.text(value);
+    if (!text) {
+      return;
+    }
+    statuses = parse_http_statuses(*text);
+    if (!statuses) {
+      reader_.fail(value.node.place,
+                   value.path,
+                   quoted(*text) + " is no list of statuses such as \"429, 500-599\"");
+    }
   }
 
   FieldReader& reader_;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of an exchange that faces the endpoint: one attempt, its failure, and the way to the
 // next.
+#include "router/exchange/asked_pause.hpp"
 #include "router/exchange/edit.hpp"
 #include "router/exchange/exchange.hpp"
 #include "router/exchange/grpc.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace router {
@@ -61,6 +63,10 @@ void Exchange::on_reply_head(ReplyHead head, bool end) {
   leave_cluster();
   reply_status_ = head.status;
   grpc_status_ = grpc_status_of(head.fields);
+  asked_pause_ = asked_pause(head.fields);
+  if (!speaks_against_endpoint()) {
+    cluster_->on_good_head(*endpoint_, *head_at_ - attempt_at_);
+  }
   edit_reply(head.fields);
   if (end) {
     deadline_timer_.cancel();  // nothing is left to wait for but the client
@@ -79,6 +85,7 @@ void Exchange::on_reply_data(std::span<const std::byte> bytes) {
 
 void Exchange::on_reply_trailers(HeaderList trailers) {
   grpc_status_ = grpc_status_of(trailers);
+  asked_pause_ = std::max(asked_pause_, asked_pause(trailers));
   edit_reply(trailers);
   reply_trailers_ = std::move(trailers);
   end_reply(BodyState::trailers);
@@ -97,8 +104,8 @@ void Exchange::end_reply(BodyState how) {
 
 void Exchange::on_upstream_closed() {
   upstream_ = nullptr;
-  end_attempt(is_endpoint_failure(reply_status_, grpc_status_) ? AttemptOutcome::Kind::failure
-                                                               : AttemptOutcome::Kind::reply);
+  end_attempt(speaks_against_endpoint() ? AttemptOutcome::Kind::failure
+                                        : AttemptOutcome::Kind::reply);
   stop_taking_request();
 }
 
@@ -127,6 +134,10 @@ void Exchange::repick_or_fail(AttemptFailure failure) {
   try_endpoint();
 }
 
+bool Exchange::speaks_against_endpoint() const noexcept {
+  return port_->policy.endpoint_failures.has(reply_status_, grpc_status_);
+}
+
 Pulled Exchange::pull_request(std::span<std::byte> into) {
   const Pulled pulled = request_body_.take(into);
   if (client_ != nullptr && request_body_.newly_taken() > 0) {
@@ -137,7 +148,9 @@ Pulled Exchange::pull_request(std::span<std::byte> into) {
 
 void Exchange::end_attempt(AttemptOutcome::Kind how) {
   attempt_ = AttemptState::done;
-  const AttemptOutcome outcome{how, head_at_.value_or(host_.loop().now()) - attempt_at_};
+  const AttemptOutcome outcome{how,
+                               head_at_.value_or(host_.loop().now()) - attempt_at_,
+                               std::exchange(asked_pause_, std::nullopt)};
   cluster_->release(*std::exchange(endpoint_, nullptr), outcome);
 }
 
@@ -157,7 +170,7 @@ void Exchange::give_up_attempt() {
   } else if (attempt_ == AttemptState::sent) {
     how = reason_ == Errc::deadline_exceeded ? AttemptOutcome::Kind::failure
                                              : AttemptOutcome::Kind::silence;
-  } else if (!reason_ && is_endpoint_failure(reply_status_, grpc_status_)) {
+  } else if (!reason_ && speaks_against_endpoint()) {
     how = AttemptOutcome::Kind::failure;
   }
   if (upstream_ != nullptr) {

@@ -226,6 +226,10 @@ void Exchange::try_endpoint() {
 }
 
 void Exchange::wait_for_endpoint() {
+  if (tried_.empty() && !named_endpoint_ && cluster_->has_endpoints()) {
+    fail(Errc::all_ejected, "ejection.panicPercent is 0");
+    return;
+  }
   // A pod that was named has no substitute.
   if (tried_.empty() || named_endpoint_ || !cluster_->wait_for_others(*this)) {
     fail(last_failure_, {});
@@ -364,12 +368,14 @@ void Exchange::finish() {
   SnapshotWaiter::unlink();
   count_request();
   telemetry::ResponseKey key;
-  key.success = is_success(reply_status_, grpc_status_);
+  static const ReplyClass unresolved = default_successes();
+  const ReplyClass& successes = port_ != nullptr ? port_->policy.successes : unresolved;
+  key.success = successes.has(reply_status_, grpc_status_);
   if (reason_) {
     const Verdict& verdict = verdict_of(*reason_);
     key.reason = static_cast<std::uint8_t>(*reason_);
     grpc_status_ = request_.is_grpc ? std::optional{verdict.grpc_status} : std::nullopt;
-    key.success = is_success(verdict.http_status, grpc_status_);
+    key.success = successes.has(verdict.http_status, grpc_status_);
   }
   key.grpc_status = grpc_status_.value_or(telemetry::ResponseKey::kNoGrpcStatus);
   key.http_class = static_cast<std::uint8_t>(reply_status_ / 100);  // 0 if no head was sent

@@ -144,6 +144,7 @@ class Exchange final : public Disposable,
   void lower_grpc_timeout();
   void stop_waiting();
   void repick_or_fail(AttemptFailure failure);
+  [[nodiscard]] bool speaks_against_endpoint() const noexcept;
   void end_attempt(AttemptOutcome::Kind how);
   void give_up_attempt();
 
@@ -178,6 +179,7 @@ class Exchange final : public Disposable,
   bool reply_has_begun_ = false;  ///< the head has gone to the client
   std::uint16_t reply_status_ = 0;
   std::optional<std::uint8_t> grpc_status_;
+  std::optional<Nanoseconds> asked_pause_;  ///< what the endpoint asks for if it has failed
   std::optional<TimePoint> head_at_;
   std::optional<Errc> reason_;  ///< why the router ended the request, if it did
 

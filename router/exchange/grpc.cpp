@@ -68,18 +68,4 @@ std::optional<std::uint8_t> grpc_status_of(const HeaderList& fields) {
   return is_known ? status : kUnknown;
 }
 
-bool is_endpoint_failure(std::uint16_t http_status,
-                         std::optional<std::uint8_t> grpc_status) noexcept {
-  if (grpc_status) {
-    // DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
-    constexpr std::array<std::uint8_t, 5> kFailures{4, 8, 13, 14, 15};
-    return std::find(kFailures.begin(), kFailures.end(), *grpc_status) != kFailures.end();
-  }
-  return http_status == 429 || (http_status >= 500 && http_status != 501);
-}
-
-bool is_success(std::uint16_t http_status, std::optional<std::uint8_t> grpc_status) noexcept {
-  return grpc_status ? *grpc_status == 0 : http_status < 500;
-}
-
 }  // namespace router

@@ -22,13 +22,4 @@ namespace router {
 /// number from 0 to 16.
 [[nodiscard]] std::optional<std::uint8_t> grpc_status_of(const HeaderList& fields);
 
-/// product.md's second classifier: whether a reply speaks against its endpoint. `grpc_status` if it
-/// is a gRPC reply.
-[[nodiscard]] bool is_endpoint_failure(std::uint16_t http_status,
-                                       std::optional<std::uint8_t> grpc_status) noexcept;
-
-/// product.md's first classifier: gRPC status 0, or HTTP below 500.
-[[nodiscard]] bool is_success(std::uint16_t http_status,
-                              std::optional<std::uint8_t> grpc_status) noexcept;
-
 }  // namespace router

@@ -136,6 +136,33 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
   }
 }
 
+void add_ejections(Families& families, const std::vector<ServiceTotals>& services) {
+  MetricFamily ejections{"nodeway_ejections_total",
+                         "Times that a worker has taken an endpoint out of the choice, by cause.",
+                         MetricType::Counter,
+                         {}};
+  MetricFamily ejected{"nodeway_endpoints_ejected",
+                       "Endpoints out of the choice now, on the worker that has ejected the most.",
+                       MetricType::Gauge,
+                       {}};
+  MetricFamily panic{"nodeway_panic_requests_total",
+                     "Attempts for which ejections were disregarded: too few endpoints were left.",
+                     MetricType::Counter,
+                     {}};
+  for (const ServiceTotals& service : services) {
+    for (std::size_t i = 0; i < kEjectionCauseNames.size(); ++i) {
+      Labels labels = labels_of(service);
+      labels.push_back({"cause", std::string{kEjectionCauseNames[i]}});
+      add_value(ejections, std::move(labels), service.ejections[i]);
+    }
+    add_value(ejected, labels_of(service), service.endpoints_ejected);
+    add_value(panic, labels_of(service), service.panic_requests);
+  }
+  for (MetricFamily* family : {&ejections, &ejected, &panic}) {
+    families.push_back(std::move(*family));
+  }
+}
+
 void add_latencies(Families& families, const std::vector<ServiceTotals>& services) {
   MetricFamily& start = add_family(
       families,
@@ -421,6 +448,7 @@ std::string render_metrics(const Exposed& exposed) {
   const std::vector<ServiceTotals> services = sum_services(exposed.cores);
   Families families;
   add_requests(families, services);
+  add_ejections(families, services);
   add_latencies(families, services);
   add_core_figures(families, exposed.cores);
   add_cluster(families, exposed.control);

@@ -139,6 +139,10 @@ enum class UpstreamState : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> kUpstreamStateNames{
     "connecting", "open", "draining"};
 
+/// Why an endpoint was ejected; the label `cause` of nodeway_ejections_total.
+inline constexpr std::array<std::string_view, 4> kEjectionCauseNames{
+    "connect", "consecutive", "success_rate", "latency"};
+
 /// Outcome of a request: one series of nodeway_responses_total.
 struct ResponseKey {
   static constexpr std::uint8_t kNoGrpcStatus = 255;
@@ -186,6 +190,9 @@ class ServiceMetrics {
   Cell repicks;
   Cell streams_open;  ///< gauge: requests whose exchange lives
   std::array<Cell, kUpstreamStateNames.size()> upstream_connections;  ///< gauges, by state
+  std::array<Cell, kEjectionCauseNames.size()> ejections;             ///< by cause
+  Cell endpoints_ejected;                                             ///< gauge
+  Cell panic_requests;       ///< placed while too few endpoints were in service
   Histogram response_start;  ///< from the request's head to the reply's head
   Histogram duration;        ///< from the request's head to the end
 

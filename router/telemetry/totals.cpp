@@ -26,6 +26,11 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
   for (std::size_t i = 0; i < totals.upstream_connections.size(); ++i) {
     totals.upstream_connections[i] += block.upstream_connections[i].read();
   }
+  for (std::size_t i = 0; i < totals.ejections.size(); ++i) {
+    totals.ejections[i] += block.ejections[i].read();
+  }
+  totals.endpoints_ejected = std::max(totals.endpoints_ejected, block.endpoints_ejected.read());
+  totals.panic_requests += block.panic_requests.read();
   block.each_response(
       [&totals](const ResponseCell& cell) { add_response(totals.responses, cell); });
   totals.response_start += block.response_start.read();

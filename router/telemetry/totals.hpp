@@ -27,6 +27,9 @@ struct ServiceTotals {
   std::uint64_t repicks = 0;
   std::uint64_t streams_open = 0;
   std::array<std::uint64_t, kUpstreamStateNames.size()> upstream_connections{};  ///< by state
+  std::array<std::uint64_t, kEjectionCauseNames.size()> ejections{};             ///< by cause
+  std::uint64_t endpoints_ejected = 0;  ///< by that core which has ejected the most
+  std::uint64_t panic_requests = 0;
   std::vector<ResponseCount> responses;
   HistogramCounts response_start;
   HistogramCounts duration;

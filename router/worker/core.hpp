@@ -25,9 +25,9 @@ struct EndpointView {
   std::uint16_t port = 0;
   std::string address;
   std::string pod;
-  std::string
-      state;  ///< `ready`, `connecting`, `unreachable`; `unselected`, but named by its
-              ///< address; `draining`, no longer selected, streams or connections still open
+  std::string state;  ///< `ready`, `connecting`, `ejected`, `unreachable` (ejected, since it could
+                      ///< not be connected), `unselected` (but named by its address), `draining`
+                      ///< (no longer selected, streams or connections still open)
   std::uint64_t requests = 0;
   std::uint64_t failures = 0;  ///< product.md's second classifier: endpoint failures
   std::uint32_t in_flight = 0;

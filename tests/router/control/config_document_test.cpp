@@ -26,6 +26,9 @@ services:
   predict.ml:            # name.namespace or name.namespace:port
     timeout: {request: 2s}
     limits: {queue: {size: 7, timeout: 1m30s}}
+    ejection: {consecutive: 3, minPenalty: 2s, maxPenalty: 1m, maxPercent: 30, panicPercent: 0, successRate: false, latencyFactor: 0}
+    success: {grpc: [OK, NOT_FOUND], http: "200-299, 404"}
+    endpointFailure: {grpc: [], http: ""}
     upstreamProtocol: h2c
   predict.ml:8080:
     timeout: {request: 3s, connect: 1.5s}
@@ -55,10 +58,23 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
                                              .decay = 5s,
                                              .connect_timeout = 250ms});
   REQUIRE(document.services.size() == 1);
+  ReplyClassOverrides successes{.grpc = 0b10'0001, .http = ReplyClass::HttpStatuses{}};
+  add_range(*successes.http, 200, 299);
+  add_range(*successes.http, 404, 404);
   CHECK(document.services.at("predict.ml") ==
         PolicyOverrides{.request_timeout = 2s,
                         .queue_requests = 7,
                         .queue_timeout = 90s,
+                        .ejection = {.consecutive = 3,
+                                     .min_penalty = 2s,
+                                     .max_penalty = 60s,
+                                     .max_percent = 30,
+                                     .panic_percent = 0,
+                                     .by_success_rate = false,
+                                     .latency_factor = 0},
+                        .successes = successes,
+                        .endpoint_failures = {.grpc = ReplyClass::GrpcStatuses{},
+                                              .http = ReplyClass::HttpStatuses{}},
                         .upstream_protocol = UpstreamProtocol::h2c});
   REQUIRE(document.service_ports.size() == 1);
   CHECK(document.service_ports.at({"predict.ml", std::uint16_t{8080}}) ==
@@ -181,6 +197,49 @@ TEST_CASE("policy_for: the narrowest level that says something wins", "[config]"
   CHECK(port.upstream_protocol == UpstreamProtocol::http1);
 }
 
+TEST_CASE("policy_for: ejection and what a reply means are settled field by field", "[config]") {
+  const ParsedConfig parsed = parse_config(R"(version: 1
+defaults:
+  ejection: {consecutive: 3, minPenalty: 2s}
+  endpointFailure: {grpc: [UNAVAILABLE], http: "503"}
+services:
+  predict.ml:
+    ejection: {consecutive: 0, successRate: false}
+    endpointFailure: {grpc: []}
+)");
+
+  REQUIRE(parsed.is_valid());
+  const Policy policy = parsed.document.policy_for("predict.ml", 80);
+  CHECK(policy.ejection.consecutive == 0);
+  CHECK(policy.ejection.min_penalty == 2s);
+  CHECK(policy.ejection.max_penalty == 60s);
+  CHECK_FALSE(policy.ejection.by_success_rate);
+  CHECK_FALSE(policy.endpoint_failures.has(200, 14));
+  CHECK(policy.endpoint_failures.has(503, std::nullopt));
+  CHECK_FALSE(policy.endpoint_failures.has(500, std::nullopt));
+  CHECK(policy.successes == default_successes());
+}
+
+TEST_CASE("parse_config: statuses that say nothing are refused with their place", "[config]") {
+  const auto [rest, error] = GENERATE(table<std::string, std::string>({
+      {"defaults: {success: {http: '99'}}",
+       R"(2:28: defaults.success.http: "99" is no list of statuses such as "429, 500-599")"},
+      {"defaults: {success: {http: 300-200}}",
+       R"(2:28: defaults.success.http: "300-200" is no list of statuses such as "429, 500-599")"},
+      {"defaults: {success: {http: '200,'}}",
+       R"(2:28: defaults.success.http: "200," is no list of statuses such as "429, 500-599")"},
+      {"defaults: {success: {http: 429}}",
+       R"(2:28: defaults.success.http: text is expected here: write "429" in quotes)"},
+      {"defaults: {ejection: {maxPercent: 101}}",
+       R"(2:35: defaults.ejection.maxPercent: "101" is no whole number from 0 to 100)"},
+  }));
+  CAPTURE(rest);
+
+  CHECK(headline(with_version(rest)) == error);
+  CHECK(headline(with_version("defaults: {success: {grpc: [KO]}}"))
+            .starts_with(R"(2:29: defaults.success.grpc[0]: "KO" is none of OK, CANCELLED)"));
+}
+
 TEST_CASE("policy_for: a request timeout of 0 takes away that of a wider level", "[config]") {
   const ParsedConfig parsed = parse_config(
       "version: 1\ndefaults: {timeout: {request: 1s}}\nservices: {a.b: {timeout: {request: 0s}}}");
@@ -228,7 +287,7 @@ TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a sugges
       {"routes: []", R"(2:1: routes: unknown field "routes")"},
       {"service: {}", R"(2:1: service: unknown field "service"; did you mean services?)"},
       {"Defaults: {}", R"(2:1: Defaults: unknown field "Defaults"; did you mean defaults?)"},
-      {"defaults: {ejection: {}}", R"(2:12: defaults.ejection: unknown field "ejection")"},
+      {"defaults: {mirror: {}}", R"(2:12: defaults.mirror: unknown field "mirror")"},
       {"defaults: {timeout: {conect: 1s}}",
        R"(2:22: defaults.timeout.conect: unknown field "conect"; did you mean connect?)"},
       {"defaults: {timeout: {requset: 1s}}",

@@ -69,28 +69,4 @@ TEST_CASE("grpc-status: a number from 0 to 16 is read, anything else is UNKNOWN"
   CHECK_FALSE(grpc_status_of(HeaderList{}).has_value());
 }
 
-TEST_CASE(
-    "is_endpoint_failure: a bad request does not speak against the endpoint, an unavailable one "
-    "does",
-    "[exchange]") {
-  for (const int status : {4, 8, 13, 14, 15}) {
-    CHECK(is_endpoint_failure(200, static_cast<std::uint8_t>(status)));
-  }
-  for (const int status : {0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 12, 16}) {
-    CHECK_FALSE(is_endpoint_failure(200, static_cast<std::uint8_t>(status)));
-  }
-  CHECK(is_endpoint_failure(500, std::nullopt));
-  CHECK(is_endpoint_failure(503, std::nullopt));
-  CHECK(is_endpoint_failure(429, std::nullopt));
-  CHECK_FALSE(is_endpoint_failure(501, std::nullopt));
-  CHECK_FALSE(is_endpoint_failure(404, std::nullopt));
-}
-
-TEST_CASE("is_success: by gRPC status where there is one, else by HTTP status", "[exchange]") {
-  CHECK(is_success(200, 0));
-  CHECK_FALSE(is_success(200, 3));
-  CHECK(is_success(404, std::nullopt));
-  CHECK_FALSE(is_success(500, std::nullopt));
-}
-
 }  // namespace router

@@ -17,13 +17,18 @@ TEST_CASE("sum_services: adds up what the cores counted of the same Service port
     ServiceMetrics& add = core->add_service("calc", "add", "80");
     add.requests.add(2);
     add.upstream_connections[1].add();
+    add.ejections[2].add();
     add.add_response({.success = true, .grpc_status = 0, .http_class = 2}, 1ms, 2ms);
   }
+  one.add_service("calc", "mul", "80").endpoints_ejected.add(1);
+  other.add_service("calc", "mul", "80").endpoints_ejected.add(2);
   one.add_service("calc", "add", "81").add_response({.success = false, .http_class = 5}, 1ms, 2ms);
 
   const auto totals = sum_services(std::array<const CoreMetrics*, 2>{&one, &other});
 
-  REQUIRE(totals.size() == 2);
+  REQUIRE(totals.size() == 3);
+  CHECK(totals[0].ejections[2] == 2);
+  CHECK(totals[2].endpoints_ejected == 2);  // of the worker that has ejected the most
   CHECK(totals[0].port == "80");
   CHECK(totals[0].requests == 4);
   CHECK(totals[0].upstream_connections[1] == 2);
