@@ -219,7 +219,8 @@ void Exchange::try_endpoint() {
       port_->protocol == UpstreamProtocol::http1 ||
       (port_->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
   ++cluster_->waiting;
-  endpoint_->pool(is_http1).acquire(*this);
+  endpoint_->pool(is_http1).acquire(*this,
+                                    std::min(wait_end(), deadline_.value_or(TimePoint::max())));
   if (attempt_ == AttemptState::queued) {
     bound_wait();
   }
@@ -246,9 +247,13 @@ void Exchange::bound_wait() {
     host_.loop().metrics().hit(telemetry::Limit::queue_requests);
     fail(Errc::overloaded, {});
   } else {
-    // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
-    host_.loop().arm(wait_timer_, attempt_at_ + port_->policy.queue_timeout - queued_for_);
+    host_.loop().arm(wait_timer_, wait_end());
   }
+}
+
+TimePoint Exchange::wait_end() const noexcept {
+  // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
+  return attempt_at_ + port_->policy.queue_timeout - queued_for_;
 }
 
 void Exchange::on_deadline() {

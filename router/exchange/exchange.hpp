@@ -123,6 +123,7 @@ class Exchange final : public Disposable,
   void try_endpoint();
   void wait_for_endpoint();
   void bound_wait();
+  [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
   [[nodiscard]] ClusterEndpoint* choose_endpoint();
   void on_deadline();
   void on_wait_over();

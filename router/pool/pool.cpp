@@ -2,6 +2,7 @@
 #include "router/pool/pool.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace router {
@@ -35,9 +36,19 @@ std::size_t Pool::count(UpstreamState state) const noexcept {
       }));
 }
 
-void Pool::acquire(PoolWaiter& waiter) {
-  waiters_.push_back(waiter);
+void Pool::acquire(PoolWaiter& waiter, TimePoint until) {
+  waiter.until_ = until;
+  enqueue(waiter);
   serve_waiters();
+}
+
+void Pool::enqueue(PoolWaiter& waiter) {
+  // From the back: most have the same time to wait, so that the last to come is the last to end.
+  auto place = waiters_.end();
+  while (place != waiters_.begin() && std::prev(place)->until_ > waiter.until_) {
+    --place;
+  }
+  waiters_.insert(place, waiter);
 }
 
 void Pool::serve_waiters() {

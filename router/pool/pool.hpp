@@ -29,6 +29,10 @@ class PoolWaiter : public boost::intrusive::list_base_hook<
 
  protected:
   ~PoolWaiter() = default;
+
+ private:
+  friend class Pool;
+  TimePoint until_{};  ///< when its wait ends
 };
 
 /// What a pool tells the owner of the endpoint.
@@ -70,7 +74,8 @@ struct PoolContext {
 ///
 /// Opens one when the streams of those that it has run short, up to `kMaxH2Connections` or
 /// `kMaxHttp1Connections` beside those that drain; closes what was idle for `kIdleTimeout`.
-/// Requests wait in the order they came while connections are being opened or full.
+/// While connections are being opened or full, requests wait: the one whose wait ends first is the
+/// first to be served. Every wait has an end, so one without a deadline comes to its turn as well.
 class Pool final : private UpstreamConnectionEvents {
  public:
   static constexpr std::chrono::seconds kIdleTimeout{60};  ///< product.md, HTTP/2 to pods
@@ -89,8 +94,10 @@ class Pool final : private UpstreamConnectionEvents {
   ~Pool();
 
   /// Gives `waiter` a connection, now or later. It leaves the queue by `unlink` or its own
-  /// destruction.
-  void acquire(PoolWaiter& waiter);
+  /// destruction, which it does at `until`: the sooner that is, the earlier it is served, and
+  /// among equals whoever came first. Costs a step for each waiter that it passes,
+  /// at most `Policy::queue_requests`.
+  void acquire(PoolWaiter& waiter, TimePoint until);
   /// The endpoint is no longer used: waiters are sent away, connections close when their streams
   /// have ended.
   void retire();
@@ -117,6 +124,7 @@ class Pool final : private UpstreamConnectionEvents {
   void on_draining(UpstreamConnection& connection) override;
   void on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) override;
 
+  void enqueue(PoolWaiter& waiter);
   void serve_waiters();
   void open_if_short();
   [[nodiscard]] bool has_more_waiters_than(std::size_t n) const noexcept;

@@ -4,7 +4,10 @@
 
 #include "tests/router/exchange/scripted_host.hpp"
 
+#include <chrono>
 #include <list>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -25,7 +28,7 @@ class Requests {
     host_.end_turn();
   }
 
-  test::ScriptedClient& begin();
+  test::ScriptedClient& begin(std::string_view path = "/", std::string_view grpc_timeout = {});
 
  private:
   test::ScriptedHost& host_;
@@ -33,18 +36,23 @@ class Requests {
   std::vector<Exchange*> exchanges_;
 };
 
-RequestHead get() {
+/// A gRPC call if it has a deadline.
+RequestHead get(std::string_view path, std::string_view grpc_timeout) {
   RequestHead head;
   head.method = "GET";
   head.scheme = "http";
   head.authority = "cart.shop";
-  head.path = "/";
+  head.path = path;
+  head.is_grpc = !grpc_timeout.empty();
+  if (head.is_grpc) {
+    head.fields.add({"grpc-timeout", grpc_timeout});
+  }
   return head;
 }
 
-test::ScriptedClient& Requests::begin() {
+test::ScriptedClient& Requests::begin(std::string_view path, std::string_view grpc_timeout) {
   test::ScriptedClient& client = clients_.emplace_back();
-  exchanges_.push_back(&host_.begin(client, get(), true));
+  exchanges_.push_back(&host_.begin(client, get(path, grpc_timeout), true));
   return client;
 }
 
@@ -85,6 +93,28 @@ TEST_CASE("Pool: a request does not wait for a connection that drains when no ot
 
   CHECK(host.service_metrics().repicks.read() == 1);
   CHECK_FALSE(client.head.has_value());  // it goes on at the other endpoint
+}
+
+TEST_CASE("Pool: of those that wait, the one whose wait ends first is served first", "[pool]") {
+  Policy policy;
+  policy.queue_timeout = std::chrono::seconds{3};
+  test::ScriptedHost host{1, policy};
+  Requests requests{host};
+  requests.begin("/no-deadline");
+  requests.begin("/after-the-queue", "9S");  // its wait ends as that of the first does
+  requests.begin("/late", "2S");
+  requests.begin("/soon", "500m");
+  requests.begin("/late-too", "2S");
+
+  std::vector<std::string> served;
+  for (std::size_t i = 0; i < 5; ++i) {  // a connection carries one stream
+    REQUIRE(host.connections.size() > i);
+    host.connections[i]->connect();
+    served.push_back(host.connections[i]->request_path);
+  }
+
+  CHECK(served == std::vector<std::string>{
+                      "/soon", "/late", "/late-too", "/no-deadline", "/after-the-queue"});
 }
 
 }  // namespace router
