@@ -190,7 +190,11 @@ void Cluster::list_candidates() {
 void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
   const auto first_missing =
       std::stable_partition(endpoints_.begin(), endpoints_.end(), [&wanted](const auto& have) {
-        return std::find(wanted.begin(), wanted.end(), have->endpoint()) != wanted.end();
+        const auto place = std::lower_bound(
+            wanted.begin(), wanted.end(), have->endpoint(), [](const auto& a, const auto& b) {
+              return a.address < b.address;
+            });
+        return place != wanted.end() && *place == have->endpoint();
       });
   std::vector<std::unique_ptr<ClusterEndpoint>> missing{std::make_move_iterator(first_missing),
                                                         std::make_move_iterator(endpoints_.end())};
@@ -208,12 +212,20 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
 
 bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
   const std::uint64_t first_new = next_id_;
+  std::vector<const Endpoint*> known;
+  known.reserve(endpoints_.size());
+  for (const auto& endpoint : endpoints_) {
+    known.push_back(&endpoint->endpoint());
+  }
+  std::sort(known.begin(), known.end(), [](const Endpoint* a, const Endpoint* b) {
+    return a->address < b->address;
+  });
   for (const Endpoint& endpoint : wanted) {
-    const bool is_known =
-        std::any_of(endpoints_.begin(), endpoints_.end(), [&endpoint](const auto& have) {
-          return have->endpoint() == endpoint;
+    const auto place = std::lower_bound(
+        known.begin(), known.end(), endpoint, [](const Endpoint* have, const Endpoint& each) {
+          return have->address < each.address;
         });
-    if (!is_known) {
+    if (place == known.end() || **place != endpoint) {
       endpoints_.push_back(
           std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_, *this));
     }

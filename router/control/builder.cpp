@@ -161,34 +161,29 @@ SnapshotPtr Builder::build() {
   snapshot->identifiers = identifiers_;
   snapshot->cluster_ips = cluster_ips_;
   snapshot->pod_ports = std::move(pod_ports);
-  snapshot->services.reserve(derived_.size());
-  snapshot->service_of.resize(ids_.size());
-  for (const auto& [key, derived] : derived_) {
-    snapshot->services.emplace(full_name(key), derived.service);
-    for (const ServicePort& port : derived.service->ports) {
-      snapshot->service_of[port.id] = derived.service.get();
-    }
-  }
+  snapshot->services = table_;
   return snapshot;
 }
 
 /// Whether anything that routing sees has changed, but for ClusterIPs and the ports of pods.
 bool Builder::update(const ObjectKey& key) {
   const auto old = derived_.find(key);
-  if (old != derived_.end()) {
-    forget_pod_ports(*old->second.service);
-  }
   std::optional<Derived> derived = derive(key);
+  if (old != derived_.end()) {
+    forget_pod_ports(*old->second.service, derived ? derived->service.get() : nullptr);
+  }
   if (!derived) {
     if (old == derived_.end()) {
       return false;
     }
     counts_ -= old->second.counts;
+    table_.erase(full_name(key));
     derived_.erase(old);
     return true;
   }
   counts_ += derived->counts;
   if (old == derived_.end()) {
+    table_.put(derived->service);
     derived_.emplace(key, *std::move(derived));
     return true;
   }
@@ -197,6 +192,7 @@ bool Builder::update(const ObjectKey& key) {
   if (*old->second.service == *derived->service) {
     return false;
   }
+  table_.put(derived->service);
   old->second.service = std::move(derived->service);
   return true;
 }
@@ -248,6 +244,7 @@ ServicePort Builder::derive_external_port(const ObjectKey& key,
                                           std::uint16_t number) {
   ServicePort result;
   result.id = ids_.of(key, number);
+  pod_ports_.set(result.id, {});  // a Service of slices may have had that port
   result.number = number;
   result.policy = config_.policy_for(full_name(key), number);
   result.protocol = result.policy.upstream_protocol.value_or(UpstreamProtocol::as_caller);
@@ -286,7 +283,7 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
   counts += port_counts;
   ServicePort result;
   result.id = ids_.of(service.meta.key, port.port);
-  pod_ports_.add(result.id, endpoints.addresses());
+  pod_ports_.set(result.id, endpoints.addresses());
   result.number = port.port;
   result.name = port.name;
   result.policy = config_.policy_for(full_name(service.meta.key), port.port);
@@ -320,9 +317,12 @@ std::vector<Builder::Slice> Builder::slices_of(const k8s_client::Service& servic
   return result;
 }
 
-void Builder::forget_pod_ports(const Service& service) {
-  for (const ServicePort& port : service.ports) {
-    pod_ports_.forget(port.id);
+/// Of the Service ports that are gone.
+void Builder::forget_pod_ports(const Service& before, const Service* after) {
+  for (const ServicePort& port : before.ports) {
+    if (after == nullptr || !has_number(after->ports, port.number)) {
+      pod_ports_.set(port.id, {});
+    }
   }
 }
 

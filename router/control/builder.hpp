@@ -74,7 +74,7 @@ class Builder {
   [[nodiscard]] const EndpointCounts& endpoint_counts() const noexcept { return counts_; }
 
  private:
-  using ServicePtr = boost::shared_ptr<const Service>;  // shared by all snapshots that hold it
+  using ServicePtr = ServiceTable::ServicePtr;
 
   /// What was made of one Service.
   struct Derived {
@@ -97,12 +97,13 @@ class Builder {
                                         EndpointCounts& counts);
   [[nodiscard]] std::vector<Slice> slices_of(const k8s_client::Service& service) const;
   [[nodiscard]] bool update(const ObjectKey& key);
-  void forget_pod_ports(const Service& service);
+  void forget_pod_ports(const Service& before, const Service* after);
 
   std::map<ObjectKey, KubeService> services_;
   std::map<ObjectKey, std::map<std::string, Slice>> slices_;  // by Service, then by slice name
   std::map<ObjectKey, ObjectKey> service_of_slice_;
   std::map<ObjectKey, Derived> derived_;
+  ServiceTable table_;           // of `derived_`
   std::set<ObjectKey> changed_;  // Services to derive at the next build
   // By name; of `config_.external_names` only.
   std::map<std::string, std::vector<boost::asio::ip::address>, std::less<>> addresses_;

@@ -3,15 +3,12 @@
 
 #include "k8s_client/clock.hpp"
 #include "router/control/snapshot.hpp"
+#include "router/resolve/service_table.hpp"
 
+#include <array>
 #include <cstdint>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
-
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/smart_ptr/shared_ptr.hpp>
 
 namespace router::control {
 
@@ -31,21 +28,26 @@ class EndpointAges {
  public:
   using TimePoint = k8s_client::Clock::TimePoint;
 
-  /// Takes over a snapshot that is in force from `now` on. Looks at the Services that are not those
-  /// of the one before.
+  /// Takes over a snapshot that is in force from `now` on. Looks at what it does not share with the
+  /// one before.
   void see(const Snapshot& snapshot, TimePoint now);
 
   /// In no particular order.
   [[nodiscard]] std::vector<EndpointSince> all() const;
 
  private:
-  using Key = std::pair<std::uint16_t, boost::asio::ip::tcp::endpoint>;  // port, address
-  struct Known {
-    boost::shared_ptr<const Service> service;  // shared with the snapshots that hold it
-    std::map<Key, TimePoint> first_seen;
+  /// Of one Service: when its endpoints came, port by port, in their order.
+  using FirstSeen = std::vector<TimePoint>;
+
+  /// Of a shard of the snapshot's table: one FirstSeen for each Service, in its order.
+  struct Shard {
+    ServiceTable::ShardPtr services;  // shared with the snapshots that hold it
+    std::vector<FirstSeen> first_seen;
   };
 
-  std::map<std::string, Known> services_;  // by `name.namespace`
+  [[nodiscard]] static Shard renewed(Shard& before, ServiceTable::ShardPtr services, TimePoint now);
+
+  std::array<Shard, ServiceTable::kShards> shards_;
 };
 
 }  // namespace router::control

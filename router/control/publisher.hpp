@@ -15,9 +15,9 @@ namespace router::control {
 /// ones at most every kInterval. Control thread.
 class Publisher {
  public:
-  /// A rolling update changes slices many times a second, and each snapshot copies a pointer per
-  /// Service and is looked through by each core. 20 ms is far below what readiness takes to reach
-  /// us, and bounds the work at 50 snapshots a second.
+  /// A rolling update changes slices many times a second, and each snapshot is a turn of each core.
+  /// 20 ms is far below what readiness takes to reach us, and bounds the work at 50 snapshots a
+  /// second.
   static constexpr std::chrono::milliseconds kInterval{20};
 
   /// `clock` must outlive the executor's context. `publish` is called from the loop, never from

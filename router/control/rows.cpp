@@ -9,9 +9,7 @@ namespace router::control {
 std::vector<ServicePortRow> rows_of(const Snapshot& snapshot) {
   std::vector<const Service*> services;
   services.reserve(snapshot.services.size());
-  for (const auto& [name, service] : snapshot.services) {
-    services.push_back(service.get());
-  }
+  snapshot.services.for_each([&](const Service& service) { services.push_back(&service); });
   std::sort(services.begin(), services.end(), [](const Service* a, const Service* b) {
     return std::tie(a->namespace_, a->name) < std::tie(b->namespace_, b->name);
   });
@@ -29,11 +27,11 @@ std::vector<ServicePortRow> rows_of(const Snapshot& snapshot) {
 }
 
 std::size_t count_services(const Snapshot& snapshot) {
-  const auto& services = snapshot.services;
-  return static_cast<std::size_t>(
-      std::count_if(services.begin(), services.end(), [](const auto& entry) {
-        return entry.second->external_name.empty() && !entry.second->ports.empty();
-      }));
+  std::size_t count = 0;
+  snapshot.services.for_each([&count](const Service& service) {
+    count += service.external_name.empty() && !service.ports.empty() ? 1 : 0;
+  });
+  return count;
 }
 
 }  // namespace router::control

@@ -5,11 +5,11 @@
 #include "router/resolve/callers.hpp"
 #include "router/resolve/identifier.hpp"
 #include "router/resolve/pod_ports.hpp"
+#include "router/resolve/service_table.hpp"
 #include "router/route/policy.hpp"
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -63,14 +63,6 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 
-/// Hash of names that lets a `string_view` be looked up without making a string.
-struct NameHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const noexcept {
-    return std::hash<std::string_view>{}(text);
-  }
-};
-
 /// The key in `Snapshot::services` of the Service that has a virtual address.
 using ClusterIps = std::unordered_map<boost::asio::ip::address, std::string>;
 
@@ -80,12 +72,7 @@ struct Snapshot {
   std::uint64_t generation = 0;  ///< counts up with each one published
   std::string default_namespace = "default";
   std::string cluster_domain = "cluster.local";
-  /// By `name.namespace`, lower case; names outside of the cluster by their absolute form,
-  /// `api.example.com.`, which no Service has. Entries are shared between snapshots, so that a
-  /// change of one Service copies pointers only (hence shared_ptr: the snapshots share them).
-  std::unordered_map<std::string, boost::shared_ptr<const Service>, NameHash, std::equal_to<>>
-      services;
-  std::vector<const Service*> service_of;  ///< by ClusterId, of `services`; null: gone
+  ServiceTable services;
   // What follows is shared between snapshots likewise; never null.
   boost::shared_ptr<const Callers> callers = boost::make_shared<const Callers>();
   boost::shared_ptr<const Identifiers> identifiers =

@@ -199,7 +199,7 @@ Resolution resolve_service(const Service& service, const Target& target, CallerP
 }
 
 const ServicePort& service_port(const Snapshot& snapshot, ClusterId id) noexcept {
-  const Service& service = *snapshot.service_of[id];
+  const Service& service = *snapshot.services.with_port(id);
   return *std::find_if(service.ports.begin(), service.ports.end(), [id](const ServicePort& port) {
     return port.id == id;
   });
@@ -222,7 +222,7 @@ Failure unknown_port(const Snapshot& snapshot,
                      std::span<const PodPort> ports) {
   std::string list;
   for_each_number(ports, [&](const PodPort& port) {
-    const Service& service = *snapshot.service_of[port.cluster];
+    const Service& service = *snapshot.services.with_port(port.cluster);
     list += fmt::format(
         "{} {} ({}.{})", list.empty() ? "" : ",", port.number, service.name, service.namespace_);
   });
@@ -244,7 +244,7 @@ Resolution resolve_address(const Snapshot& snapshot, const Target& target, Calle
   if (chosen.port == nullptr) {
     return failed(unknown_port(snapshot, target, ports));
   }
-  Resolution resolution = found(*snapshot.service_of[chosen.port->id], *chosen.port);
+  Resolution resolution = found(*snapshot.services.with_port(chosen.port->id), *chosen.port);
   PodPort named = ports.front();
   named.number = chosen.number;
   resolution.endpoint = named.endpoint();
@@ -273,13 +273,12 @@ Resolution resolve(const Snapshot& snapshot,
   if (target.address) {
     return resolve_address(snapshot, target, caller);
   }
-  if (const auto service = snapshot.services.find(target.key); service != snapshot.services.end()) {
-    return resolve_service(*service->second, target, caller);
+  if (const Service* const service = snapshot.services.find(target.key)) {
+    return resolve_service(*service, target, caller);
   }
-  if (const auto external = snapshot.services.find(target.absolute);
-      external != snapshot.services.end()) {
+  if (const Service* const external = snapshot.services.find(target.absolute)) {
     target.hostname = {};  // it was no Service's form after all
-    return resolve_service(*external->second, target, caller);
+    return resolve_service(*external, target, caller);
   }
   return failed(unknown_service(snapshot, name, target));
 }

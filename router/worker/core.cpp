@@ -42,14 +42,9 @@ class Core::State final : public ListenerEvents,
   tls::ServerContextPtr tls;  ///< null without a TLS listener
 
  private:
-  /// A Service port that has been asked for, for ever.
-  struct ClusterSlot {
-    std::unique_ptr<Cluster> cluster;
-    std::string name;  ///< `name.namespace`
-    std::uint16_t port = 0;
-    const Service* adopted =
-        nullptr;  ///< compared only: entries that did not change are shared between snapshots
-  };
+  /// A snapshot lets so many clusters forget the endpoints that are not used any more, all of them
+  /// in turn: with many clusters in use, a look at each would be a turn of milliseconds.
+  static constexpr std::size_t kTidiedClusters = 256;
 
   void on_accepted(AcceptedConnection accepted) override;
   [[nodiscard]] bool has_room() override;
@@ -73,7 +68,8 @@ class Core::State final : public ListenerEvents,
   [[nodiscard]] std::unique_ptr<UpstreamConnection> connect(
       const ConnectOptions& options, UpstreamConnectionEvents& events) override;
 
-  void adopt_into(ClusterSlot& slot);
+  void adopt_into(ClusterId id);
+  void tidy_clusters();
   void on_fewer_connections();
   void stop_if_drained();
 
@@ -93,7 +89,9 @@ class Core::State final : public ListenerEvents,
   telemetry::ServiceMetrics& unresolved_;
   Loop loop_;
   LocalSnapshotPtr snapshot_;
-  std::vector<ClusterSlot> clusters_;  ///< by ClusterId; those never asked for are empty
+  /// By ClusterId; null: never asked for. As `snapshot_` has them.
+  std::vector<std::unique_ptr<Cluster>> clusters_;
+  std::size_t next_tidied_ = 0;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<Disposable*, std::unique_ptr<ClientConnection>> connections_;
   ExchangeList
@@ -222,33 +220,30 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
   if (clusters_.size() <= port.id) {
     clusters_.resize(port.id + 1);
   }
-  ClusterSlot& slot = clusters_[port.id];
-  if (!slot.cluster) {
+  std::unique_ptr<Cluster>& cluster = clusters_[port.id];
+  if (!cluster) {
     auto& figures =
         metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
-    slot.cluster = std::make_unique<Cluster>(
+    cluster = std::make_unique<Cluster>(
         PoolContext{loop_, *this, figures}, port, options_.seed + port.id);
-    slot.name = service.name + '.' + service.namespace_;
-    slot.port = port.number;
-    slot.adopted = &service;
-    if (snapshot_) {
-      adopt_into(
-          slot);  // a request that began with an older snapshot must not bring back its endpoints
+    // A request that began with an older snapshot must not bring back its endpoints.
+    if (snapshot_->services.with_port(port.id) != &service) {
+      adopt_into(port.id);
     }
   }
-  return *slot.cluster;
+  return *cluster;
 }
 
 void Core::State::adopt(SnapshotPtr snapshot) {
   loop_.begin_turn();
-  // Kept until every cluster has been compared: a new entry must not get the address of an old one.
   const LocalSnapshotPtr old = std::exchange(snapshot_, LocalSnapshotPtr{std::move(snapshot)});
-  for (ClusterSlot& slot : clusters_) {
-    if (slot.cluster) {
-      adopt_into(slot);
-      slot.cluster->forget_unused();
-    }
-  }
+  snapshot_->services.for_each_changed_port(old ? old->services : ServiceTable{},
+                                            [this](ClusterId id) {
+                                              if (id < clusters_.size() && clusters_[id]) {
+                                                adopt_into(id);
+                                              }
+                                            });
+  tidy_clusters();
   SnapshotWaiterList waiters;
   waiters.swap(snapshot_waiters_);
   while (!waiters.empty()) {
@@ -258,19 +253,24 @@ void Core::State::adopt(SnapshotPtr snapshot) {
   }
 }
 
-void Core::State::adopt_into(ClusterSlot& slot) {
-  const auto found = snapshot_->services.find(slot.name);
-  const Service* const service = found != snapshot_->services.end() ? found->second.get() : nullptr;
-  if (std::exchange(slot.adopted, service) == service) {
-    return;
-  }
+void Core::State::adopt_into(ClusterId id) {
+  const Service* const service = snapshot_->services.with_port(id);
   const ServicePort* port = nullptr;
   for (std::size_t i = 0; service != nullptr && i < service->ports.size(); ++i) {
-    if (service->ports[i].number == slot.port) {
+    if (service->ports[i].id == id) {
       port = &service->ports[i];
     }
   }
-  slot.cluster->adopt(port);
+  clusters_[id]->adopt(port);
+}
+
+void Core::State::tidy_clusters() {
+  for (std::size_t i = 0; i < std::min(kTidiedClusters, clusters_.size()); ++i) {
+    next_tidied_ = (next_tidied_ + 1) % clusters_.size();
+    if (clusters_[next_tidied_]) {
+      clusters_[next_tidied_]->forget_unused();
+    }
+  }
 }
 
 void Core::State::drain() {
@@ -303,9 +303,9 @@ void Core::State::stop_if_drained() {
 
 std::vector<EndpointView> Core::State::describe_endpoints() const {
   std::vector<EndpointView> views;
-  for (const ClusterSlot& slot : clusters_) {
-    if (slot.cluster) {
-      slot.cluster->describe(views);
+  for (const std::unique_ptr<Cluster>& cluster : clusters_) {
+    if (cluster) {
+      cluster->describe(views);
     }
   }
   return views;

@@ -74,7 +74,7 @@ class ExchangeRig {
   }
   [[nodiscard]] test::ScriptedConnection& endpoint() { return *host_.connections[*attempt_]; }
   [[nodiscard]] const router::Service& service() {
-    return *host_.snapshot()->services.begin()->second;
+    return *host_.snapshot()->services.find("cart.shop");
   }
   [[nodiscard]] router::Cluster& cluster() {
     return host_.cluster_of(service(), service().ports[0]);

@@ -23,7 +23,9 @@ namespace {
 constexpr std::size_t kMaxDetailBytes = 1024;  // it becomes a header field
 
 ServicePort port(std::uint16_t number, std::string name) {
+  static ClusterId next_id = 0;
   ServicePort result;
+  result.id = next_id++;
   result.number = number;
   result.names_h2 = name == "grpc";
   result.names_http = name == "http";
@@ -33,17 +35,15 @@ ServicePort port(std::uint16_t number, std::string name) {
 }
 
 void add(Snapshot& snapshot, std::string name, std::string ns, std::vector<ServicePort> ports) {
-  const std::string key = name + "." + ns;
-  snapshot.services[key] = boost::make_shared<const Service>(
-      Service{.namespace_ = std::move(ns), .name = std::move(name), .ports = std::move(ports)});
+  snapshot.services.put(boost::make_shared<const Service>(
+      Service{.namespace_ = std::move(ns), .name = std::move(name), .ports = std::move(ports)}));
 }
 
-/// The first port of that Service has a pod.
-void add_pod(Snapshot& snapshot, const std::string& service) {
+/// The port that was made first has a pod.
+void add_pod(Snapshot& snapshot) {
   const PodPort pod{.address = pod_address(boost::asio::ip::make_address("10.0.0.1")),
                     .number = 8081,
                     .cluster = 0};
-  snapshot.service_of = {snapshot.services[service].get()};
   const auto pods = boost::make_shared<PodPorts>();
   pods->shards[PodPorts::shard_of(pod.address)] =
       boost::make_shared<const PodPorts::Shard>(PodPorts::Shard{pod});
@@ -57,7 +57,7 @@ const Snapshot& snapshot() {
     add(result, "cart", "shop", {port(9090, "grpc"), port(80, "http"), port(443, "https")});
     add(result, "none", "shop", {});
     add(result, "api.example.com", "", {port(80, "")});
-    add_pod(result, "cart.default");
+    add_pod(result);
     return result;
   }();
   return made;

@@ -68,17 +68,18 @@ void happen(Chance& chance, ClusterModel& model, Builder& builder) {
 class IdCheck {
  public:
   [[nodiscard]] bool holds(const Snapshot& snapshot) {
-    for (const auto& [name, service] : snapshot.services) {
-      for (const ServicePort& port : service->ports) {
-        const auto [known, is_new] = ids_.emplace(std::pair{name, port.number}, port.id);
+    bool is_kept = true;
+    snapshot.services.for_each([&](const Service& service) {
+      for (const ServicePort& port : service.ports) {
+        const auto [known, is_new] =
+            ids_.emplace(std::pair{full_name(service), port.number}, port.id);
         used_.insert(port.id);
-        if (known->second != port.id) {
-          return false;
-        }
+        is_kept =
+            is_kept && known->second == port.id && snapshot.services.with_port(port.id) == &service;
       }
-    }
+    });
     // Ids that were given out between two snapshots may not have been seen; 6 Services of 3 ports.
-    return used_.size() == ids_.size() && (used_.empty() || *used_.rbegin() < 18);
+    return is_kept && used_.size() == ids_.size() && (used_.empty() || *used_.rbegin() < 18);
   }
 
  private:

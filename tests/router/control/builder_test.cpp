@@ -46,10 +46,10 @@ Builder cart(std::vector<k8s_client::EndpointSlice> slices) {
 /// The only port of `cart`; the snapshot must have it.
 ServicePort port_of(const SnapshotPtr& snapshot) {
   REQUIRE(snapshot);
-  const auto found = snapshot->services.find("cart.shop");
-  REQUIRE(found != snapshot->services.end());
-  REQUIRE(found->second->ports.size() == 1);
-  return found->second->ports.front();
+  const Service* const found = snapshot->services.find("cart.shop");
+  REQUIRE(found != nullptr);
+  REQUIRE(found->ports.size() == 1);
+  return found->ports.front();
 }
 
 std::vector<std::string> addresses(const ServicePort& port) {
@@ -172,7 +172,7 @@ TEST_CASE("Builder: ports are matched by name, and each slice has its own number
   const SnapshotPtr snapshot = builder.build();
 
   REQUIRE(snapshot);
-  const std::vector<ServicePort>& ports = snapshot->services.at("cart.shop")->ports;
+  const std::vector<ServicePort>& ports = snapshot->services.find("cart.shop")->ports;
   REQUIRE(ports.size() == 2);
   CHECK(ports[0].name == "http");
   CHECK(addresses(ports[0]) == Addresses{"10.0.0.1:8080", "10.0.0.2:8081"});
@@ -286,11 +286,11 @@ TEST_CASE("Builder: an ExternalName Service has no ports, until it becomes anoth
   const SnapshotPtr again = builder.build();
 
   REQUIRE((before && after && again));
-  CHECK(before->services.at("pay.shop")->ports.empty());
-  CHECK(before->services.at("pay.shop")->external_name == "api.example.com");
-  CHECK(after->services.at("pay.shop")->ports.size() == 1);
-  CHECK(after->services.at("pay.shop")->external_name.empty());
-  CHECK(again->services.at("pay.shop")->ports.empty());
+  CHECK(before->services.find("pay.shop")->ports.empty());
+  CHECK(before->services.find("pay.shop")->external_name == "api.example.com");
+  CHECK(after->services.find("pay.shop")->ports.size() == 1);
+  CHECK(after->services.find("pay.shop")->external_name.empty());
+  CHECK(again->services.find("pay.shop")->ports.empty());
 }
 
 TEST_CASE("Builder: an allowed external name has its ports, and the addresses of DNS",
@@ -305,7 +305,7 @@ TEST_CASE("Builder: an allowed external name has its ports, and the addresses of
   const SnapshotPtr moved = builder.build();
 
   const auto ports = [](const SnapshotPtr& snapshot) {
-    return snapshot->services.at("api.example.com.")->ports;
+    return snapshot->services.find("api.example.com.")->ports;
   };
   REQUIRE(ports(unresolved).size() == 2);
   CHECK(ports(unresolved)[0].number == 80);
@@ -332,16 +332,16 @@ TEST_CASE("Builder: an ExternalName Service has what the configuration allows of
   builder.set_config(config_of("externalNames: ['api.example.com:8080']"));
   const SnapshotPtr again = builder.build();
 
-  const std::vector<ServicePort>& ports = allowed->services.at("pay.shop")->ports;
+  const std::vector<ServicePort>& ports = allowed->services.find("pay.shop")->ports;
   REQUIRE(ports.size() == 1);
   CHECK(ports[0].number == 8080);  // not that of the Service, which means nothing
   CHECK(addresses(ports[0]) == Addresses{"192.0.2.1:8080"});
   CHECK(ports[0].protocol == UpstreamProtocol::h2c);
-  CHECK(ports[0].id != allowed->services.at("api.example.com.")->ports[0].id);
-  CHECK(forbidden->services.at("pay.shop")->ports.empty());
-  CHECK_FALSE(forbidden->services.contains("api.example.com."));
-  CHECK(again->services.at("pay.shop")->ports[0].endpoints.empty());  // to be looked up anew
-  CHECK(again->services.at("pay.shop")->ports[0].id == ports[0].id);
+  CHECK(ports[0].id != allowed->services.find("api.example.com.")->ports[0].id);
+  CHECK(forbidden->services.find("pay.shop")->ports.empty());
+  CHECK(forbidden->services.find("api.example.com.") == nullptr);
+  CHECK(again->services.find("pay.shop")->ports[0].endpoints.empty());  // to be looked up anew
+  CHECK(again->services.find("pay.shop")->ports[0].id == ports[0].id);
 }
 
 TEST_CASE("Builder: neither external names nor the Services for them count as Services",
@@ -369,9 +369,9 @@ TEST_CASE("Builder: slices may come before their Service and stay after it", "[b
   const SnapshotPtr after = builder.build();
 
   REQUIRE((before && after));
-  CHECK(before->services.empty());
+  CHECK(before->services.size() == 0);
   CHECK(addresses(port_of(with)) == Addresses{"10.0.0.1:8080"});
-  CHECK(after->services.empty());
+  CHECK(after->services.size() == 0);
   CHECK(builder.endpoint_counts() == EndpointCounts{});
 }
 
@@ -403,7 +403,7 @@ TEST_CASE("Builder: a slice whose label changes moves to the other Service", "[b
   const SnapshotPtr snapshot = builder.build();
 
   CHECK(port_of(snapshot).endpoints_known == 0);
-  CHECK(snapshot->services.at("till.shop")->ports.front().endpoints_known == 1);
+  CHECK(snapshot->services.find("till.shop")->ports.front().endpoints_known == 1);
 }
 
 TEST_CASE("Builder: slices belong to the Service of their own namespace", "[builder]") {
@@ -469,7 +469,7 @@ TEST_CASE("Builder: a port keeps its id, also over its own absence; ids are dens
   builder.set_service({"shop", "cart"}, nullptr);
   const SnapshotPtr without = builder.build();
   REQUIRE(without);
-  const std::vector<ServicePort> till = without->services.at("till.shop")->ports;
+  const std::vector<ServicePort> till = without->services.find("till.shop")->ports;
 
   put(builder, service("cart", {service_port(80)}));
 
@@ -490,8 +490,8 @@ TEST_CASE("Builder: what a change does not concern is shared with the snapshot b
 
   REQUIRE((before && after));
   CHECK(after->generation == before->generation + 1);
-  CHECK(after->services.at("till.shop") == before->services.at("till.shop"));
-  CHECK(after->services.at("cart.shop") != before->services.at("cart.shop"));
+  CHECK(after->services.find("till.shop") == before->services.find("till.shop"));
+  CHECK(after->services.find("cart.shop") != before->services.find("cart.shop"));
   CHECK(addresses(port_of(before)) == Addresses{"10.0.0.1:8080"});  // nobody's view changes
 }
 
@@ -518,7 +518,7 @@ TEST_CASE("Builder: the first snapshot comes also of an empty cluster", "[builde
 
   REQUIRE(snapshot);
   CHECK(snapshot->generation == 1);
-  CHECK(snapshot->services.empty());
+  CHECK(snapshot->services.size() == 0);
 }
 
 namespace {
@@ -659,7 +659,7 @@ namespace {
 Addresses pods_at(const SnapshotPtr& snapshot, const char* address) {
   Addresses result;
   for (const PodPort& pod : snapshot->pod_ports->find(boost::asio::ip::make_address(address))) {
-    const Service* const service = snapshot->service_of.at(pod.cluster);
+    const Service* const service = snapshot->services.with_port(pod.cluster);
     for (const ServicePort& port : service->ports) {
       if (port.id == pod.cluster) {
         result.push_back(std::to_string(pod.number) + " of " + service->name + ":" +

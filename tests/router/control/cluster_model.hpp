@@ -261,7 +261,7 @@ struct ClusterModel {
 };
 
 inline std::string pod_line_of(const router::Snapshot& snapshot, const router::PodPort& pod) {
-  const router::Service& service = *snapshot.service_of.at(pod.cluster);
+  const router::Service& service = *snapshot.services.with_port(pod.cluster);
   const auto port = std::find_if(
       service.ports.begin(), service.ports.end(), [&pod](const router::ServicePort& each) {
         return each.id == pod.cluster;
@@ -272,10 +272,11 @@ inline std::string pod_line_of(const router::Snapshot& snapshot, const router::P
 /// All that a snapshot says of Services and pods.
 inline std::string text_of(const router::Snapshot& snapshot) {
   std::set<std::string> lines;
-  for (const auto& [name, service] : snapshot.services) {
-    const bool is_external = !service->external_name.empty();
-    lines.insert(name + (is_external ? " external\n" : service->headless ? " headless\n" : "\n"));
-    for (const router::ServicePort& port : service->ports) {
+  snapshot.services.for_each([&lines](const router::Service& service) {
+    const std::string name = full_name(service);
+    const bool is_external = !service.external_name.empty();
+    lines.insert(name + (is_external ? " external\n" : service.headless ? " headless\n" : "\n"));
+    for (const router::ServicePort& port : service.ports) {
       std::vector<std::string> endpoints;
       for (const router::Endpoint& endpoint : port.endpoints) {
         endpoints.push_back(fmt::format("{}/{}@{}on{}",
@@ -287,7 +288,7 @@ inline std::string text_of(const router::Snapshot& snapshot) {
       lines.insert(port_line(
           name, port.number, port.name, port.endpoints_known, port.only_local, endpoints));
     }
-  }
+  });
   for (const auto& shard : snapshot.pod_ports->shards) {
     for (const router::PodPort& pod : shard ? *shard : router::PodPorts::Shard{}) {
       lines.insert(pod_line_of(snapshot, pod));

@@ -129,7 +129,7 @@ struct Bench {
   }
 
   [[nodiscard]] router::Policy cart_policy() const {
-    return published.back()->services.at("cart.shop")->ports.front().policy;
+    return published.back()->services.find("cart.shop")->ports.front().policy;
   }
 
   boost::asio::io_context loop;

@@ -3,7 +3,10 @@
 
 #include <chrono>
 #include <map>
+#include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <boost/smart_ptr/make_shared.hpp>
@@ -30,7 +33,7 @@ Snapshot with_cart(const std::vector<const char*>& addresses) {
     port.endpoints.push_back(endpoint);
   }
   Snapshot snapshot;
-  snapshot.services.emplace("cart.shop", service);
+  snapshot.services.put(service);
   return snapshot;
 }
 
@@ -56,6 +59,57 @@ TEST_CASE("EndpointAges: an endpoint is as old as the first snapshot that has it
   CHECK(ages.all().front().service_namespace == "shop");
   CHECK(ages.all().front().service == "cart");
   CHECK(ages.all().front().port == 80);
+}
+
+TEST_CASE("EndpointAges: any history of Services, ports and endpoints is remembered",
+          "[control][property]") {
+  const auto seed = GENERATE(range(1U, 50U));
+  CAPTURE(seed);
+  std::minstd_rand rng{seed};
+  const auto one_in = [&rng](unsigned n) { return rng() % n == 0; };
+  EndpointAges ages;
+  Snapshot snapshot;
+  std::map<std::tuple<std::string, std::uint16_t, std::string>, EndpointAges::TimePoint> model;
+  for (std::uint16_t step = 1; step <= 30; ++step) {
+    const EndpointAges::TimePoint now = kStart + std::chrono::seconds{step};
+    const auto service = boost::make_shared<Service>();
+    service->name = "cart-" + std::to_string(rng() % 3);
+    service->namespace_ = "shop";
+    const auto before = std::exchange(model, {});
+    for (const auto& [key, first_seen] : before) {
+      if (std::get<0>(key) != service->name) {
+        model.emplace(key, first_seen);
+      }
+    }
+    const std::size_t n_ports = rng() % 3;
+    while (service->ports.size() < n_ports) {
+      ServicePort& port = service->ports.emplace_back();
+      port.number = static_cast<std::uint16_t>(80 + (service->ports.size() + step) % 2);
+      for (const char* const host : {"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"}) {
+        if (!one_in(3)) {
+          Endpoint endpoint;
+          endpoint.address = {boost::asio::ip::make_address(host), 8080};
+          port.endpoints.push_back(endpoint);
+          const std::tuple key{service->name, port.number, std::string{host} + ":8080"};
+          const auto known = before.find(key);
+          model.emplace(key, known == before.end() ? now : known->second);
+        }
+      }
+    }
+    if (service->ports.empty() && one_in(2)) {
+      snapshot.services.erase(full_name(*service));
+    } else {
+      snapshot.services.put(service);
+    }
+
+    ages.see(snapshot, now);
+
+    decltype(model) seen;
+    for (const EndpointSince& since : ages.all()) {
+      seen.emplace(std::tuple{since.service, since.port, since.address}, since.first_seen);
+    }
+    REQUIRE(seen == model);
+  }
 }
 
 TEST_CASE("EndpointAges: one that goes and comes back is a new one", "[control]") {

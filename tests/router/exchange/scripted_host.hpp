@@ -134,7 +134,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     service->name = "cart";
     service->ports.push_back(port);
     auto snapshot = boost::make_shared<router::Snapshot>();
-    snapshot->services.emplace("cart.shop", service);
+    snapshot->services.put(service);
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{snapshot}};
     const router::PoolContext context{loop_, *this, metrics.add_service("shop", "cart", "80")};
     cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], 1U);
@@ -178,7 +178,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
 
   /// From here on the Service has this endpoint and no other.
   void replace_endpoints(std::uint16_t number) {
-    router::ServicePort port = snapshot_->services.begin()->second->ports[0];
+    router::ServicePort port = snapshot_->services.find("cart.shop")->ports[0];
     port.endpoints = {endpoint_at(number)};
     cluster_->adopt(&port);
   }
@@ -192,7 +192,6 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
         boost::make_shared<const router::PodPorts::Shard>(1,
                                                           router::PodPort{address, pod.port(), 0});
     next->pod_ports = pods;
-    next->service_of = {next->services.begin()->second.get()};
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{next}};
   }
 

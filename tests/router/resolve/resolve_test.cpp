@@ -39,11 +39,10 @@ ServicePort port(std::uint16_t number, std::string name = "") {
 }
 
 void add(Snapshot& snapshot, std::string name, std::string ns, std::vector<ServicePort> ports) {
-  const std::string key = name + "." + ns;
-  snapshot.services[key] = boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
-                                                                     .name = std::move(name),
-                                                                     .headless = false,
-                                                                     .ports = std::move(ports)});
+  snapshot.services.put(boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
+                                                                  .name = std::move(name),
+                                                                  .headless = false,
+                                                                  .ports = std::move(ports)}));
 }
 
 /// `cart` in `default` and in `shop`, told apart by their ports.
@@ -85,12 +84,8 @@ Snapshot with_pods(const std::vector<PodSpec>& specs) {
         .push_back({.address = address, .number = spec.number, .cluster = id++});
   }
   Snapshot snapshot;
-  snapshot.service_of.resize(specs.size());
   for (auto& [name, ports] : services) {
     add(snapshot, name, "shop", ports);
-    for (const ServicePort& each : ports) {
-      snapshot.service_of[each.id] = snapshot.services[name + ".shop"].get();
-    }
   }
   const auto pods = boost::make_shared<PodPorts>();
   for (std::size_t i = 0; i < shards.size(); ++i) {
@@ -347,8 +342,8 @@ TEST_CASE("resolve: a pod of a headless Service has a name of its own", "[resolv
     only.endpoints.push_back(std::move(endpoint));
   }
   const auto add_db = [&](const std::string& name, bool is_headless) {
-    snapshot.services[name + ".shop"] = boost::make_shared<const Service>(
-        Service{.namespace_ = "shop", .name = name, .headless = is_headless, .ports = {only}});
+    snapshot.services.put(boost::make_shared<const Service>(
+        Service{.namespace_ = "shop", .name = name, .headless = is_headless, .ports = {only}}));
   };
   add_db("db", true);
   add_db("web", false);
@@ -373,20 +368,19 @@ Snapshot with_external_names() {
   Snapshot snapshot = two_carts();
   add(snapshot, "example", "shop", {port(1)});
   add(snapshot, "shop", "example", {port(2)});
-  const auto add_external =
-      [&snapshot](
-          std::string key, std::string name, std::string ns, std::vector<ServicePort> ports) {
-        snapshot.services[std::move(key)] =
-            boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
-                                                      .name = std::move(name),
-                                                      .ports = std::move(ports),
-                                                      .external_name = "api.example.com"});
-      };
-  add_external("api.example.com.", "api.example.com", "", {port(80), port(8080)});
-  add_external("shop.example.", "shop.example", "", {port(3)});
-  add_external("a.b.c.d.example.com.", "a.b.c.d.example.com", "", {port(4)});
-  add_external("pay.shop", "pay", "shop", {port(8080)});
-  add_external("forbidden.shop", "forbidden", "shop", {});
+  const auto add_external = [&snapshot](
+                                std::string name, std::string ns, std::vector<ServicePort> ports) {
+    snapshot.services.put(
+        boost::make_shared<const Service>(Service{.namespace_ = std::move(ns),
+                                                  .name = std::move(name),
+                                                  .ports = std::move(ports),
+                                                  .external_name = "api.example.com"}));
+  };
+  add_external("api.example.com", "", {port(80), port(8080)});
+  add_external("shop.example", "", {port(3)});
+  add_external("a.b.c.d.example.com", "", {port(4)});
+  add_external("pay", "shop", {port(8080)});
+  add_external("forbidden", "shop", {});
   return snapshot;
 }
 
