@@ -35,21 +35,21 @@ std::vector<std::string> names_from(JsonFields hints, const char* list) {
 SliceEndpoint endpoint_from(JsonFields endpoint) {
   JsonFields conditions = endpoint.object("conditions");
   JsonFields target = endpoint.object("targetRef");
-  SliceEndpoint result{.addresses = endpoint.texts("addresses"),
+  std::vector<std::string> addresses = endpoint.texts("addresses");
+  if (addresses.empty()) {
+    endpoint.fail(Errc::missing_field, "addresses", "is required");
+    return {};
+  }
+  return SliceEndpoint{.address = std::move(addresses.front()),
                        .conditions = {.ready = conditions.flag("ready"),
                                       .serving = conditions.flag("serving"),
                                       .terminating = conditions.flag("terminating")},
                        .hostname = endpoint.text("hostname"),
                        .node_name = endpoint.text("nodeName"),
                        .zone = endpoint.text("zone"),
-                       .target_uid = target.text("uid"),
                        .target_name = target.text("name"),
                        .hint_zones = names_from(endpoint.object("hints"), "forZones"),
                        .hint_nodes = names_from(endpoint.object("hints"), "forNodes")};
-  if (result.addresses.empty()) {
-    endpoint.fail(Errc::missing_field, "addresses", "is required");
-  }
-  return result;
 }
 
 SlicePort port_from(JsonFields port) {
@@ -94,7 +94,7 @@ void put_names(json& endpoint, const char* field, const std::vector<std::string>
 }
 
 json endpoint_json(const SliceEndpoint& endpoint) {
-  json object{{"addresses", endpoint.addresses}};
+  json object{{"addresses", json::array({endpoint.address})}};
   put_text(object, "hostname", endpoint.hostname);
   put_text(object, "nodeName", endpoint.node_name);
   put_text(object, "zone", endpoint.zone);
@@ -103,10 +103,8 @@ json endpoint_json(const SliceEndpoint& endpoint) {
   put_flag(conditions, "serving", endpoint.conditions.serving);
   put_flag(conditions, "terminating", endpoint.conditions.terminating);
   object["conditions"] = std::move(conditions);
-  if (!endpoint.target_uid.empty() || !endpoint.target_name.empty()) {
-    json& target = object["targetRef"] = {{"kind", "Pod"}};
-    put_text(target, "uid", endpoint.target_uid);
-    put_text(target, "name", endpoint.target_name);
+  if (!endpoint.target_name.empty()) {
+    object["targetRef"] = {{"kind", "Pod"}, {"name", endpoint.target_name}};
   }
   put_names(object, "forZones", endpoint.hint_zones);
   put_names(object, "forNodes", endpoint.hint_nodes);

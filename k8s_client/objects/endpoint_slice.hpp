@@ -28,13 +28,14 @@ struct EndpointConditions {
   bool operator==(const EndpointConditions&) const = default;
 };
 
+/// What is not needed is not kept: a large cluster has some hundred thousand of these.
 struct SliceEndpoint {
-  std::vector<std::string> addresses;  ///< of one pod, interchangeable; in practice one
+  std::string address;  ///< the first one, as kube-proxy takes it: the API says that all of them
+                        ///< are of one pod, and interchangeable
   EndpointConditions conditions;
   std::string hostname;     ///< `pod-0` of a StatefulSet; "" if none
   std::string node_name;    ///< "" if unknown
   std::string zone;         ///< "" if unknown
-  std::string target_uid;   ///< uid of the pod; joins the families of a dual-stack pod; "" if none
   std::string target_name;  ///< name of the pod; "" if none
   std::vector<std::string> hint_zones;
   std::vector<std::string> hint_nodes;

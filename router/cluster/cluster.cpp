@@ -317,8 +317,7 @@ ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& ad
   if (known != unselected_.end()) {
     return **known;
   }
-  Endpoint endpoint{
-      .address = address, .pod = address.address().to_string(), .node = {}, .zone = {}};
+  Endpoint endpoint{.address = address, .pod = address.address().to_string()};
   ClusterEndpoint& made = *unselected_.emplace_back(
       std::make_unique<ClusterEndpoint>(context_, next_id_++, std::move(endpoint), policy_, *this));
   made.is_selected_ = false;

@@ -249,8 +249,7 @@ ServicePort Builder::derive_external_port(const ObjectKey& key,
   result.policy = config_.policy_for(full_name(key), number);
   result.protocol = result.policy.upstream_protocol.value_or(UpstreamProtocol::as_caller);
   for (const boost::asio::ip::address& address : addresses_[name]) {
-    result.endpoints.push_back(
-        {.address = {address, number}, .pod = address.to_string(), .node = {}, .zone = {}});
+    result.endpoints.push_back({.address = {address, number}, .pod = address.to_string()});
   }
   result.endpoints_known = static_cast<std::uint32_t>(result.endpoints.size());
   return result;

@@ -66,12 +66,8 @@ void EndpointTable::add(const k8s_client::EndpointSlice& slice,
                         Entries& entries) {
   const bool is_v4 = slice.address_type == AddressType::ipv4;
   for (const k8s_client::SliceEndpoint& endpoint : slice.endpoints) {
-    if (endpoint.addresses.empty()) {
-      continue;
-    }
-    // The first one only, as kube-proxy does: the API says that they are interchangeable.
     boost::system::error_code failure;
-    const ip::address address = ip::make_address(endpoint.addresses.front(), failure);
+    const ip::address address = ip::make_address(endpoint.address, failure);
     if (failure || address.is_v4() != is_v4) {
       continue;
     }
@@ -140,8 +136,6 @@ std::vector<Endpoint> EndpointTable::in_best_state(const Predicate& may_be_used)
       result.push_back(
           {.address = address,
            .pod = from.target_name.empty() ? address.address().to_string() : from.target_name,
-           .node = from.node_name,
-           .zone = from.zone,
            .hostname = from.hostname});
     }
   }

@@ -23,8 +23,6 @@ namespace router {
 struct Endpoint {
   boost::asio::ip::tcp::endpoint address;
   std::string pod;         ///< `targetRef` name, else the address as text
-  std::string node;        ///< `nodeName`, may be empty
-  std::string zone;        ///< may be empty
   std::string hostname{};  ///< `pod-0` of a StatefulSet; may be empty
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;

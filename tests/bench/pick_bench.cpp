@@ -102,8 +102,7 @@ router::ServicePort port_with(int n_endpoints, BalancerKind policy) {
   for (int i = 0; i < n_endpoints; ++i) {
     const auto number = static_cast<std::uint32_t>(i);
     const boost::asio::ip::address_v4 address{0x0a000000U + number};
-    port.endpoints.push_back(
-        {.address = {address, 80}, .pod = fmt::format("pod-{}", i), .node = {}, .zone = {}});
+    port.endpoints.push_back({.address = {address, 80}, .pod = fmt::format("pod-{}", i)});
   }
   return port;
 }

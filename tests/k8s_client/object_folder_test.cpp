@@ -103,7 +103,7 @@ TEST_CASE("ObjectFolder: takes YAML and JSON, several documents a file, and list
   CHECK(rig.stores.services.find({"default", "three"}) != nullptr);
   const auto slice = rig.stores.endpoint_slices.find({"default", "s"});
   REQUIRE(slice);
-  CHECK(slice->endpoints[0].addresses[0] == "127.0.0.1");
+  CHECK(slice->endpoints[0].address == "127.0.0.1");
   CHECK(slice->endpoints[0].conditions.is_ready());
   CHECK(rig.stores.config_maps.find({"default", "nodeway"})->data.at("k") == "v");
 }

@@ -58,12 +58,11 @@ class ObjectGenerator {
     slice.service_uid = maybe("uid-of-cart");
     for (std::size_t i = up_to(4); i > 0; --i) {
       SliceEndpoint endpoint;
-      endpoint.addresses = {"10.0.0." + std::to_string(i)};
+      endpoint.address = "10.0.0." + std::to_string(i);
       endpoint.conditions = {.ready = flag(), .serving = flag(), .terminating = flag()};
       endpoint.hostname = maybe("cart-0");
       endpoint.node_name = maybe("node-1");
       endpoint.zone = maybe("zone-a");
-      endpoint.target_uid = maybe("uid-of-pod");
       endpoint.target_name = maybe("cart-7d9f");
       endpoint.hint_zones = texts({"zone-a", "zone-b"});
       endpoint.hint_nodes = texts({"node-1", "node-2"});

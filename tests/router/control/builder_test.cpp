@@ -78,11 +78,9 @@ TEST_CASE("Builder: a Service's slices are merged, by address", "[builder]") {
   CHECK(port.number == 80);
 }
 
-TEST_CASE("Builder: an endpoint carries its pod, node and zone", "[builder]") {
+TEST_CASE("Builder: an endpoint carries its pod", "[builder]") {
   auto with_all = endpoint("10.0.0.1");
   with_all.target_name = "cart-0";
-  with_all.node_name = "node-1";
-  with_all.zone = "zone-a";
   auto without = endpoint("10.0.0.2");
   without.target_name.clear();
   Builder builder = cart({slice("cart-a", "cart", {with_all, without})});
@@ -91,8 +89,6 @@ TEST_CASE("Builder: an endpoint carries its pod, node and zone", "[builder]") {
 
   REQUIRE(port.endpoints.size() == 2);
   CHECK(port.endpoints[0].pod == "cart-0");
-  CHECK(port.endpoints[0].node == "node-1");
-  CHECK(port.endpoints[0].zone == "zone-a");
   CHECK(port.endpoints[1].pod == "10.0.0.2");
 }
 
@@ -230,10 +226,8 @@ TEST_CASE("Builder: of a dual-stack Service the first family is used, the other 
 TEST_CASE("Builder: addresses that cannot be used are left out", "[builder]") {
   auto fqdn = slice("cart-f", "cart", {endpoint("example.org")});
   fqdn.address_type = AddressType::fqdn;
-  auto none = endpoint("10.0.0.1");
-  none.addresses.clear();
   Builder builder =
-      cart({fqdn, slice("cart-a", "cart", {endpoint("::1"), endpoint("nonsense"), none})});
+      cart({fqdn, slice("cart-a", "cart", {endpoint("::1"), endpoint("nonsense"), endpoint("")})});
 
   CHECK(port_of(builder.build()).endpoints_known == 0);
 }

@@ -110,7 +110,7 @@ struct ClusterModel {
         }
         for (const k8s_client::SliceEndpoint& endpoint : slice.endpoints) {
           boost::system::error_code failed;
-          const auto address = boost::asio::ip::make_address(endpoint.addresses.at(0), failed);
+          const auto address = boost::asio::ip::make_address(endpoint.address, failed);
           if (!failed && address.is_v4() == (family == AddressType::ipv4)) {
             merge(all,
                   {address, *port.port, endpoint.target_name, rank(endpoint.conditions), endpoint});
@@ -217,8 +217,7 @@ struct ClusterModel {
                                  const k8s_client::ServicePort& port) const {
     std::vector<std::string> endpoints;
     for (const Candidate& one : chosen(service, port.name).candidates) {
-      endpoints.push_back(fmt::format(
-          "{}/{}@{}on{}", one.address.to_string(), one.port, one.pod, one.from.node_name));
+      endpoints.push_back(fmt::format("{}/{}@{}", one.address.to_string(), one.port, one.pod));
     }
     return port_line(service.meta.key.name + "." + service.meta.key.ns,
                      port.port,
@@ -279,11 +278,10 @@ inline std::string text_of(const router::Snapshot& snapshot) {
     for (const router::ServicePort& port : service.ports) {
       std::vector<std::string> endpoints;
       for (const router::Endpoint& endpoint : port.endpoints) {
-        endpoints.push_back(fmt::format("{}/{}@{}on{}",
+        endpoints.push_back(fmt::format("{}/{}@{}",
                                         endpoint.address.address().to_string(),
                                         endpoint.address.port(),
-                                        endpoint.pod,
-                                        endpoint.node));
+                                        endpoint.pod));
       }
       lines.insert(port_line(
           name, port.number, port.name, port.endpoints_known, port.only_local, endpoints));

@@ -54,7 +54,7 @@ inline k8s_client::SliceEndpoint endpoint(std::string address,
                                           k8s_client::EndpointConditions conditions = kReady) {
   k8s_client::SliceEndpoint result;
   result.target_name = "pod-at-" + address;
-  result.addresses = {std::move(address)};
+  result.address = std::move(address);
   result.conditions = conditions;
   return result;
 }

@@ -123,9 +123,6 @@ class RandomObjects {
 
   k8s_client::SliceEndpoint slice_endpoint(AddressType type, const Lean& lean) {
     k8s_client::SliceEndpoint result = endpoint(address(type, lean.hosts));
-    if (chance_.one_in(10)) {
-      result.addresses.push_back(address(type, lean.hosts));
-    }
     result.conditions = {.ready = condition(), .serving = condition(), .terminating = condition()};
     if (lean.has_no_ready) {
       result.conditions.ready = false;
