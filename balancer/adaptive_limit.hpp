@@ -14,7 +14,7 @@ namespace balancer {
 /// Endpoints that get more calls than they can take queue them, until every call waits as long as
 /// its caller does: they work at full speed, and nobody gets anything of it. Then fewer calls at a
 /// time are more. There is no limit until calls end late; while a tenth of them does, it is halved
-/// (from what was under way), and it grows by half a hundredth a window while it is reached. Twice as
+/// (from what was under way), and it grows by 0.5 % a window while it is reached. Twice as
 /// much as needed: it is gone.
 ///
 /// Only calls that have a deadline count, since only of these is known when they are late; those
@@ -27,7 +27,7 @@ class AdaptiveLimit {
   static constexpr std::uint32_t kMinEnded = 20;
   /// Share of late calls above which the endpoints are overloaded; fewer are single ones' trouble.
   static constexpr double kLateShare = 0.1;
-  static constexpr double kCut = 0.5;      ///< then calls wait half as long as their callers do
+  static constexpr double kCut = 0.5;       ///< then calls wait half as long as their callers do
   static constexpr double kGrowth = 1.005;  ///< a window: doubled in 14 s
   /// Never less: with so few under way it is not their number that makes them late.
   static constexpr double kLeast = 10;
