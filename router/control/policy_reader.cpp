@@ -110,15 +110,9 @@ class PolicyReader {
                   overrides_.balancer = kBalancerKinds.at(*index);
                 }
               }},
-        Field{"decay",
-              [this](const Place& field) {
-                overrides_.decay = reader_.duration(field, range::kDecay);
-              }},
+        duration_field("decay", range::kDecay, overrides_.decay),
         Field{"hashOn", [this](const Place& field) { hash_on(field); }},
-        Field{"loadBoundPercent",
-              [this](const Place& field) {
-                overrides_.load_bound_percent = reader_.count(field, range::kLoadBound);
-              }},
+        count_field("loadBoundPercent", range::kLoadBound, overrides_.load_bound_percent),
     };
     reader_.fields(value, fields);
   }
@@ -154,14 +148,8 @@ class PolicyReader {
 
   void timeout(const Place& value) {
     const std::array fields{
-        Field{"connect",
-              [this](const Place& field) {
-                overrides_.connect_timeout = reader_.duration(field, range::kConnect);
-              }},
-        Field{"request",
-              [this](const Place& field) {
-                overrides_.request_timeout = reader_.duration(field, range::kRequest);
-              }},
+        duration_field("connect", range::kConnect, overrides_.connect_timeout),
+        duration_field("request", range::kRequest, overrides_.request_timeout),
     };
     reader_.fields(value, fields);
   }
@@ -181,14 +169,8 @@ class PolicyReader {
 
   void queue(const Place& value) {
     const std::array fields{
-        Field{"size",
-              [this](const Place& field) {
-                overrides_.queue_requests = reader_.count(field, range::kQueueSize);
-              }},
-        Field{"timeout",
-              [this](const Place& field) {
-                overrides_.queue_timeout = reader_.duration(field, range::kQueueTimeout);
-              }},
+        count_field("size", range::kQueueSize, overrides_.queue_requests),
+        duration_field("timeout", range::kQueueTimeout, overrides_.queue_timeout),
     };
     reader_.fields(value, fields);
   }
