@@ -196,6 +196,9 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
             });
         return place != wanted.end() && *place == have->endpoint();
       });
+  if (first_missing == endpoints_.end()) {
+    return;  // the list holds, and to fill a hash ring anew would cost a millisecond
+  }
   std::vector<std::unique_ptr<ClusterEndpoint>> missing{std::make_move_iterator(first_missing),
                                                         std::make_move_iterator(endpoints_.end())};
   endpoints_.erase(first_missing, endpoints_.end());
