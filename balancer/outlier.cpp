@@ -88,14 +88,18 @@ bool Outliers::on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noe
   return true;
 }
 
-std::optional<Ejection> Outliers::on_failure(std::size_t index, Nanoseconds after, TimePoint now) {
+std::optional<Ejection> Outliers::on_failure(std::size_t index,
+                                             Nanoseconds after,
+                                             TimePoint now,
+                                             std::optional<std::uint32_t> in_row) {
   Health& health = *endpoints_[index];
   if (health.is_ejected()) {
     return is_answer_to_probe(health, after, now) ? std::optional{eject(index, *health.cause_, now)}
                                                   : std::nullopt;
   }
   ++health.window_.failures;
-  if (rules_.consecutive == 0 || ++health.failures_in_row_ < rules_.consecutive) {
+  health.failures_in_row_ = in_row.value_or(health.failures_in_row_ + 1);
+  if (rules_.consecutive == 0 || health.failures_in_row_ < rules_.consecutive) {
     return std::nullopt;
   }
   health.failures_in_row_ = 0;
@@ -132,6 +136,14 @@ bool Outliers::may_pass_verdict() const noexcept {
   return (n_verdicts_ + 1) * 100 <= n * rules_.max_percent && n - n_verdicts_ - n_unreachable_ > 1;
 }
 
+/// Of the last of so many ejections, without what chance adds.
+double Outliers::base_penalty_ns(std::uint32_t ejections) const noexcept {
+  const std::uint32_t doublings = std::min(std::max(ejections, 1U) - 1, kMaxDoublings);
+  return std::min(static_cast<double>(rules_.min_penalty.count()) *
+                      static_cast<double>(std::uint64_t{1} << doublings),
+                  static_cast<double>(rules_.max_penalty.count()));
+}
+
 Ejection Outliers::eject(std::size_t index, EjectionCause cause, TimePoint now) {
   Health& health = *endpoints_[index];
   if (!health.is_ejected()) {
@@ -139,13 +151,9 @@ Ejection Outliers::eject(std::size_t index, EjectionCause cause, TimePoint now) 
     health.ejections_ -= static_cast<std::uint32_t>(
         std::min<std::chrono::nanoseconds::rep>(forgiven, health.ejections_));
   }
-  const std::uint32_t doublings = std::min(health.ejections_, kMaxDoublings);
-  health.ejections_ = doublings + 1;
-  const double base = std::min(static_cast<double>(rules_.min_penalty.count()) *
-                                   static_cast<double>(std::uint64_t{1} << doublings),
-                               static_cast<double>(rules_.max_penalty.count()));
+  health.ejections_ = std::min(health.ejections_, kMaxDoublings) + 1;
   std::uniform_real_distribution<double> jitter{1.0, 1.0 + kJitter};
-  health.penalty_ = Nanoseconds{std::llround(base * jitter(rng_))};
+  health.penalty_ = Nanoseconds{std::llround(base_penalty_ns(health.ejections_) * jitter(rng_))};
   health.penalty_ends_ = now + health.penalty_;
   health.cause_ = cause;
   health.probe_at_.reset();
@@ -159,6 +167,29 @@ void Outliers::reinstate(Health& health, TimePoint now) noexcept {
   health.cause_.reset();
   health.probe_at_.reset();
   health.penalty_ends_ = now;
+  health.window_ = {};
+  count();
+}
+
+Verdict Outliers::verdict(std::size_t index) const noexcept {
+  const Health& health = *endpoints_[index];
+  return {.cause = health.cause_,
+          .ejections = health.ejections_,
+          .penalty_ends = health.penalty_ends_,
+          .slow_above_ns = health.slow_above_ns_};
+}
+
+void Outliers::take_over(std::size_t index, const Verdict& verdict) noexcept {
+  Health& health = *endpoints_[index];
+  if (!verdict.cause) {
+    health.probe_at_.reset();
+  }
+  health.cause_ = verdict.cause;
+  health.ejections_ = verdict.ejections;
+  health.penalty_ = Nanoseconds{std::llround(base_penalty_ns(verdict.ejections))};
+  health.penalty_ends_ = verdict.penalty_ends;
+  health.slow_above_ns_ = verdict.slow_above_ns;
+  health.failures_in_row_ = 0;
   health.window_ = {};
   count();
 }

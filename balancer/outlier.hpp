@@ -70,6 +70,14 @@ class Health {
   Window window_;
 };
 
+/// What is decided about one endpoint, so that others who choose from the same can take it over.
+struct Verdict {
+  std::optional<EjectionCause> cause;  ///< nothing: in service
+  std::uint32_t ejections = 0;         ///< those that are not forgiven yet
+  TimePoint penalty_ends;              ///< or, of one in service, when it came back
+  double slow_above_ns = 0;            ///< of one ejected for its latency
+};
+
 /// One endpoint that has just been ejected.
 struct Ejection {
   std::size_t index;
@@ -132,8 +140,12 @@ class Outliers {
   /// A reply that speaks for the endpoint, `rtt` after its request. True if it was the probe's, and
   /// the endpoint is in service again.
   bool on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noexcept;
-  /// A failure of the endpoint, `after` its request.
-  std::optional<Ejection> on_failure(std::size_t index, Nanoseconds after, TimePoint now);
+  /// A failure of the endpoint, `after` its request. `in_row`: how many there have been in a row,
+  /// this one included, where others see some of them; nothing: those that were told here.
+  std::optional<Ejection> on_failure(std::size_t index,
+                                     Nanoseconds after,
+                                     TimePoint now,
+                                     std::optional<std::uint32_t> in_row = std::nullopt);
   std::optional<Ejection> on_connect_failed(std::size_t index, TimePoint now);
   /// True if the endpoint was ejected for not being connected, and is in service again.
   bool on_connected(std::size_t index, TimePoint now) noexcept;
@@ -150,6 +162,11 @@ class Outliers {
   [[nodiscard]] std::optional<std::size_t> due_probe(TimePoint now) const noexcept;
   /// A request is sent there as its probe.
   void begin_probe(std::size_t index, TimePoint now) noexcept;
+
+  [[nodiscard]] Verdict verdict(std::size_t index) const noexcept;
+  /// Somebody else has decided this, whatever the bounds are here. A probe that was sent from here
+  /// may still bring the endpoint back.
+  void take_over(std::size_t index, const Verdict& verdict) noexcept;
 
   [[nodiscard]] std::size_t n_ejected() const noexcept { return n_verdicts_ + n_unreachable_; }
   /// True while no endpoint is ejected.
@@ -171,6 +188,7 @@ class Outliers {
                                         Nanoseconds after,
                                         TimePoint now) const noexcept;
   [[nodiscard]] bool may_pass_verdict() const noexcept;
+  [[nodiscard]] double base_penalty_ns(std::uint32_t ejections) const noexcept;
   Ejection eject(std::size_t index, EjectionCause cause, TimePoint now);
   void reinstate(Health& health, TimePoint now) noexcept;
   void count() noexcept;

@@ -8,6 +8,7 @@
 #include "k8s_client/text_file.hpp"
 #include "router/admin/admin.hpp"
 #include "router/all_cores.hpp"
+#include "router/cluster/shared_port.hpp"
 #include "router/control/certificate_files.hpp"
 #include "router/control/config_map.hpp"
 #include "router/control/control_plane.hpp"
@@ -132,6 +133,7 @@ class App::State {
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
   std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
+  SharedPorts shared_ports_;
   Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
@@ -200,7 +202,8 @@ void App::State::make_cores() {
         .index = i,
         .seed = seed_ + i,
         .via = fmt::format("nodeway-{:08x}", seed_),
-        .max_client_connections = std::max(1U, kMaxClientConnections / config_.workers)}));
+        .max_client_connections = std::max(1U, kMaxClientConnections / config_.workers),
+        .shared = shared_ports_}));
   }
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/cluster.hpp"
 
-#include "balancer/stable_hash.hpp"
-
 #include <algorithm>
 #include <utility>
 
@@ -10,109 +8,17 @@
 
 namespace router {
 
-ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
-                                 std::uint64_t id,
-                                 Endpoint endpoint,
-                                 const Policy& policy,
-                                 Cluster& cluster)
+Cluster::Cluster(const PoolContext& context,
+                 const ServicePort& port,
+                 SharedPort& shared,
+                 std::uint32_t seed)
     : context_{context},
-      id_{id},
-      endpoint_{std::move(endpoint)},
-      hash_{balancer::stable_hash(fmt::format("{}:{}", endpoint_.pod, endpoint_.address.port()))},
-      decay_{policy.decay},
-      connect_timeout_{policy.connect_timeout},
-      latency_{policy.decay},
-      cluster_{cluster} {}
-
-Pool& ClusterEndpoint::pool(bool is_http1) {
-  std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
-  if (!pool) {
-    const ConnectOptions options{endpoint_.address, is_http1, connect_timeout_};
-    PoolEvents& events = *this;
-    pool = std::make_unique<Pool>(context_, options, events);
-  }
-  return *pool;
-}
-
-void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
-  cluster_.on_connect_failed(*this);
-}
-
-void ClusterEndpoint::on_connect_succeeded() {
-  cluster_.on_connect_succeeded(*this);
-}
-
-bool ClusterEndpoint::is_connected() const noexcept {
-  return std::any_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
-    return pool && pool->is_connected();
-  });
-}
-
-void ClusterEndpoint::count_request() noexcept {
-  ++in_flight_;
-  ++requests_;
-}
-
-bool ClusterEndpoint::is_unused() const noexcept {
-  return in_flight_ == 0 &&
-         std::all_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
-           return !pool || pool->is_empty();
-         });
-}
-
-void ClusterEndpoint::apply(const Policy& policy) {
-  if (std::exchange(decay_, policy.decay) != policy.decay) {
-    latency_ = balancer::PeakEwma{policy.decay};
-  }
-  connect_timeout_ = policy.connect_timeout;
-  for (const std::unique_ptr<Pool>& pool : pools_) {
-    if (pool) {
-      pool->set_connect_timeout(policy.connect_timeout);
-    }
-  }
-}
-
-void ClusterEndpoint::retire() {
-  is_selected_ = false;
-  for (const std::unique_ptr<Pool>& pool : pools_) {
-    if (pool) {
-      pool->retire();
-    }
-  }
-}
-
-void ClusterEndpoint::describe(EndpointView& view) const {
-  const std::string ip = endpoint_.address.address().to_string();
-  const std::uint16_t port = endpoint_.address.port();
-  view.address = endpoint_.address.address().is_v6() ? fmt::format("[{}]:{}", ip, port)
-                                                     : fmt::format("{}:{}", ip, port);
-  view.pod = endpoint_.pod;
-  view.requests = requests_;
-  view.failures = failures_;
-  view.in_flight = in_flight_;
-  view.latency = latency_.estimate(context_.loop.now());
-  bool is_connecting = false;
-  for (const std::unique_ptr<Pool>& pool : pools_) {
-    if (pool) {
-      view.connections += static_cast<std::uint32_t>(pool->n_connections());
-      is_connecting = is_connecting || (pool->n_connections() > 0 && !pool->is_connected());
-    }
-  }
-  if (!is_selected_) {
-    view.state = is_named_ ? "unselected" : "draining";
-  } else if (health_.is_ejected()) {
-    view.state = health_.is_unreachable() ? "unreachable" : "ejected";
-  } else {
-    view.state = is_connecting ? "connecting" : "ready";
-  }
-}
-
-Cluster::Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed)
-    : context_{context},
+      shared_{shared},
+      own_traffic_{shared.add_worker()},
       port_number_{port.number},
       policy_{port.policy},
       chooser_{port.policy, seed},
-      ejector_{context, port.policy.ejection, seed} {
+      ejector_{context, port.policy.ejection, shared, seed} {
   adopt(&port);
 }
 
@@ -171,9 +77,7 @@ bool Cluster::wait_for_others(EndpointWaiter& waiter) {
 
 void Cluster::list_candidates() {
   std::vector<balancer::Candidate> candidates;
-  std::vector<Ejector::Member> members;
   candidates.reserve(endpoints_.size());
-  members.reserve(endpoints_.size());
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     ClusterEndpoint& endpoint = *endpoints_[i];
     endpoint.index_ = i;
@@ -181,10 +85,37 @@ void Cluster::list_candidates() {
                           .in_flight = endpoint.in_flight_,
                           .id = endpoint.id_,
                           .hash = endpoint.hash_});
-    members.push_back({.health = &endpoint.health_, .endpoint = &endpoint.endpoint_});
   }
   chooser_.adopt(std::move(candidates));
+  share_endpoints();
+  list_members();
+}
+
+void Cluster::list_members() {
+  std::vector<Ejector::Member> members;
+  members.reserve(endpoints_.size());
+  for (const auto& endpoint : endpoints_) {
+    members.push_back({.health = &endpoint->health_,
+                       .endpoint = &endpoint->endpoint_,
+                       .shared = endpoint->shared_.get()});
+  }
   ejector_.adopt(std::move(members));
+}
+
+void Cluster::share_endpoints() {
+  std::vector<ClusterEndpoint*> unshared;
+  std::vector<EndpointKey> keys;
+  for (const auto& endpoint : endpoints_) {
+    if (!endpoint->shared_) {
+      unshared.push_back(endpoint.get());
+      keys.push_back({endpoint->endpoint().address, endpoint->hash_});
+    }
+  }
+  std::vector<SharedEndpointPtr> shared = shared_.try_share(keys);
+  are_all_shared_ = shared.size() == unshared.size();
+  for (std::size_t i = 0; i < shared.size(); ++i) {
+    unshared[i]->shared_ = std::move(shared[i]);
+  }
 }
 
 void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
@@ -276,7 +207,12 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
                                            std::optional<std::uint64_t> key) {
   const TimePoint now = context_.loop.now();
   const balancer::Outliers& outliers = ejector_.outliers();
-  if (tried.empty() && outliers.n_ejected() == 0 && any_alone_until_ <= now) {
+  if (!are_all_shared_) {
+    share_endpoints();
+    list_members();
+  }
+  ejector_.follow_others();
+  if (tried.empty() && outliers.n_ejected() == 0 && !ejector_.is_any_left_alone()) {
     return chooser_.choose(nullptr, key, now);
   }
   // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
@@ -370,24 +306,16 @@ void Cluster::judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
     case AttemptOutcome::Kind::failure:
       ejector_.on_failure(endpoint.index_, outcome.took);
       if (outcome.asked_pause) {
-        leave_alone(endpoint, *outcome.asked_pause);
+        ejector_.leave_alone(endpoint.index_, *outcome.asked_pause);
       }
       break;
     case AttemptOutcome::Kind::refusal:
       ejector_.on_nothing_learnt(endpoint.index_, outcome.took);
-      leave_alone(endpoint, kRefusalPause);
+      ejector_.leave_alone(endpoint.index_, kRefusalPause);
       break;
     case AttemptOutcome::Kind::silence:
       break;  // if it was the probe, the next one goes when that would have been over, too
   }
-}
-
-void Cluster::leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds duration) {
-  // Bounded: what a pod asks for in error must not take it out for days.
-  const auto pause = std::min<std::chrono::nanoseconds>(duration, policy_.ejection.max_penalty);
-  const TimePoint now = context_.loop.now();
-  endpoint.health_.leave_alone(pause, now);
-  any_alone_until_ = std::max(any_alone_until_, now + pause);
 }
 
 void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took) {

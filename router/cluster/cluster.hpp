@@ -2,16 +2,15 @@
 #pragma once
 
 #include "balancer/adaptive_limit.hpp"
-#include "balancer/outlier.hpp"
-#include "balancer/peak_ewma.hpp"
 #include "router/cluster/chooser.hpp"
+#include "router/cluster/cluster_endpoint.hpp"
 #include "router/cluster/ejector.hpp"
+#include "router/cluster/shared_port.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/core.hpp"
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,54 +22,6 @@
 #include <boost/intrusive/list.hpp>
 
 namespace router {
-
-class Cluster;
-
-/// One endpoint of a Service port on one core: what is known of it, and the connections to it.
-///
-/// Lives while the snapshots select it, and otherwise until its last request has ended.
-class ClusterEndpoint final : private PoolEvents {
- public:
-  ClusterEndpoint(const PoolContext& context,
-                  std::uint64_t id,
-                  Endpoint endpoint,
-                  const Policy& policy,
-                  Cluster& cluster);
-
-  /// The connections in one protocol; made at the first use.
-  [[nodiscard]] Pool& pool(bool is_http1);
-  [[nodiscard]] bool is_connected() const noexcept;
-  [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
-  /// Given once: an endpoint that leaves and comes back has another.
-  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
-
- private:
-  friend class Cluster;
-  void on_connect_failed(Errc reason) override;
-  void on_connect_succeeded() override;
-  void count_request() noexcept;
-  [[nodiscard]] bool is_unused() const noexcept;
-  void apply(const Policy& policy);
-  void retire();
-  void describe(EndpointView& view) const;
-
-  PoolContext context_;
-  std::uint64_t id_;
-  Endpoint endpoint_;
-  std::uint64_t hash_;  ///< the same on every node, as the pod's name and port are
-  std::chrono::nanoseconds decay_;
-  std::chrono::nanoseconds connect_timeout_;
-  balancer::PeakEwma latency_;
-  std::uint32_t in_flight_ = 0;
-  std::uint64_t requests_ = 0;
-  std::uint64_t failures_ = 0;
-  bool is_selected_ = true;
-  bool is_named_ = false;  ///< by its address, of a caller, while it was not selected
-  std::size_t index_ = 0;  ///< in the cluster's list, while it is selected
-  balancer::Health health_;
-  Cluster& cluster_;
-  std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1
-};
 
 /// How an attempt ended, for the balancer.
 struct AttemptOutcome {
@@ -107,7 +58,11 @@ class Cluster {
   /// is full or going away, and the news of that takes so long.
   static constexpr std::chrono::milliseconds kRefusalPause{100};
 
-  Cluster(const PoolContext& context, const ServicePort& port, std::uint32_t seed);
+  /// `shared` outlives the cluster; it is the same for each worker's cluster of this port.
+  Cluster(const PoolContext& context,
+          const ServicePort& port,
+          SharedPort& shared,
+          std::uint32_t seed);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
   ~Cluster();
@@ -146,6 +101,20 @@ class Cluster {
   /// since its deadline came first.
   void leave(bool late, TimePoint admitted_at) { adaptive_limit_.leave(late, admitted_at); }
 
+  /// For the budget of retries: counts one request, or one retry of it, toward what `traffic`
+  /// tells.
+  void count_request(std::chrono::nanoseconds window) noexcept {
+    own_traffic_.requests.add(context_.loop.now(), window);
+  }
+  void count_retry(std::chrono::nanoseconds window) noexcept {
+    own_traffic_.retries.add(context_.loop.now(), window);
+  }
+  /// What was counted in the last `window`, by all workers. For a request that is to be retried,
+  /// not for every one: it looks at 20 figures of each worker.
+  [[nodiscard]] SharedPort::Traffic traffic(std::chrono::nanoseconds window) const noexcept {
+    return shared_.traffic(context_.loop.now(), window);
+  }
+
   /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the
   /// exchanges.
   std::uint32_t waiting = 0;
@@ -161,11 +130,12 @@ class Cluster {
   class Admitted;
   [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
                                                   std::optional<std::uint64_t> key);
-  void leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds duration);
   void judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
   void on_connect_failed(ClusterEndpoint& endpoint);
   void on_connect_succeeded(ClusterEndpoint& endpoint);
   void list_candidates();
+  void list_members();
+  void share_endpoints();
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
   [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);
@@ -174,6 +144,8 @@ class Cluster {
   bool add_new(const std::vector<Endpoint>& wanted);
 
   PoolContext context_;
+  SharedPort& shared_;
+  WorkerTraffic& own_traffic_;  ///< in `shared_`
   std::uint16_t port_number_;
   Policy policy_;
   balancer::AdaptiveLimit adaptive_limit_;
@@ -182,8 +154,8 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address
   /// Not selected, with requests or connections left: they were, or a caller named them.
   std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
-  Ejector ejector_;              ///< its members are `endpoints_`, in their order
-  TimePoint any_alone_until_{};  ///< no endpoint is left alone from then on
+  Ejector ejector_;  ///< its members are `endpoints_`, in their order
+  bool are_all_shared_ = true;
   using EndpointWaiterList =
       boost::intrusive::list<EndpointWaiter,
                              boost::intrusive::base_hook<boost::intrusive::list_base_hook<

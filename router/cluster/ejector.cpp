@@ -3,6 +3,7 @@
 
 #include "router/telemetry/log.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <sstream>
 #include <string>
@@ -25,10 +26,17 @@ balancer::EjectionRules rules_of(const EjectionPolicy& policy) {
 
 }  // namespace
 
-Ejector::Ejector(const PoolContext& context, const EjectionPolicy& policy, std::uint32_t seed)
-    : context_{context}, outliers_{rules_of(policy), seed} {}
+Ejector::Ejector(const PoolContext& context,
+                 const EjectionPolicy& policy,
+                 SharedPort& shared,
+                 std::uint32_t seed)
+    : context_{context},
+      shared_{shared},
+      max_penalty_{policy.max_penalty},
+      outliers_{rules_of(policy), seed} {}
 
 void Ejector::apply(const EjectionPolicy& policy) {
+  max_penalty_ = policy.max_penalty;
   outliers_.apply(rules_of(policy));
 }
 
@@ -40,25 +48,83 @@ void Ejector::adopt(std::vector<Member> members) {
     healths.push_back(member.health);
   }
   outliers_.adopt(std::move(healths));
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    const bool is_told = members_[i].shared == nullptr || members_[i].shared->verdict_word() != 0;
+    if (!is_told && pack(outliers_.verdict(i)) != 0) {
+      post(i);  // decided before the endpoint was shared
+    } else {
+      take_over(i);
+    }
+  }
   show();
 }
 
+void Ejector::follow_others() {
+  const std::uint32_t version = shared_.verdict_version();
+  if (std::exchange(verdict_version_, version) == version) {
+    return;
+  }
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    take_over(i);
+  }
+  show();
+}
+
+void Ejector::take_over(std::size_t index) {
+  const Member& member = members_[index];
+  if (member.shared == nullptr) {
+    return;
+  }
+  const VerdictWord posted = member.shared->verdict_word();
+  if (posted != 0 && posted != pack(outliers_.verdict(index))) {
+    outliers_.take_over(index, member.shared->verdict());
+  }
+  const TimePoint now = context_.loop.now();
+  if (const TimePoint until = member.shared->alone_until(); until > now) {
+    member.health->leave_alone(until - now, now);
+    any_alone_until_ = std::max(any_alone_until_, until);
+  }
+}
+
+void Ejector::post(std::size_t index) {
+  if (SharedEndpoint* const shared = members_[index].shared) {
+    shared->end_row();
+    shared->post(outliers_.verdict(index));
+    shared_.announce_verdict();
+  }
+}
+
 void Ejector::on_reply(std::size_t index, std::chrono::nanoseconds took) {
+  const bool was_ejected = members_[index].health->is_ejected();
+  const VerdictWord before = was_ejected ? pack(outliers_.verdict(index)) : 0;
   if (outliers_.on_success(index, took, context_.loop.now())) {
     tell_of_return(index);
+  } else if (was_ejected && pack(outliers_.verdict(index)) != before) {
+    post(index);  // the probe was as slow as before
+  }
+  if (members_[index].shared != nullptr) {
+    members_[index].shared->end_row();
   }
   compare();
 }
 
 void Ejector::on_failure(std::size_t index, std::chrono::nanoseconds took) {
-  if (const auto ejection = outliers_.on_failure(index, took, context_.loop.now())) {
+  follow_others();  // in the same turn there may have been a verdict on what failed at once
+  SharedEndpoint* const shared = members_[index].shared;
+  const bool is_counted = shared != nullptr && !members_[index].health->is_ejected();
+  const auto in_row = is_counted ? std::optional{shared->count_failure()} : std::nullopt;
+  if (const auto ejection = outliers_.on_failure(index, took, context_.loop.now(), in_row)) {
     tell(*ejection);
   }
   compare();
 }
 
 void Ejector::on_nothing_learnt(std::size_t index, std::chrono::nanoseconds took) {
+  const VerdictWord before = pack(outliers_.verdict(index));
   outliers_.on_nothing_learnt(index, took, context_.loop.now());
+  if (pack(outliers_.verdict(index)) != before) {
+    post(index);
+  }
 }
 
 void Ejector::on_connect_failed(std::size_t index) {
@@ -79,18 +145,39 @@ void Ejector::compare() {
   }
 }
 
+void Ejector::leave_alone(std::size_t index, std::chrono::nanoseconds duration) {
+  const TimePoint now = context_.loop.now();
+  const TimePoint until = now + std::min(duration, max_penalty_);
+  const Member& member = members_[index];
+  member.health->leave_alone(until - now, now);
+  any_alone_until_ = std::max(any_alone_until_, until);
+  if (member.shared != nullptr) {
+    member.shared->leave_alone_until(until);
+    shared_.announce_verdict();
+  }
+}
+
 std::optional<std::size_t> Ejector::take_probe() {
   const TimePoint now = context_.loop.now();
   const std::optional<std::size_t> due = outliers_.due_probe(now);
-  if (due) {
-    outliers_.begin_probe(*due, now);
+  if (!due) {
+    return std::nullopt;
   }
+  const VerdictWord before = pack(outliers_.verdict(*due));
+  outliers_.begin_probe(*due, now);
+  SharedEndpoint* const shared = members_[*due].shared;
+  if (shared != nullptr && !shared->post_if(before, outliers_.verdict(*due))) {
+    take_over(*due);  // another worker sends the probe, or has had its answer
+    return std::nullopt;
+  }
+  shared_.announce_verdict();
   return due;
 }
 
 void Ejector::tell(const balancer::Ejection& ejection) {
   const auto cause = static_cast<std::size_t>(ejection.cause);
   context_.service_metrics.ejections.at(cause).add();
+  post(ejection.index);
   show();
   telemetry::log(telemetry::LogLevel::warning,
                  "cluster",
@@ -101,6 +188,7 @@ void Ejector::tell(const balancer::Ejection& ejection) {
 }
 
 void Ejector::tell_of_return(std::size_t index) {
+  post(index);
   show();
   telemetry::log(telemetry::LogLevel::info, "cluster", name_of(index) + " is in service again");
 }

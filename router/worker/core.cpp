@@ -224,8 +224,10 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
   if (!cluster) {
     auto& figures =
         metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
-    cluster = std::make_unique<Cluster>(
-        PoolContext{loop_, *this, figures}, port, options_.seed + port.id);
+    cluster = std::make_unique<Cluster>(PoolContext{loop_, *this, figures},
+                                        port,
+                                        options_.shared.of(port.id),
+                                        options_.seed + port.id);
     // A request that began with an older snapshot must not bring back its endpoints.
     if (snapshot_->services.with_port(port.id) != &service) {
       adopt_into(port.id);

@@ -36,8 +36,10 @@ struct EndpointView {
       latency;  ///< balancer's estimate; nothing before the first sample
 };
 
+class SharedPorts;
+
 /// One CPU's world: event loop, listeners, client connections, exchanges, pools, figures. Nothing
-/// of it is shared with another core.
+/// of it is shared with another core, but for the aggregates of `Options::shared`.
 ///
 /// Construction and `listen` come before `run`; `run` is the thread's body; the rest may be called
 /// from any thread.
@@ -48,7 +50,8 @@ class Core {
     std::uint32_t seed = 0;  ///< of the balancer's choices
     std::string via;         ///< who we are in `via` headers, for instance `nodeway-1a2b3c4d`
     std::uint32_t max_client_connections =
-        10'000;  ///< product.md, clients; divided by the number of workers
+        10'000;           ///< product.md, clients; divided by the number of workers
+    SharedPorts& shared;  ///< what the cores tell each other; outlives them
   };
 
   explicit Core(Options options);

@@ -368,3 +368,29 @@ TEST_CASE("Outliers: an endpoint that asked for it is left alone for that time",
   CHECK(endpoints.outliers.admits(0, Resort::reachable, endpoints.now));
   CHECK(endpoints.outliers.admits(0, Resort::in_service, endpoints.now + 3s));
 }
+
+TEST_CASE("Outliers: failures in a row that somebody else has seen count, too", "[balancer]") {
+  Endpoints endpoints{3};
+
+  CHECK_FALSE(endpoints.outliers.on_failure(1, 1ms, endpoints.now, 4));
+
+  CHECK(endpoints.outliers.on_failure(1, 1ms, endpoints.now, 5));
+}
+
+TEST_CASE("Outliers: a verdict that is taken over holds as if it had been passed here",
+          "[balancer]") {
+  Endpoints here{4};
+  Endpoints there{4};
+  REQUIRE(there.fail(1));
+
+  here.outliers.take_over(1, there.outliers.verdict(1));
+
+  CHECK_FALSE(here.outliers.admits(1, Resort::in_service, here.now));
+  CHECK(here.fail(2));
+  CHECK_FALSE(here.fail(3));  // two of four are out
+  here.now += 2s;
+  CHECK(here.outliers.due_probe(here.now) == 1U);
+  CHECK(here.probe(1, true));
+  there.outliers.take_over(1, here.outliers.verdict(1));
+  CHECK(there.outliers.are_all_in_service());
+}

@@ -116,7 +116,8 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
   router::Loop loop{io, core_metrics};
   NoConnections connections;
   const router::PoolContext context{loop, connections, service_metrics};
-  router::Cluster cluster{context, port_with(n_endpoints, policy), kSeed};
+  router::SharedPort shared;
+  router::Cluster cluster{context, port_with(n_endpoints, policy), shared, kSeed};
   balancer::Rng rng{kSeed};
   int n_attempts = 0;
   const auto attempt = [&] {

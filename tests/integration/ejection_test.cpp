@@ -4,7 +4,9 @@
 #include "tests/support/load.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -19,8 +21,8 @@ std::string with_rules(const std::string& ejection, const std::string& more = {}
          "}\n" + more;
 }
 
-/// `cart.shop` with two endpoints that are well and one that plays a script, and one worker: each
-/// worker judges for itself.
+/// `cart.shop` with two endpoints that are well and one that plays a script, and one worker, so that
+/// its endpoints are chosen in turn.
 struct OneOfThree {
   OneOfThree(test::Script script, const std::string& config)
       : odd{std::move(script)}, router{written(config)}, client{router.listen_port()} {}
@@ -192,4 +194,32 @@ TEST_CASE("nodeway: an endpoint that asks for a pause gets it", "[integration][e
   CHECK(setup.failed_of(60) == 1);
 
   CHECK(setup.router.metric("nodeway_ejections_total") == 0);
+}
+
+TEST_CASE("nodeway: four workers eject a failing endpoint after as many failures as one",
+          "[integration][ejection]") {
+  test::Upstream odd{test::answer(503, "no")};
+  test::Upstream one{test::answer(200, "ok")};
+  test::Upstream two{test::answer(200, "ok")};
+  test::ClusterFolder cluster;
+  cluster.set_config(with_rules("minPenalty: 10m"));
+  cluster.add_service("cart.shop", 80, {odd.endpoint(), one.endpoint(), two.endpoint()});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "4"}}};
+  // The kernel spreads them over the workers.
+  std::vector<std::unique_ptr<test::H2Client>> clients;
+  for (int i = 0; i < 24; ++i) {
+    clients.push_back(std::make_unique<test::H2Client>(router.listen_port()));
+  }
+
+  int n_failed = 0;
+  for (int round = 0; round < 10; ++round) {
+    for (const auto& client : clients) {
+      n_failed += client->get("cart.shop", "/").status == 200 ? 0 : 1;
+    }
+  }
+
+  CHECK(n_failed == 5);
+  CHECK(odd.requests_seen() == 5);
+  CHECK(router.metric("nodeway_ejections_total", {{"cause", "consecutive"}}) == 1);
+  CHECK(router.metric("nodeway_endpoints_ejected") == 1);
 }

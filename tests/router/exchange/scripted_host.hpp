@@ -137,7 +137,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     snapshot->services.put(service);
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{snapshot}};
     const router::PoolContext context{loop_, *this, metrics.add_service("shop", "cart", "80")};
-    cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], 1U);
+    cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], shared_, 1U);
   }
 
   [[nodiscard]] router::Loop& loop() override { return loop_; }
@@ -225,6 +225,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   router::Loop loop_{io_, metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
   router::LocalSnapshotPtr snapshot_;
+  router::SharedPort shared_;
   std::unique_ptr<router::Cluster> cluster_;
 };
 

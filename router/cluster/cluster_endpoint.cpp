@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/cluster/cluster_endpoint.hpp"
+
+#include "balancer/stable_hash.hpp"
+#include "router/cluster/cluster.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace router {
+
+ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
+                                 std::uint64_t id,
+                                 Endpoint endpoint,
+                                 const Policy& policy,
+                                 Cluster& cluster)
+    : context_{context},
+      id_{id},
+      endpoint_{std::move(endpoint)},
+      hash_{balancer::stable_hash(fmt::format("{}:{}", endpoint_.pod, endpoint_.address.port()))},
+      decay_{policy.decay},
+      connect_timeout_{policy.connect_timeout},
+      latency_{policy.decay},
+      cluster_{cluster} {}
+
+Pool& ClusterEndpoint::pool(bool is_http1) {
+  std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
+  if (!pool) {
+    const ConnectOptions options{endpoint_.address, is_http1, connect_timeout_};
+    PoolEvents& events = *this;
+    pool = std::make_unique<Pool>(context_, options, events);
+  }
+  return *pool;
+}
+
+void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
+  cluster_.on_connect_failed(*this);
+}
+
+void ClusterEndpoint::on_connect_succeeded() {
+  cluster_.on_connect_succeeded(*this);
+}
+
+bool ClusterEndpoint::is_connected() const noexcept {
+  return std::any_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
+    return pool && pool->is_connected();
+  });
+}
+
+void ClusterEndpoint::count_request() noexcept {
+  ++in_flight_;
+  ++requests_;
+}
+
+bool ClusterEndpoint::is_unused() const noexcept {
+  return in_flight_ == 0 &&
+         std::all_of(pools_.begin(), pools_.end(), [](const std::unique_ptr<Pool>& pool) {
+           return !pool || pool->is_empty();
+         });
+}
+
+void ClusterEndpoint::apply(const Policy& policy) {
+  if (std::exchange(decay_, policy.decay) != policy.decay) {
+    latency_ = balancer::PeakEwma{policy.decay};
+  }
+  connect_timeout_ = policy.connect_timeout;
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      pool->set_connect_timeout(policy.connect_timeout);
+    }
+  }
+}
+
+void ClusterEndpoint::retire() {
+  is_selected_ = false;
+  shared_.reset();
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      pool->retire();
+    }
+  }
+}
+
+void ClusterEndpoint::describe(EndpointView& view) const {
+  const std::string ip = endpoint_.address.address().to_string();
+  const std::uint16_t port = endpoint_.address.port();
+  view.address = endpoint_.address.address().is_v6() ? fmt::format("[{}]:{}", ip, port)
+                                                     : fmt::format("{}:{}", ip, port);
+  view.pod = endpoint_.pod;
+  view.requests = requests_;
+  view.failures = failures_;
+  view.in_flight = in_flight_;
+  view.latency = latency_.estimate(context_.loop.now());
+  bool is_connecting = false;
+  for (const std::unique_ptr<Pool>& pool : pools_) {
+    if (pool) {
+      view.connections += static_cast<std::uint32_t>(pool->n_connections());
+      is_connecting = is_connecting || (pool->n_connections() > 0 && !pool->is_connected());
+    }
+  }
+  if (!is_selected_) {
+    view.state = is_named_ ? "unselected" : "draining";
+  } else if (health_.is_ejected()) {
+    view.state = health_.is_unreachable() ? "unreachable" : "ejected";
+  } else {
+    view.state = is_connecting ? "connecting" : "ready";
+  }
+}
+
+}  // namespace router
