@@ -1,182 +1,161 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of an exchange that faces the endpoint: one attempt, its failure, and the way to the
-// next.
-#include "router/exchange/asked_pause.hpp"
-#include "router/exchange/edit.hpp"
-#include "router/exchange/exchange.hpp"
-#include "router/exchange/grpc.hpp"
+#include "router/exchange/attempt.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace router {
 
-void Exchange::on_connection(UpstreamConnection& connection) {
-  stop_waiting();
-  attempt_ = AttemptState::sent;
-  attempt_at_ = host_.loop().now();
-  lower_grpc_timeout();
-  const bool is_whole =
-      request_body_.is_finished() && request_body_.size() == 0 && request_trailers_.empty();
-  upstream_ = &connection.open(*this, request_, is_whole);
+void Attempt::start() {
+  position_ = 0;
+  took_.reset();
+  asked_pause_.reset();
+  endpoint_ = choose_endpoint();
+  if (endpoint_ == nullptr) {
+    wait_for_endpoint();
+    return;
+  }
+  if (!plan_.tried.empty()) {
+    plan_.cluster->metrics().repicks.add();
+  }
+  plan_.tried.push_back(endpoint_->id());
+  state_ = AttemptState::queued;
+  began_at_ = loop_.now();
+  ++plan_.cluster->waiting;
+  endpoint_->pool(plan_.to_http1)
+      .acquire(*this, std::min(wait_end(), plan_.deadline.value_or(TimePoint::max())));
+  if (state_ == AttemptState::queued) {
+    bound_wait();
+  }
 }
 
-void Exchange::on_no_connection(Errc reason) {
-  stop_waiting();
-  // Refused: the endpoint has left the snapshot.
-  end_attempt(reason == Errc::stream_refused ? AttemptOutcome::Kind::unsent
-                                             : AttemptOutcome::Kind::failure);
-  repick_or_fail({reason, Sent::no});
+ClusterEndpoint* Attempt::choose_endpoint() {
+  if (!plan_.named_endpoint) {
+    return plan_.cluster->acquire(plan_.tried, plan_.hash_key);
+  }
+  return plan_.tried.empty() ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
 }
 
-void Exchange::on_new_endpoints() {
-  stop_waiting();
-  attempt_ = AttemptState::done;
-  try_endpoint();
+void Attempt::wait_for_endpoint() {
+  const bool is_first = plan_.tried.empty();
+  if (is_first && !plan_.named_endpoint && plan_.cluster->has_endpoints()) {
+    events_.on_no_endpoint(*this, Errc::all_ejected, "ejection.panicPercent is 0");
+    return;
+  }
+  // A pod that was named has no substitute.
+  if (is_first || plan_.named_endpoint || !plan_.cluster->wait_for_others(*this)) {
+    events_.on_no_endpoint(*this, last_failure_, {});
+    return;
+  }
+  state_ = AttemptState::stranded;
+  began_at_ = loop_.now();
+  ++plan_.cluster->waiting;
+  bound_wait();
 }
 
-void Exchange::stop_waiting() {
-  --cluster_->waiting;
-  queued_for_ += host_.loop().now() - attempt_at_;
+void Attempt::bound_wait() {
+  if (plan_.cluster->waiting > plan_.port->policy.queue_requests) {
+    loop_.metrics().hit(telemetry::Limit::queue_requests);
+    events_.on_no_endpoint(*this, Errc::overloaded, {});
+  } else {
+    loop_.arm(wait_timer_, wait_end());
+  }
+}
+
+TimePoint Attempt::wait_end() const noexcept {
+  // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
+  return began_at_ + plan_.port->policy.queue_timeout - queued_for_;
+}
+
+void Attempt::stop_waiting() {
+  --plan_.cluster->waiting;
+  queued_for_ += loop_.now() - began_at_;
   wait_timer_.cancel();
   PoolWaiter::unlink();
   EndpointWaiter::unlink();
 }
 
-void Exchange::lower_grpc_timeout() {
-  if (!deadline_ || request_.fields.remove("grpc-timeout") == 0) {
-    return;
-  }
-  request_.fields.add_copy("grpc-timeout", format_grpc_timeout(*deadline_ - host_.loop().now()));
+void Attempt::on_wait_over() {
+  events_.on_no_endpoint(
+      *this, state_ == AttemptState::stranded ? last_failure_ : Errc::queue_timeout, {});
 }
 
-void Exchange::on_informational(ReplyHead head) {
-  edit_reply(head.fields);
-  client_->send_informational(head);
+void Attempt::on_connection(UpstreamConnection& connection) {
+  stop_waiting();
+  state_ = AttemptState::sent;
+  began_at_ = loop_.now();
+  upstream_ = &connection.open(*this, events_.request_head(), events_.is_request_whole());
 }
 
-void Exchange::on_reply_head(ReplyHead head, bool end) {
-  attempt_ = AttemptState::committed;
-  head_at_ = host_.loop().now();
-  request_body_.stop_keeping();
-  reply_has_begun_ = true;
-  leave_cluster();
-  reply_status_ = head.status;
-  grpc_status_ = grpc_status_of(head.fields);
-  asked_pause_ = asked_pause(head.fields);
-  if (!speaks_against_endpoint()) {
-    cluster_->on_good_head(*endpoint_, *head_at_ - attempt_at_);
-  }
-  edit_reply(head.fields);
-  if (end) {
-    deadline_timer_.cancel();  // nothing is left to wait for but the client
-    reply_body_.finish(BodyState::ended);
-  }
-  client_->send_head(std::move(head), end);
+void Attempt::on_no_connection(Errc reason) {
+  stop_waiting();
+  // Refused: the endpoint has left the snapshot.
+  end(reason == Errc::stream_refused ? AttemptOutcome::Kind::unsent
+                                     : AttemptOutcome::Kind::failure);
+  last_failure_ = reason;
+  events_.on_attempt_lost(*this, {reason, Sent::no});
 }
 
-void Exchange::on_reply_data(std::span<const std::byte> bytes) {
-  if (request_.is_grpc) {
-    reply_framing_.follow(bytes);
-  }
-  reply_body_.append(bytes);
-  client_->resume();
+void Attempt::on_new_endpoints() {
+  stop_waiting();
+  state_ = AttemptState::done;
+  start();
 }
 
-void Exchange::on_reply_trailers(HeaderList trailers) {
-  grpc_status_ = grpc_status_of(trailers);
-  asked_pause_ = std::max(asked_pause_, asked_pause(trailers));
-  edit_reply(trailers);
-  reply_trailers_ = std::move(trailers);
-  end_reply(BodyState::trailers);
-}
-
-void Exchange::on_reply_end() {
-  end_reply(BodyState::ended);
-}
-
-void Exchange::end_reply(BodyState how) {
-  // Nothing is left to wait for but the client.
-  deadline_timer_.cancel();
-  reply_body_.finish(how);
-  client_->resume();
-}
-
-void Exchange::on_upstream_closed() {
-  upstream_ = nullptr;
-  end_attempt(speaks_against_endpoint() ? AttemptOutcome::Kind::failure
-                                        : AttemptOutcome::Kind::reply);
-  stop_taking_request();
-}
-
-void Exchange::on_attempt_failed(AttemptFailure failure) {
+void Attempt::on_attempt_failed(AttemptFailure failure) {
   upstream_ = nullptr;
   // A refusal says that the endpoint is full or going away, not that it is ill.
-  end_attempt(failure.reason == Errc::stream_refused ? AttemptOutcome::Kind::refusal
-                                                     : AttemptOutcome::Kind::failure);
-  repick_or_fail(failure);
-}
-
-void Exchange::repick_or_fail(AttemptFailure failure) {
-  const bool may_repeat =
-      failure.sent == Sent::no && !reply_has_begun_ && request_body_.is_repeatable();
-  if (!may_repeat) {
-    fail(failure.reason, {});
-    return;
-  }
-  if (tried_.size() > kMaxRepicks) {
-    host_.loop().metrics().hit(telemetry::Limit::repicks);
-    fail(failure.reason, {});
-    return;
-  }
-  request_body_.rewind();
+  end(failure.reason == Errc::stream_refused ? AttemptOutcome::Kind::refusal
+                                             : AttemptOutcome::Kind::failure);
   last_failure_ = failure.reason;
-  try_endpoint();
+  events_.on_attempt_lost(*this, failure);
 }
 
-bool Exchange::speaks_against_endpoint() const noexcept {
-  return port_->policy.endpoint_failures.has(reply_status_, grpc_status_);
+void Attempt::on_upstream_closed() {
+  upstream_ = nullptr;
+  events_.on_reply_complete(*this);
 }
 
-Pulled Exchange::pull_request(std::span<std::byte> into) {
-  const Pulled pulled = request_body_.take(into);
-  if (client_ != nullptr && request_body_.newly_taken() > 0) {
-    client_->consumed(request_body_.newly_taken());
+void Attempt::resume() {
+  if (upstream_ != nullptr) {
+    upstream_->resume();
   }
-  return pulled;
 }
 
-void Exchange::end_attempt(AttemptOutcome::Kind how) {
-  attempt_ = AttemptState::done;
-  const AttemptOutcome outcome{how,
-                               head_at_.value_or(host_.loop().now()) - attempt_at_,
-                               std::exchange(asked_pause_, std::nullopt)};
-  cluster_->release(*std::exchange(endpoint_, nullptr), outcome);
+void Attempt::consumed(std::size_t n_bytes) {
+  if (upstream_ != nullptr) {
+    upstream_->consumed(n_bytes);
+  }
 }
 
-void Exchange::give_up_attempt() {
-  leave_cluster();
-  if (attempt_ == AttemptState::stranded) {
+void Attempt::commit() {
+  state_ = AttemptState::committed;
+  took_ = loop_.now() - began_at_;
+}
+
+void Attempt::end(AttemptOutcome::Kind how) {
+  state_ = AttemptState::done;
+  const AttemptOutcome outcome{how, took_.value_or(loop_.now() - began_at_), asked_pause_};
+  plan_.cluster->release(*std::exchange(endpoint_, nullptr), outcome);
+}
+
+void Attempt::give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answered) {
+  if (state_ == AttemptState::stranded) {
     stop_waiting();
-    attempt_ = AttemptState::done;
+    state_ = AttemptState::done;
   }
   if (endpoint_ == nullptr) {
     return;
   }
-  AttemptOutcome::Kind how = AttemptOutcome::Kind::reply;
-  if (attempt_ == AttemptState::queued) {
+  AttemptOutcome::Kind how = state_ == AttemptState::sent ? unanswered : answered;
+  if (state_ == AttemptState::queued) {
     stop_waiting();
     how = AttemptOutcome::Kind::unsent;
-  } else if (attempt_ == AttemptState::sent) {
-    how = reason_ == Errc::deadline_exceeded ? AttemptOutcome::Kind::failure
-                                             : AttemptOutcome::Kind::silence;
-  } else if (!reason_ && speaks_against_endpoint()) {
-    how = AttemptOutcome::Kind::failure;
   }
   if (upstream_ != nullptr) {
     std::exchange(upstream_, nullptr)->reset(Reset::cancel);
   }
-  end_attempt(how);
+  end(how);
 }
 
 }  // namespace router

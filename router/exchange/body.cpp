@@ -10,48 +10,49 @@ void Body::append(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }
 
-Pulled Body::take(std::span<std::byte> into) {
-  const std::size_t n_bytes = std::min(into.size(), size());
+Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
+  const std::size_t n_bytes =
+      static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), end_of_bytes() - position));
   if (n_bytes > 0) {
-    std::memcpy(into.data(), bytes_.data() + cursor_, n_bytes);
+    std::memcpy(into.data(), bytes_.data() + (position - first_), n_bytes);
   }
-  cursor_ += n_bytes;
-  newly_taken_ = cursor_ > furthest_ ? cursor_ - furthest_ : 0;
-  furthest_ = std::max(furthest_, cursor_);
-  if (is_kept_ && cursor_ > kKeptBytes) {
+  position += n_bytes;
+  newly_taken_ = position > furthest_ ? static_cast<std::size_t>(position - furthest_) : 0;
+  furthest_ = std::max(furthest_, position);
+  if (is_kept_ && position > kKeptBytes) {
     is_kept_ = false;
   }
   if (!is_kept_) {
-    drop_taken();
+    drop_before(position);
   }
-  return {n_bytes, size() == 0 ? end_ : BodyState::open};
+  return {n_bytes, position == end_of_bytes() ? end_ : BodyState::open};
 }
 
-void Body::drop_taken() {
+void Body::drop_before(std::uint64_t position) noexcept {
   // Moving the rest to the front costs as much as it frees, so only when at least half is free.
-  if (cursor_ == bytes_.size()) {
+  const auto n_bytes = static_cast<std::size_t>(position - first_);
+  if (n_bytes == bytes_.size()) {
     bytes_.clear();
-  } else if (cursor_ > bytes_.size() / 2) {
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(cursor_));
+  } else if (n_bytes > bytes_.size() / 2) {
+    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(n_bytes));
   } else {
     return;
   }
-  furthest_ -= cursor_;  // beyond the cursor if it was set back
-  cursor_ = 0;
+  first_ = position;
 }
 
-void Body::stop_keeping() noexcept {
+void Body::stop_keeping(std::uint64_t position) noexcept {
   if (is_kept_) {
     is_kept_ = false;
-    drop_taken();
+    drop_before(position);
   }
 }
 
 std::size_t Body::discard() noexcept {
-  const std::size_t untaken = bytes_.size() - furthest_;
+  const std::size_t untaken = size();
+  first_ = end_of_bytes();
+  furthest_ = first_;
   bytes_.clear();
-  cursor_ = 0;
-  furthest_ = 0;
   is_kept_ = false;
   return untaken;
 }

@@ -43,7 +43,8 @@ Exchange::Exchange(
       snapshot_{host.snapshot()},
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
-      request_{std::move(head)} {
+      request_{std::move(head)},
+      attempt_{host.loop(), plan_, *this} {
   request_body_.keep_taken();
   if (end) {
     request_body_.finish(BodyState::ended);
@@ -68,10 +69,10 @@ void Exchange::find_way() {
     if (!SnapshotWaiter::is_linked()) {
       host_.wait_for_snapshot(*this);
     }
-    host_.loop().arm(wait_timer_, began_at_ + kCallerWait);
+    host_.loop().arm(timer_, began_at_ + kCallerWait);
     return;
   }
-  wait_timer_.cancel();
+  timer_.cancel();
   const bool is_found = find_service(caller, name);
   count_request();
   if (is_found) {
@@ -81,7 +82,7 @@ void Exchange::find_way() {
     }
     remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
-    try_endpoint();
+    attempt_.start();
   }
 }
 
@@ -90,13 +91,15 @@ void Exchange::on_snapshot() {
   find_way();
 }
 
-void Exchange::on_wait_over() {
-  if (attempt_ == AttemptState::none) {
+void Exchange::on_timer_due() {
+  if (plan_.cluster == nullptr) {
     SnapshotWaiter::unlink();
     has_waited_for_caller_ = true;
     find_way();
+  } else if (reason_) {
+    cut_reply();  // its trailers wait behind what the client does not read
   } else {
-    fail(attempt_ == AttemptState::stranded ? last_failure_ : Errc::queue_timeout, {});
+    fail(Errc::deadline_exceeded, {});
   }
 }
 
@@ -148,36 +151,39 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
     fail(found.error, found.detail);
     return false;
   }
-  port_ = found.port;
-  named_endpoint_ = found.endpoint;
-  hash_key_ = hash_key_of(port_->policy, request_, caller, client_->peer());
-  cluster_ = &host_.cluster_of(*found.service, *port_);
-  metrics_ = &cluster_->metrics();
-  if (port_->endpoints.empty() && !named_endpoint_) {
-    fail(Errc::no_endpoints, why_no_endpoints(*found.service, *port_));
+  plan_.port = found.port;
+  plan_.named_endpoint = found.endpoint;
+  plan_.hash_key = hash_key_of(plan_.port->policy, request_, caller, client_->peer());
+  plan_.to_http1 =
+      plan_.port->protocol == UpstreamProtocol::http1 ||
+      (plan_.port->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
+  plan_.cluster = &host_.cluster_of(*found.service, *plan_.port);
+  metrics_ = &plan_.cluster->metrics();
+  if (plan_.port->endpoints.empty() && !plan_.named_endpoint) {
+    fail(Errc::no_endpoints, why_no_endpoints(*found.service, *plan_.port));
     return false;
   }
   return true;
 }
 
 void Exchange::arm_deadline() {
-  std::optional<Nanoseconds> limit = port_->policy.request_timeout;
+  std::optional<Nanoseconds> limit = plan_.port->policy.request_timeout;
   if (const auto text = request_.fields.find("grpc-timeout"); text && request_.is_grpc) {
     if (const auto callers = parse_grpc_timeout(*text); callers) {
       limit = std::min(limit.value_or(*callers), *callers);
     }
   }
   if (limit) {
-    deadline_ = began_at_ + *limit;
-    host_.loop().arm(deadline_timer_, *deadline_);
+    plan_.deadline = began_at_ + *limit;
+    host_.loop().arm(timer_, *plan_.deadline);
   }
 }
 
 bool Exchange::enter_cluster() {
-  if (!deadline_ || named_endpoint_ || !port_->policy.has_adaptive_limit) {
+  if (!plan_.deadline || plan_.named_endpoint || !plan_.port->policy.has_adaptive_limit) {
     return true;
   }
-  if (!cluster_->admit()) {
+  if (!plan_.cluster->admit()) {
     host_.loop().metrics().hit(telemetry::Limit::adaptive_concurrency);
     fail(Errc::overloaded, "calls have ended after their deadlines, so fewer are sent at a time");
     return false;
@@ -192,76 +198,9 @@ void Exchange::leave_cluster() {
   }
   // A caller's own clock may be a little ahead of ours.
   const TimePoint now = host_.loop().now();
-  const bool is_late = !reply_has_begun_ && now + (*deadline_ - began_at_) / 20 >= *deadline_;
-  cluster_->leave(is_late, *std::exchange(admitted_at_, std::nullopt));
-}
-
-ClusterEndpoint* Exchange::choose_endpoint() {
-  if (!named_endpoint_) {
-    return cluster_->acquire(tried_, hash_key_);
-  }
-  return tried_.empty() ? &cluster_->acquire_at(*named_endpoint_) : nullptr;
-}
-
-void Exchange::try_endpoint() {
-  endpoint_ = choose_endpoint();
-  if (endpoint_ == nullptr) {
-    wait_for_endpoint();
-    return;
-  }
-  if (!tried_.empty()) {
-    metrics_->repicks.add();
-  }
-  tried_.push_back(endpoint_->id());
-  attempt_ = AttemptState::queued;
-  attempt_at_ = host_.loop().now();
-  const bool is_http1 =
-      port_->protocol == UpstreamProtocol::http1 ||
-      (port_->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
-  ++cluster_->waiting;
-  endpoint_->pool(is_http1).acquire(*this,
-                                    std::min(wait_end(), deadline_.value_or(TimePoint::max())));
-  if (attempt_ == AttemptState::queued) {
-    bound_wait();
-  }
-}
-
-void Exchange::wait_for_endpoint() {
-  if (tried_.empty() && !named_endpoint_ && cluster_->has_endpoints()) {
-    fail(Errc::all_ejected, "ejection.panicPercent is 0");
-    return;
-  }
-  // A pod that was named has no substitute.
-  if (tried_.empty() || named_endpoint_ || !cluster_->wait_for_others(*this)) {
-    fail(last_failure_, {});
-    return;
-  }
-  attempt_ = AttemptState::stranded;
-  attempt_at_ = host_.loop().now();
-  ++cluster_->waiting;
-  bound_wait();
-}
-
-void Exchange::bound_wait() {
-  if (cluster_->waiting > port_->policy.queue_requests) {
-    host_.loop().metrics().hit(telemetry::Limit::queue_requests);
-    fail(Errc::overloaded, {});
-  } else {
-    host_.loop().arm(wait_timer_, wait_end());
-  }
-}
-
-TimePoint Exchange::wait_end() const noexcept {
-  // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
-  return attempt_at_ + port_->policy.queue_timeout - queued_for_;
-}
-
-void Exchange::on_deadline() {
-  if (reason_) {
-    cut_reply();  // its trailers wait behind what the client does not read
-  } else {
-    fail(Errc::deadline_exceeded, {});
-  }
+  const bool is_late =
+      !reply_has_begun_ && now + (*plan_.deadline - began_at_) / 20 >= *plan_.deadline;
+  plan_.cluster->leave(is_late, *std::exchange(admitted_at_, std::nullopt));
 }
 
 void Exchange::on_request_data(std::span<const std::byte> bytes) {
@@ -270,24 +209,18 @@ void Exchange::on_request_data(std::span<const std::byte> bytes) {
     return;
   }
   request_body_.append(bytes);
-  if (upstream_ != nullptr) {
-    upstream_->resume();
-  }
+  attempt_.resume();
 }
 
 void Exchange::on_request_trailers(HeaderList trailers) {
   request_trailers_ = std::move(trailers);
   request_body_.finish(BodyState::trailers);
-  if (upstream_ != nullptr) {
-    upstream_->resume();
-  }
+  attempt_.resume();
 }
 
 void Exchange::on_request_end() {
   request_body_.finish(BodyState::ended);
-  if (upstream_ != nullptr) {
-    upstream_->resume();
-  }
+  attempt_.resume();
 }
 
 void Exchange::on_client_gone(Reset how) {
@@ -304,9 +237,9 @@ void Exchange::on_reply_sent() {
 }
 
 Pulled Exchange::pull_reply(std::span<std::byte> into) {
-  const Pulled pulled = reply_body_.take(into);
-  if (upstream_ != nullptr && reply_body_.newly_taken() > 0) {
-    upstream_->consumed(reply_body_.newly_taken());
+  const Pulled pulled = reply_body_.take(reply_position_, into);
+  if (reply_body_.newly_taken() > 0) {
+    attempt_.consumed(reply_body_.newly_taken());
   }
   return pulled;
 }
@@ -314,7 +247,7 @@ Pulled Exchange::pull_reply(std::span<std::byte> into) {
 void Exchange::fail(Errc reason, std::string_view detail) {
   reason_ = reason;
   give_up_attempt();
-  deadline_timer_.cancel();
+  timer_.cancel();
   stop_taking_request();
   if (reply_has_begun_) {
     break_reply(reason, detail);
@@ -342,7 +275,7 @@ void Exchange::break_reply(Errc reason, std::string_view detail) {
     reply_trailers_ = make_error_trailers(reason, detail);
     reply_body_.finish(BodyState::trailers);
     client_->resume();
-    host_.loop().arm(deadline_timer_, host_.loop().now() + kTrailersGrace);
+    host_.loop().arm(timer_, host_.loop().now() + kTrailersGrace);
     return;
   }
   cut_reply();
@@ -368,13 +301,12 @@ void Exchange::finish() {
   // Whatever is left of the attempt is not wanted: the reply is complete, or nobody is there to
   // take it.
   give_up_attempt();
-  deadline_timer_.cancel();
-  wait_timer_.cancel();
+  timer_.cancel();
   SnapshotWaiter::unlink();
   count_request();
   telemetry::ResponseKey key;
   static const ReplyClass unresolved = default_successes();
-  const ReplyClass& successes = port_ != nullptr ? port_->policy.successes : unresolved;
+  const ReplyClass& successes = plan_.port != nullptr ? plan_.port->policy.successes : unresolved;
   key.success = successes.has(reply_status_, grpc_status_);
   if (reason_) {
     const Verdict& verdict = verdict_of(*reason_);

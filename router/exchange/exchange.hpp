@@ -3,10 +3,10 @@
 
 #include "router/cluster/cluster.hpp"
 #include "router/control/snapshot.hpp"
+#include "router/exchange/attempt.hpp"
 #include "router/exchange/body.hpp"
 #include "router/exchange/reply.hpp"
 #include "router/exchange/stream.hpp"
-#include "router/pool/pool.hpp"
 #include "router/resolve/resolve.hpp"
 #include "router/telemetry/metrics.hpp"
 
@@ -17,8 +17,6 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/container/static_vector.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 
@@ -56,31 +54,24 @@ using SnapshotWaiter =
 /// One request with its reply: from the complete head to the last byte, over as many attempts as it
 /// takes.
 ///
-/// Three states run side by side (docs/life-of-a-request.md draws them):
+/// Two states run side by side (docs/life-of-a-request.md draws them), beside that of the attempt:
 ///
 ///     request side  head -> body -> trailers -> done | reset     what the client has sent
 ///     reply side    idle -> head -> body -> trailers -> done | reset     what the client has been
-///     sent attempt       queued -> sent -> committed -> done     the current one
+///     sent
 ///
-/// An attempt is `queued` from the choice of its endpoint until a connection has a stream free,
-/// `sent` until the reply's head, `committed` from then on: the reply has begun, and nothing can be
-/// repeated. After it the exchange is `stranded` while every endpoint that is known was tried in
-/// vain. `Body` holds what one side has sent and the other has not taken yet.
+/// `Body` holds what one side has sent and the other has not taken yet.
 ///
 /// Ends itself: when the reply has been sent or the client is gone, it lets go of whatever is left
 /// and tells its host.
 class Exchange final : public Disposable,
                        public ClientEvents,
-                       private UpstreamEvents,
-                       private PoolWaiter,
-                       private EndpointWaiter,
+                       private AttemptEvents,
                        public SnapshotWaiter,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::tag<class CoreList>,
                            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
-  /// product.md, "Re-picks": attempts at further endpoints, after the first.
-  static constexpr std::size_t kMaxRepicks = 5;
   /// For error trailers to be taken by a client that still has body bytes before it; then it gets
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
@@ -106,9 +97,7 @@ class Exchange final : public Disposable,
   [[nodiscard]] const HeaderList& reply_trailers() const override { return reply_trailers_; }
 
  private:
-  enum class AttemptState : std::uint8_t { none, queued, sent, committed, done, stranded };
-
-  // The way to an endpoint (exchange.cpp).
+  // The way to an endpoint.
   bool refuse_at_once();
   void find_way();
   [[nodiscard]] bool must_wait_for(const Caller& caller,
@@ -119,37 +108,26 @@ class Exchange final : public Disposable,
   /// False if the request is answered, since the endpoints are overloaded.
   bool enter_cluster();
   void leave_cluster();
-  /// Begins an attempt; waits for another endpoint if every one was tried.
-  void try_endpoint();
-  void wait_for_endpoint();
-  void bound_wait();
-  [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
-  [[nodiscard]] ClusterEndpoint* choose_endpoint();
-  void on_deadline();
-  void on_wait_over();
+  void on_timer_due();
 
-  // The attempt (attempt.cpp).
-  void on_connection(UpstreamConnection& connection) override;
-  void on_no_connection(Errc reason) override;
-  void on_new_endpoints() override;
+  // The endpoint's side.
+  void on_attempt_lost(Attempt& attempt, AttemptFailure failure) override;
+  void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) override;
   void on_informational(ReplyHead head) override;
-  void on_reply_head(ReplyHead head, bool end) override;
+  void on_reply_head(Attempt& attempt, ReplyHead head, bool end) override;
   void on_reply_data(std::span<const std::byte> bytes) override;
   void on_reply_trailers(HeaderList trailers) override;
   void on_reply_end() override;
-  void on_attempt_failed(AttemptFailure failure) override;
-  void on_upstream_closed() override;
-  [[nodiscard]] Pulled pull_request(std::span<std::byte> into) override;
+  void on_reply_complete(Attempt& attempt) override;
+  [[nodiscard]] const RequestHead& request_head() override;
+  [[nodiscard]] bool is_request_whole() const override;
+  [[nodiscard]] Pulled take_request(std::uint64_t& position, std::span<std::byte> into) override;
   [[nodiscard]] const HeaderList& request_trailers() const override { return request_trailers_; }
   void end_reply(BodyState how);
-  void lower_grpc_timeout();
-  void stop_waiting();
-  void repick_or_fail(AttemptFailure failure);
   [[nodiscard]] bool speaks_against_endpoint() const noexcept;
-  void end_attempt(AttemptOutcome::Kind how);
   void give_up_attempt();
 
-  // The end (exchange.cpp).
+  // The end.
   void fail(Errc reason, std::string_view detail);
   void reply_locally(Errc reason, std::string_view detail);
   void break_reply(Errc reason, std::string_view detail);
@@ -160,12 +138,8 @@ class Exchange final : public Disposable,
   ExchangeHost& host_;
   ClientStream* client_;  ///< null once the reply is sent or the client is gone
   CallerProtocol protocol_;
-  LocalSnapshotPtr snapshot_;  ///< what the request began with; keeps `service_` and `port_` alive
-  const ServicePort* port_ = nullptr;
-  std::optional<boost::asio::ip::tcp::endpoint>
-      named_endpoint_;                     ///< the only one that the caller wants; nothing: any
-  std::optional<std::uint64_t> hash_key_;  ///< what the balancer goes by; nothing: no hash
-  Cluster* cluster_ = nullptr;
+  LocalSnapshotPtr snapshot_;  ///< what the request began with; keeps what `plan_` points at alive
+  Plan plan_;
   telemetry::ServiceMetrics* metrics_;
   TimePoint began_at_;
 
@@ -175,27 +149,19 @@ class Exchange final : public Disposable,
   bool request_is_wanted_ = true;  ///< false: what still comes of it is credited and dropped
 
   Body reply_body_;
+  std::uint64_t reply_position_ = 0;  ///< how much of it the client has taken
   HeaderList reply_trailers_;
   GrpcFraming reply_framing_;
   bool reply_has_begun_ = false;  ///< the head has gone to the client
   std::uint16_t reply_status_ = 0;
   std::optional<std::uint8_t> grpc_status_;
-  std::optional<Nanoseconds> asked_pause_;  ///< what the endpoint asks for if it has failed
   std::optional<TimePoint> head_at_;
   std::optional<Errc> reason_;  ///< why the router ended the request, if it did
 
-  AttemptState attempt_ = AttemptState::none;
-  ClusterEndpoint* endpoint_ = nullptr;  ///< of the current attempt
-  UpstreamStream* upstream_ = nullptr;
-  TimePoint attempt_at_;
-  Errc last_failure_ = Errc::no_endpoints;                                 ///< of an attempt
-  Nanoseconds queued_for_{0};                                              ///< by earlier attempts
-  boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried_;  ///< ids of endpoints
-
-  std::optional<TimePoint> deadline_;
+  Attempt attempt_;
   std::optional<TimePoint> admitted_at_;  ///< while it counts for the cluster's adaptive limit
-  Timer deadline_timer_{on_timer<&Exchange::on_deadline>, this};
-  Timer wait_timer_{on_timer<&Exchange::on_wait_over>, this};  ///< for its caller, or an endpoint
+  /// For its caller to be known, then for the deadline.
+  Timer timer_{on_timer<&Exchange::on_timer_due>, this};
   bool has_waited_for_caller_ = false;
   bool is_counted_ = false;
   bool is_over_ = false;

@@ -45,7 +45,7 @@ class ScriptedAttempt final : public router::UpstreamEvents {
   void on_attempt_failed(router::AttemptFailure how) override { failure = how; }
   void on_upstream_closed() override { is_closed = true; }
   router::Pulled pull_request(std::span<std::byte> into) override {
-    return request_body.take(into);
+    return request_body.take(position, into);
   }
   const router::HeaderList& request_trailers() const override { return outgoing_trailers; }
 
@@ -66,6 +66,7 @@ class ScriptedAttempt final : public router::UpstreamEvents {
   router::UpstreamStream* stream = nullptr;
   router::RequestHead head;
   router::Body request_body;
+  std::uint64_t position = 0;  ///< how much of it was taken
   router::HeaderList outgoing_trailers;
   std::vector<std::uint16_t> informational;
   std::uint16_t status = 0;

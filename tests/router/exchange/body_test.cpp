@@ -16,67 +16,87 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span{text});
 }
 
-std::string take(Body& body, std::size_t n_bytes, BodyState expected) {
-  std::string text(n_bytes, '\0');
-  const Pulled pulled = body.take(std::as_writable_bytes(std::span{text}));
-  CHECK(pulled.state == expected);
-  text.resize(pulled.n_bytes);
-  return text;
-}
+/// Somebody who takes a body, from its first byte on.
+struct Taker {
+  Body& body;
+  std::uint64_t position = 0;
+
+  std::string take(std::size_t n_bytes, BodyState expected) {
+    std::string text(n_bytes, '\0');
+    const Pulled pulled = body.take(position, std::as_writable_bytes(std::span{text}));
+    CHECK(pulled.state == expected);
+    text.resize(pulled.n_bytes);
+    return text;
+  }
+};
 
 }  // namespace
 
 TEST_CASE("Body: gives the bytes in order, and its end with the last of them", "[exchange]") {
   Body body;
+  Taker taker{body};
   body.append(bytes_of("hello "));
   body.append(bytes_of("world"));
   body.finish(BodyState::trailers);
 
-  CHECK(take(body, 7, BodyState::open) == "hello w");
-  CHECK(take(body, 7, BodyState::trailers) == "orld");
+  CHECK(taker.take(7, BodyState::open) == "hello w");
+  CHECK(taker.take(7, BodyState::trailers) == "orld");
 }
 
 TEST_CASE("Body: an empty one that is not finished has nothing to give and stays open",
           "[exchange]") {
   Body body;
 
-  CHECK(take(body, 8, BodyState::open).empty());
+  CHECK(Taker{body}.take(8, BodyState::open).empty());
 }
 
-TEST_CASE("Body: what was kept comes again after a rewind, and is credited only once",
-          "[exchange]") {
+TEST_CASE("Body: a second taker gets what was kept, and no byte is credited twice", "[exchange]") {
   Body body;
   body.keep_taken();
   body.append(bytes_of("request"));
   body.finish(BodyState::ended);
-  REQUIRE(take(body, 3, BodyState::open) == "req");
+  REQUIRE(Taker{body}.take(3, BodyState::open) == "req");
   REQUIRE(body.newly_taken() == 3);
   REQUIRE(body.is_repeatable());
 
-  body.rewind();
+  Taker second{body};
 
-  CHECK(take(body, 5, BodyState::open) == "reque");
+  CHECK(second.take(5, BodyState::open) == "reque");
   CHECK(body.newly_taken() == 2);
-  CHECK(take(body, 5, BodyState::ended) == "st");
+  CHECK(second.take(5, BodyState::ended) == "st");
   CHECK(body.newly_taken() == 2);
 }
 
-TEST_CASE("Body: what was credited before a rewind is not credited again once nothing is kept",
+TEST_CASE("Body: two takers side by side each get all of it", "[exchange]") {
+  Body body;
+  body.keep_taken();
+  Taker first{body};
+  Taker second{body};
+  body.append(bytes_of("abc"));
+  REQUIRE(first.take(2, BodyState::open) == "ab");
+  REQUIRE(second.take(9, BodyState::open) == "abc");
+  body.append(bytes_of("def"));
+  body.finish(BodyState::ended);
+
+  CHECK(first.take(9, BodyState::ended) == "cdef");
+  CHECK(body.newly_taken() == 3);
+  CHECK(second.take(9, BodyState::ended) == "def");
+  CHECK(body.newly_taken() == 0);
+}
+
+TEST_CASE("Body: what was credited to a taker before is not credited again once nothing is kept",
           "[exchange]") {
   Body body;
   body.keep_taken();
-  const std::vector<std::byte> sent(60'000);
-  std::vector<std::byte> into(sent.size());
-  body.append(sent);
-  static_cast<void>(body.take(into));
+  body.append(std::vector<std::byte>(60'000));
+  REQUIRE(Taker{body}.take(60'000, BodyState::open).size() == 60'000);
   REQUIRE(body.newly_taken() == 60'000);
-  body.rewind();
-  static_cast<void>(body.take(std::span{into}.first(40'000)));
+  Taker second{body};
+  REQUIRE(second.take(40'000, BodyState::open).size() == 40'000);
 
-  body.stop_keeping();
-  const Pulled rest = body.take(into);
+  body.stop_keeping(second.position);
 
-  CHECK(rest.n_bytes == 20'000);
+  CHECK(second.take(60'000, BodyState::open).size() == 20'000);
   CHECK(body.newly_taken() == 0);
 }
 
@@ -84,13 +104,14 @@ TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing 
           "[exchange]") {
   Body body;
   body.keep_taken();
+  Taker taker{body};
   const std::string chunk(1000, 'x');
   std::size_t n_taken = 0;
 
   for (std::size_t n_bytes = 0; n_bytes <= Body::kKeptBytes; n_bytes += chunk.size()) {
     REQUIRE(body.is_repeatable());
     body.append(bytes_of(chunk));
-    n_taken += take(body, chunk.size(), BodyState::open).size();
+    n_taken += taker.take(chunk.size(), BodyState::open).size();
   }
 
   CHECK_FALSE(body.is_repeatable());
@@ -98,16 +119,29 @@ TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing 
   CHECK(body.size() == 0);
 }
 
-TEST_CASE("Body: discarding tells how many bytes nobody had taken, whatever was kept or rewound",
+TEST_CASE("Body: discarding tells how many bytes nobody had taken, whatever was kept",
           "[exchange]") {
   Body body;
   body.keep_taken();
   body.append(bytes_of("0123456789"));
-  REQUIRE(take(body, 4, BodyState::open).size() == 4);
-  body.rewind();
+  REQUIRE(Taker{body}.take(4, BodyState::open).size() == 4);
 
   CHECK(body.discard() == 6);
   CHECK(body.size() == 0);
+}
+
+TEST_CASE("Body: is empty if it ended without a byte, and not once it had one", "[exchange]") {
+  Body body;
+  CHECK_FALSE(body.is_empty());
+  body.finish(BodyState::ended);
+  CHECK(body.is_empty());
+
+  Body other;
+  Taker taker{other};
+  other.append(bytes_of("x"));
+  REQUIRE(taker.take(1, BodyState::open) == "x");
+  other.finish(BodyState::ended);
+  CHECK_FALSE(other.is_empty());
 }
 
 TEST_CASE("Body: every byte is given once, in order, however appends and takes interleave",
@@ -120,6 +154,7 @@ TEST_CASE("Body: every byte is given once, in order, however appends and takes i
   if (is_kept) {
     body.keep_taken();
   }
+  Taker taker{body};
   std::string sent;
   std::string received;
   std::size_t n_credited = 0;
@@ -128,11 +163,11 @@ TEST_CASE("Body: every byte is given once, in order, however appends and takes i
     const std::string chunk(rng() % 2000, static_cast<char>('a' + step % 26));
     body.append(bytes_of(chunk));
     sent += chunk;
-    received += take(body, rng() % 3000, BodyState::open);
+    received += taker.take(rng() % 3000, BodyState::open);
     n_credited += body.newly_taken();
   }
   body.finish(BodyState::ended);
-  received += take(body, sent.size(), BodyState::ended);
+  received += taker.take(sent.size(), BodyState::ended);
   n_credited += body.newly_taken();
 
   CHECK(received == sent);

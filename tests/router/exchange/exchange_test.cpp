@@ -345,7 +345,7 @@ TEST_CASE("Exchange: gives up after five re-picks, and counts that", "[exchange]
     host.connections[i]->fail_to_connect(Errc::connect_failed);
   }
 
-  CHECK(host.connections.size() == 1 + Exchange::kMaxRepicks);
+  CHECK(host.connections.size() == 1 + kMaxRepicks);
   CHECK(host.metrics.hits(telemetry::Limit::repicks) == 1);
   REQUIRE(client.head.has_value());
   exchange.on_reply_sent();

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/cluster/cluster.hpp"
+#include "router/control/snapshot.hpp"
+#include "router/exchange/stream.hpp"
+#include "router/pool/pool.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/container/static_vector.hpp>
+
+namespace router {
+
+/// product.md, "Re-picks": attempts at further endpoints, after the first, of a request that
+/// provably reached no application.
+inline constexpr std::size_t kMaxRepicks = 5;
+
+/// What is decided of a request before its first attempt, and what its attempts share.
+struct Plan {
+  Cluster* cluster = nullptr;  ///< null until the request's Service is found
+  const ServicePort* port = nullptr;
+  bool to_http1 = false;  ///< the protocol spoken to the endpoint
+  /// The only one that the caller wants; nothing: any.
+  std::optional<boost::asio::ip::tcp::endpoint> named_endpoint = std::nullopt;
+  /// What the balancer goes by; nothing: no hash.
+  std::optional<std::uint64_t> hash_key = std::nullopt;
+  std::optional<TimePoint> deadline = std::nullopt;
+  boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried;  ///< ids of endpoints
+};
+
+class Attempt;
+
+/// What an attempt tells the exchange, and asks of it. `AttemptEvents` may start the attempt again,
+/// or another one, from inside each of these calls.
+class AttemptEvents {
+ public:
+  /// It is over, and nothing came of it; `start` begins the next.
+  virtual void on_attempt_lost(Attempt& attempt, AttemptFailure failure) = 0;
+  /// No endpoint can take the request now: `Attempt::give_up` is due.
+  virtual void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) = 0;
+  virtual void on_informational(ReplyHead head) = 0;
+  virtual void on_reply_head(Attempt& attempt, ReplyHead head, bool end) = 0;
+  virtual void on_reply_data(std::span<const std::byte> bytes) = 0;
+  virtual void on_reply_trailers(HeaderList trailers) = 0;
+  virtual void on_reply_end() = 0;
+  /// The reply is complete, and the endpoint wants no more of the request: `Attempt::end` is due.
+  virtual void on_reply_complete(Attempt& attempt) = 0;
+  /// The head for an attempt that begins now; it must live until the attempt is over.
+  [[nodiscard]] virtual const RequestHead& request_head() = 0;
+  /// Whether that head is the whole request.
+  [[nodiscard]] virtual bool is_request_whole() const = 0;
+  /// As `Body::take`, of the request's body.
+  [[nodiscard]] virtual Pulled take_request(std::uint64_t& position, std::span<std::byte> into) = 0;
+  [[nodiscard]] virtual const HeaderList& request_trailers() const = 0;
+
+ protected:
+  ~AttemptEvents() = default;
+};
+
+enum class AttemptState : std::uint8_t { none, queued, sent, committed, done, stranded };
+
+/// One try of a request at one endpoint: chooses it, waits for a connection, sends, and hands on
+/// what comes back. When it is over it may be started again, and is the next try then.
+///
+/// It is `queued` from the choice of its endpoint until a connection has a stream free, `sent`
+/// until the reply's head, `committed` from then on. It is `stranded` while every endpoint that is
+/// known was tried in vain, and another may come. docs/life-of-a-request.md draws this.
+class Attempt final : private UpstreamEvents, private PoolWaiter, private EndpointWaiter {
+ public:
+  /// All must outlive the attempt.
+  Attempt(Loop& loop, Plan& plan, AttemptEvents& events)
+      : loop_{loop}, plan_{plan}, events_{events} {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+  ~Attempt() = default;
+
+  /// Begins with an endpoint that the request has not tried; where every one was tried, waits for
+  /// others.
+  void start();
+  /// There is more of the request to take.
+  void resume();
+  /// The client has taken so many bytes of the reply.
+  void consumed(std::size_t n_bytes);
+  /// The reply goes to the client: this attempt is the last one.
+  void commit();
+  /// The endpoint asks to be spared for so long if its reply is a failure.
+  void note_asked_pause(std::optional<Nanoseconds> pause) {
+    asked_pause_ = std::max(asked_pause_, pause);
+  }
+  /// Tells the balancer how it went.
+  void end(AttemptOutcome::Kind how);
+  /// Resets what is under way, as far as anything is. An endpoint that has not replied is told of
+  /// to the balancer as `unanswered`, one that has as `answered`.
+  void give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answered);
+
+  [[nodiscard]] AttemptState state() const noexcept { return state_; }
+  /// Since the endpoint was chosen, or since the head was sent to it.
+  [[nodiscard]] TimePoint began_at() const noexcept { return began_at_; }
+  [[nodiscard]] ClusterEndpoint& endpoint() const noexcept { return *endpoint_; }
+  /// How much of the request's body it has taken.
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
+
+ private:
+  void on_connection(UpstreamConnection& connection) override;
+  void on_no_connection(Errc reason) override;
+  void on_new_endpoints() override;
+  void on_informational(ReplyHead head) override { events_.on_informational(std::move(head)); }
+  void on_reply_head(ReplyHead head, bool end) override {
+    events_.on_reply_head(*this, std::move(head), end);
+  }
+  void on_reply_data(std::span<const std::byte> bytes) override { events_.on_reply_data(bytes); }
+  void on_reply_trailers(HeaderList trailers) override {
+    events_.on_reply_trailers(std::move(trailers));
+  }
+  void on_reply_end() override { events_.on_reply_end(); }
+  void on_attempt_failed(AttemptFailure failure) override;
+  void on_upstream_closed() override;
+  [[nodiscard]] Pulled pull_request(std::span<std::byte> into) override {
+    return events_.take_request(position_, into);
+  }
+  [[nodiscard]] const HeaderList& request_trailers() const override {
+    return events_.request_trailers();
+  }
+
+  [[nodiscard]] ClusterEndpoint* choose_endpoint();
+  void wait_for_endpoint();
+  void bound_wait();
+  void stop_waiting();
+  [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
+  void on_wait_over();
+
+  Loop& loop_;
+  Plan& plan_;
+  AttemptEvents& events_;
+  AttemptState state_ = AttemptState::none;
+  ClusterEndpoint* endpoint_ = nullptr;
+  UpstreamStream* upstream_ = nullptr;
+  TimePoint began_at_{};
+  std::optional<Nanoseconds> took_;  ///< to the reply's head
+  std::optional<Nanoseconds> asked_pause_;
+  Nanoseconds queued_for_{0};                                 ///< by earlier starts
+  std::uint64_t position_ = 0;                                ///< in the request's body
+  Errc last_failure_ = Errc::no_endpoints;                    ///< of the start before
+  Timer wait_timer_{on_timer<&Attempt::on_wait_over>, this};  ///< for an endpoint
+};
+
+}  // namespace router
