@@ -95,6 +95,12 @@ constexpr std::array kVerdicts{
             14,
             Sent::no,
             "every endpoint of the Service has been ejected"},
+    Verdict{Errc::response_timeout,
+            "response_timeout",
+            504,
+            4,
+            Sent::maybe,
+            "the reply took longer than is allowed"},
 };
 
 constexpr std::size_t row_of(Errc code) {

@@ -42,6 +42,7 @@ enum class Errc : std::uint8_t {
   internal,
   denied,
   all_ejected,
+  response_timeout,
 };
 
 /// Whether the request may have reached the application.
@@ -57,7 +58,7 @@ struct Verdict {
   std::string_view text;      ///< what a person is told first; the cause in detail follows it
 };
 
-inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::all_ejected);
+inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::response_timeout);
 
 [[nodiscard]] const Verdict& verdict_of(Errc code) noexcept;
 [[nodiscard]] error_code make_error_code(Errc code) noexcept;

@@ -17,6 +17,7 @@ Cluster::Cluster(const PoolContext& context,
       own_traffic_{shared.add_worker()},
       port_number_{port.number},
       policy_{port.policy},
+      retry_timing_{port.policy.retries, seed},
       chooser_{port.policy, seed},
       ejector_{context, port.policy.ejection, shared, seed} {
   adopt(&port);
@@ -31,6 +32,7 @@ void Cluster::adopt(const ServicePort* port) {
     policy_ = port->policy;
     chooser_.apply(policy_);
     ejector_.apply(policy_.ejection);
+    retry_timing_.apply(policy_.retries);
   }
   for (const auto* const list : {&endpoints_, &unselected_}) {
     for (const auto& endpoint : *list) {
@@ -284,6 +286,7 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
     case AttemptOutcome::Kind::reply:
       all_failed_at_.reset();
       endpoint.latency_.observe(outcome.took, now);
+      retry_timing_.on_reply(outcome.took);
       break;
     case AttemptOutcome::Kind::failure:
       ++endpoint.failures_;
@@ -322,6 +325,17 @@ void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds t
   if (endpoint.is_selected_ && endpoint.health_.is_ejected()) {
     ejector_.on_reply(endpoint.index_, took);
   }
+}
+
+bool Cluster::take_retry() noexcept {
+  const balancer::RetryBudget& budget = policy_.retries.budget;
+  const TimePoint now = context_.loop.now();
+  const SharedPort::Traffic lately = shared_.traffic(now, budget.window);
+  const bool has_room = budget.allows_one_more(lately.requests, lately.retries);
+  if (has_room) {
+    own_traffic_.retries.add(now, budget.window);
+  }
+  return has_room;
 }
 
 void Cluster::on_connect_failed(ClusterEndpoint& endpoint) {

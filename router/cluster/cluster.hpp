@@ -5,6 +5,7 @@
 #include "router/cluster/chooser.hpp"
 #include "router/cluster/cluster_endpoint.hpp"
 #include "router/cluster/ejector.hpp"
+#include "router/cluster/retry_timing.hpp"
 #include "router/cluster/shared_port.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
@@ -101,19 +102,14 @@ class Cluster {
   /// since its deadline came first.
   void leave(bool late, TimePoint admitted_at) { adaptive_limit_.leave(late, admitted_at); }
 
-  /// For the budget of retries: counts one request, or one retry of it, toward what `traffic`
-  /// tells.
-  void count_request(std::chrono::nanoseconds window) noexcept {
-    own_traffic_.requests.add(context_.loop.now(), window);
+  /// A request, whatever becomes of it; for the budget of retries.
+  void count_request() noexcept {
+    own_traffic_.requests.add(context_.loop.now(), policy_.retries.budget.window);
   }
-  void count_retry(std::chrono::nanoseconds window) noexcept {
-    own_traffic_.retries.add(context_.loop.now(), window);
-  }
-  /// What was counted in the last `window`, by all workers. For a request that is to be retried,
-  /// not for every one: it looks at 20 figures of each worker.
-  [[nodiscard]] SharedPort::Traffic traffic(std::chrono::nanoseconds window) const noexcept {
-    return shared_.traffic(context_.loop.now(), window);
-  }
+  /// Whether the budget, which is that of the process, has room for one more retry or hedge; if so,
+  /// it is taken. Looks at 20 figures of each worker.
+  [[nodiscard]] bool take_retry() noexcept;
+  [[nodiscard]] RetryTiming& retry_timing() noexcept { return retry_timing_; }
 
   /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the
   /// exchanges.
@@ -149,6 +145,7 @@ class Cluster {
   std::uint16_t port_number_;
   Policy policy_;
   balancer::AdaptiveLimit adaptive_limit_;
+  RetryTiming retry_timing_;
   Chooser chooser_;  ///< its candidates are `endpoints_`, in their order
   std::uint64_t next_id_ = 0;
   std::vector<std::unique_ptr<ClusterEndpoint>> endpoints_;  ///< those selected, sorted by address

@@ -171,6 +171,26 @@ void lay_over(Value& value, const std::optional<Value>& narrower) {
   }
 }
 
+/// A time of 0 is none at all.
+void lay_over_limit(std::optional<Nanoseconds>& value, const std::optional<Nanoseconds>& narrower) {
+  if (narrower) {
+    value = *narrower == Nanoseconds{0} ? std::nullopt : narrower;
+  }
+}
+
+void lay_over(RetryPolicy& policy, const RetryOverrides& narrower) {
+  lay_over(policy.limit, narrower.limit);
+  lay_over(policy.idempotent, narrower.idempotent);
+  lay_over(policy.conditions, narrower.conditions);
+  lay_over(policy.budget.ratio, narrower.budget_ratio);
+  lay_over(policy.budget.min_per_second, narrower.budget_min_per_second);
+  lay_over(policy.budget.window, narrower.budget_window);
+  if (narrower.hedging) {
+    policy.hedging = narrower.hedging->when;
+    policy.hedging_delay = narrower.hedging->delay;
+  }
+}
+
 }  // namespace
 
 void PolicyOverrides::apply_to(Policy& policy) const {
@@ -193,9 +213,11 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.successes.http, successes.http);
   lay_over(policy.endpoint_failures.grpc, endpoint_failures.grpc);
   lay_over(policy.endpoint_failures.http, endpoint_failures.http);
-  if (request_timeout) {
-    policy.request_timeout = *request_timeout == Nanoseconds{0} ? std::nullopt : request_timeout;
-  }
+  lay_over_limit(policy.request_timeout, request_timeout);
+  lay_over_limit(policy.response_start_timeout, response_start_timeout);
+  lay_over_limit(policy.per_try_timeout, per_try_timeout);
+  lay_over_limit(policy.idle_timeout, idle_timeout);
+  lay_over(policy.retries, retries);
   if (upstream_protocol) {
     policy.upstream_protocol = upstream_protocol;
   }

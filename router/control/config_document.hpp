@@ -39,6 +39,26 @@ struct ReplyClassOverrides {
   bool operator==(const ReplyClassOverrides&) const = default;
 };
 
+/// What one level of the configuration says of a `RetryPolicy`.
+struct RetryOverrides {
+  /// `hedgingDelay`, whose value says both.
+  struct HedgingOverride {
+    Hedging when = Hedging::none;
+    Nanoseconds delay{};
+
+    bool operator==(const HedgingOverride&) const = default;
+  };
+  std::optional<std::uint32_t> limit = std::nullopt;
+  std::optional<bool> idempotent = std::nullopt;
+  std::optional<RetryConditions> conditions = std::nullopt;
+  std::optional<double> budget_ratio = std::nullopt;
+  std::optional<std::uint32_t> budget_min_per_second = std::nullopt;
+  std::optional<Nanoseconds> budget_window = std::nullopt;
+  std::optional<HedgingOverride> hedging = std::nullopt;
+
+  bool operator==(const RetryOverrides&) const = default;
+};
+
 /// What one level of the configuration says of a policy; what it leaves out, the next wider level
 /// decides.
 struct PolicyOverrides {
@@ -47,8 +67,12 @@ struct PolicyOverrides {
   std::optional<HashOn> hash_on = std::nullopt;
   std::optional<std::uint32_t> load_bound_percent = std::nullopt;
   std::optional<Nanoseconds> connect_timeout = std::nullopt;
-  std::optional<Nanoseconds> request_timeout =
-      std::nullopt;  ///< 0: none, also where a wider level has one
+  // 0: none, also where a wider level has one.
+  std::optional<Nanoseconds> request_timeout = std::nullopt;
+  std::optional<Nanoseconds> response_start_timeout = std::nullopt;
+  std::optional<Nanoseconds> per_try_timeout = std::nullopt;
+  std::optional<Nanoseconds> idle_timeout = std::nullopt;
+  RetryOverrides retries = {};
   std::optional<std::uint32_t> queue_requests = std::nullopt;
   std::optional<Nanoseconds> queue_timeout = std::nullopt;
   std::optional<bool> has_adaptive_limit = std::nullopt;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -48,6 +49,18 @@ std::optional<std::uint64_t> number_of(const YamlNode& node) {
   const char* last = node.text.data() + node.text.size();
   const auto [end, error] = std::from_chars(node.text.data(), last, number);
   if (!node.is_plain || error != std::errc{} || end != last) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+/// The same of a number that may have a fraction. No exponent, no sign: nobody writes a share so.
+std::optional<double> decimal_of(const YamlNode& node) {
+  double number = 0;
+  const char* last = node.text.data() + node.text.size();
+  const auto [end, error] =
+      std::from_chars(node.text.data(), last, number, std::chars_format::fixed);
+  if (!node.is_plain || error != std::errc{} || end != last || !std::isfinite(number)) {
     return std::nullopt;
   }
   return number;
@@ -241,6 +254,22 @@ std::optional<std::uint32_t> ConfigReader::count(const Place& value, CountRange 
   return static_cast<std::uint32_t>(*number);
 }
 
+std::optional<double> ConfigReader::fraction(const Place& value, FractionRange range) {
+  if (value.node.kind == YamlNode::Kind::null) {
+    return std::nullopt;
+  }
+  const std::optional<double> number = is_scalar(value) ? decimal_of(value.node) : std::nullopt;
+  if (!number || *number < range.least || *number > range.most) {
+    fail(value,
+         fmt::format("{} is no number from {} to {}",
+                     is_scalar(value) ? quoted(value.node.text) : name_of(value.node.kind),
+                     range.least,
+                     range.most));
+    return std::nullopt;
+  }
+  return number;
+}
+
 std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRange range) {
   const std::optional<std::string> written = scalar(value);
   if (!written) {
@@ -264,6 +293,15 @@ std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRa
     return std::nullopt;
   }
   return duration;
+}
+
+std::optional<std::variant<std::size_t, Nanoseconds>> ConfigReader::choice_or_duration(
+    const Place& value, std::span<const std::string_view> names, DurationRange range) {
+  const auto word = std::find(names.begin(), names.end(), value.node.text);
+  if (is_scalar(value) && word != names.end()) {
+    return static_cast<std::size_t>(word - names.begin());
+  }
+  return duration(value, range);
 }
 
 std::optional<std::size_t> ConfigReader::choice(const Place& value,

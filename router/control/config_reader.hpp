@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace router::control {
@@ -24,6 +25,11 @@ struct DurationRange {
 struct CountRange {
   std::uint32_t least;
   std::uint32_t most;
+};
+
+struct FractionRange {
+  double least;
+  double most;
 };
 
 /// What the fields of the document are read through: by ConfigReader from a text, and by
@@ -69,8 +75,12 @@ class FieldReader {
   virtual void constant(const Place& value, std::uint32_t number, std::string_view problem) = 0;
   [[nodiscard]] virtual std::optional<std::uint32_t> count(const Place& value,
                                                            CountRange range) = 0;
+  [[nodiscard]] virtual std::optional<double> fraction(const Place& value, FractionRange range) = 0;
   [[nodiscard]] virtual std::optional<Nanoseconds> duration(const Place& value,
                                                             DurationRange range) = 0;
+  /// The index of the value in `names`, or a duration.
+  [[nodiscard]] virtual std::optional<std::variant<std::size_t, Nanoseconds>> choice_or_duration(
+      const Place& value, std::span<const std::string_view> names, DurationRange range) = 0;
   /// The index of the value in `names`.
   [[nodiscard]] virtual std::optional<std::size_t> choice(
       const Place& value, std::span<const std::string_view> names) = 0;
@@ -96,8 +106,11 @@ class ConfigReader final : public FieldReader {
   [[nodiscard]] std::optional<std::string> text(const Place& value) override;
   void constant(const Place& value, std::uint32_t number, std::string_view problem) override;
   [[nodiscard]] std::optional<std::uint32_t> count(const Place& value, CountRange range) override;
+  [[nodiscard]] std::optional<double> fraction(const Place& value, FractionRange range) override;
   [[nodiscard]] std::optional<Nanoseconds> duration(const Place& value,
                                                     DurationRange range) override;
+  [[nodiscard]] std::optional<std::variant<std::size_t, Nanoseconds>> choice_or_duration(
+      const Place& value, std::span<const std::string_view> names, DurationRange range) override;
   [[nodiscard]] std::optional<std::size_t> choice(const Place& value,
                                                   std::span<const std::string_view> names) override;
 

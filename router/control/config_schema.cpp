@@ -15,6 +15,7 @@
 #include <variant>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 namespace router::control {
@@ -109,6 +110,46 @@ constexpr std::array kNotes{
     Note{"policy.timeout.request",
          "0s",
          "From a request's head to its end; 0 for none. A caller's own deadline always counts."},
+    Note{"policy.timeout.responseStart",
+         "0s",
+         "From a request's head to its reply's head, over all attempts; 0 for none."},
+    Note{"policy.timeout.perTry",
+         "0s",
+         "From sending a request to a pod to the reply's head; then it may be sent to another. 0 "
+         "for "
+         "none."},
+    Note{"policy.timeout.idle",
+         "0s",
+         "How long a request and its reply may pass without a byte of either body; 0 for ever."},
+    Note{
+        "policy.retries", "", "When a request is sent again that may have reached an application."},
+    Note{"policy.retries.limit", "1", "Further requests for one; hedges count."},
+    Note{"policy.retries.idempotent",
+         "false",
+         "Whether every request may be repeated, gRPC calls and POST as well. Methods that HTTP "
+         "calls idempotent always may."},
+    Note{"policy.retries.conditions",
+         "",
+         "What must have happened. Default: reset, timeout, unavailable, http_502, http_503, "
+         "http_504."},
+    Note{
+        "policy.retries.conditions.[]",
+        "",
+        "reset: the stream was reset, or the connection broke. timeout: timeout.perTry has passed. "
+        "Others: a gRPC or HTTP status."},
+    Note{"policy.retries.budget", "", "How many retries there may be."},
+    Note{"policy.retries.budget.ratio",
+         "0.2",
+         "Retries for each request of the window, from 0 to 1."},
+    Note{"policy.retries.budget.minPerSecond", "10", "Retries that are allowed besides."},
+    Note{"policy.retries.budget.window", "10s", "Time over which both are counted."},
+    Note{
+        "policy.retries.hedgingDelay",
+        "none",
+        "Where requests may be repeated (idempotent): without a reply's head for so long, a second "
+        "one is sent to another pod, and the first reply counts. p95: when it has taken longer "
+        "than "
+        "95 of 100 do. none: never."},
     Note{"policy.limits", "", "Limits of load."},
     Note{"policy.limits.concurrency",
          "adaptive",
@@ -298,6 +339,11 @@ struct KindWriter {
     schema["minimum"] = range.least;
     schema["maximum"] = range.most;
   }
+  void operator()(const FractionRange& range) const {
+    schema["type"] = {"number", "null"};
+    schema["minimum"] = range.least;
+    schema["maximum"] = range.most;
+  }
   void operator()(const DurationRange& range) const {
     schema["type"] = {"string", "null"};
     schema["pattern"] = duration_pattern(range);
@@ -311,6 +357,18 @@ struct KindWriter {
                     format_duration(range.least),
                     format_duration(range.most),
                     range.zero_too ? ", or 0 for none," : "");
+  }
+  void operator()(const ConfigShape::ChoiceOrDuration& kind) const {
+    schema["type"] = {"string", "null"};
+    std::string pattern = duration_pattern(kind.range);
+    for (const std::string_view name : kind.names) {
+      pattern = fmt::format("^{}$|{}", name, pattern);
+    }
+    schema["pattern"] = std::move(pattern);
+    schema["patternErrorMessage"] = fmt::format("{}, or a duration from {} to {} is expected",
+                                                fmt::join(kind.names, ", "),
+                                                format_duration(kind.range.least),
+                                                format_duration(kind.range.most));
   }
   void operator()(const ConfigShape::Choice& kind) const {
     schema["type"] = {"string", "null"};
@@ -333,6 +391,7 @@ Json schema_of(const ConfigShape& shape, const std::string& path) {
   std::visit(KindWriter{.shape = shape, .path = path, .schema = schema}, shape.takes);
   if (!note.standard.empty()) {
     const bool is_text = !std::holds_alternative<CountRange>(shape.takes) &&
+                         !std::holds_alternative<FractionRange>(shape.takes) &&
                          !std::holds_alternative<ConfigShape::Flag>(shape.takes);
     schema["default"] = !is_text ? Json::parse(note.standard) : Json(note.standard);
   }

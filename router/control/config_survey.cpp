@@ -65,8 +65,19 @@ class Surveyor final : public FieldReader {
     at_->takes = range;
     return std::nullopt;
   }
+  std::optional<double> fraction(const Place& /*value*/, FractionRange range) override {
+    at_->takes = range;
+    return std::nullopt;
+  }
   std::optional<Nanoseconds> duration(const Place& /*value*/, DurationRange range) override {
     at_->takes = range;
+    return std::nullopt;
+  }
+  std::optional<std::variant<std::size_t, Nanoseconds>> choice_or_duration(
+      const Place& /*value*/,
+      std::span<const std::string_view> names,
+      DurationRange range) override {
+    at_->takes = ConfigShape::ChoiceOrDuration{{names.begin(), names.end()}, range};
     return std::nullopt;
   }
   std::optional<std::size_t> choice(const Place& /*value*/,

@@ -25,6 +25,10 @@ struct ConfigShape {
   struct Choice {
     std::vector<std::string_view> names;
   };
+  struct ChoiceOrDuration {
+    std::vector<std::string_view> names;
+    DurationRange range;
+  };
   /// Of a place whose value is not read at all, which would be a mistake.
   using Nothing = std::monostate;
 
@@ -38,8 +42,10 @@ struct ConfigShape {
                Flag,
                Constant,
                CountRange,
+               FractionRange,
                DurationRange,
-               Choice>
+               Choice,
+               ChoiceOrDuration>
       takes = {};
   std::vector<ConfigShape> members = {};
 };

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace router::control {
 namespace {
@@ -30,6 +31,19 @@ constexpr CountRange kLoadBound{.least = 101, .most = 10'000};
 constexpr DurationRange kConnect{.least = 1ms, .most = 2min};
 /// At most: a request that lasts longer is no request but a session, and wants none.
 constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
+/// At least: below it, what is slow is the scheduler.
+constexpr DurationRange kPerTry{.least = 1ms, .most = 24h, .zero_too = true};
+/// At least: a stream that says something ten times a second is none that is idle.
+constexpr DurationRange kIdle{.least = 100ms, .most = 24h, .zero_too = true};
+/// At most: what failed six times fails for a reason.
+constexpr CountRange kRetries{.least = 0, .most = kMaxRetries};
+/// At most: each request once more.
+constexpr FractionRange kBudgetRatio{.least = 0, .most = 1};
+constexpr CountRange kBudgetMin{.least = 0, .most = 100'000};
+/// At least: shorter, and a budget is none. At most: longer, and a bad hour pays for a bad minute.
+constexpr DurationRange kBudgetWindow{.least = 1s, .most = 5min};
+/// At least: by then half of all requests would be sent twice.
+constexpr DurationRange kHedgingDelay{.least = 1ms, .most = 1min};
 /// At least one: the first request to a pod waits for its connection.
 constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 /// At most: no caller waits longer for a first byte, so that it would only hold memory.
@@ -71,6 +85,22 @@ constexpr std::array kBalancerKinds{BalancerKind::peak_ewma,
                                     BalancerKind::random,
                                     BalancerKind::ring_hash,
                                     BalancerKind::maglev};
+/// In the order of RetryCondition.
+constexpr std::array<std::string_view, kRetryConditions> kConditionNames{"reset",
+                                                                         "timeout",
+                                                                         "cancelled",
+                                                                         "unknown",
+                                                                         "deadline_exceeded",
+                                                                         "resource_exhausted",
+                                                                         "aborted",
+                                                                         "internal",
+                                                                         "unavailable",
+                                                                         "data_loss",
+                                                                         "http_429",
+                                                                         "http_500",
+                                                                         "http_502",
+                                                                         "http_503",
+                                                                         "http_504"};
 constexpr std::string_view kAdaptive = "adaptive";
 constexpr std::array<std::string_view, 2> kConcurrency{kAdaptive, "none"};
 constexpr std::array<std::string_view, 2> kProtocols{"h2c", "http1"};
@@ -86,6 +116,7 @@ class PolicyReader {
     const std::array fields{
         Field{"balancer", [this](const Place& field) { balancer(field); }},
         Field{"timeout", [this](const Place& field) { timeout(field); }},
+        Field{"retries", [this](const Place& field) { retries(field); }},
         Field{"limits", [this](const Place& field) { limits(field); }},
         Field{"ejection", [this](const Place& field) { ejection(field); }},
         Field{"success", [this](const Place& field) { reply_class(field, overrides_.successes); }},
@@ -150,8 +181,62 @@ class PolicyReader {
     const std::array fields{
         duration_field("connect", range::kConnect, overrides_.connect_timeout),
         duration_field("request", range::kRequest, overrides_.request_timeout),
+        duration_field("responseStart", range::kRequest, overrides_.response_start_timeout),
+        duration_field("perTry", range::kPerTry, overrides_.per_try_timeout),
+        duration_field("idle", range::kIdle, overrides_.idle_timeout),
     };
     reader_.fields(value, fields);
+  }
+
+  void retries(const Place& value) {
+    RetryOverrides& retries = overrides_.retries;
+    const std::array fields{
+        count_field("limit", range::kRetries, retries.limit),
+        Field{"idempotent", [&](const Place& field) { retries.idempotent = reader_.flag(field); }},
+        Field{"conditions", [this](const Place& field) { conditions(field); }},
+        Field{"budget", [this](const Place& field) { budget(field); }},
+        Field{"hedgingDelay", [this](const Place& field) { hedging_delay(field); }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void conditions(const Place& list) {
+    std::optional<RetryConditions>& conditions = overrides_.retries.conditions;
+    if (list.node.kind == YamlNode::Kind::sequence) {
+      conditions.emplace();
+    }
+    reader_.items(list, [&](const Place& item) {
+      if (const auto index = reader_.choice(item, kConditionNames); index && conditions) {
+        conditions->set(*index);
+      }
+    });
+  }
+
+  void budget(const Place& value) {
+    RetryOverrides& retries = overrides_.retries;
+    const std::array fields{
+        Field{"ratio",
+              [&](const Place& field) {
+                retries.budget_ratio = reader_.fraction(field, range::kBudgetRatio);
+              }},
+        count_field("minPerSecond", range::kBudgetMin, retries.budget_min_per_second),
+        duration_field("window", range::kBudgetWindow, retries.budget_window),
+    };
+    reader_.fields(value, fields);
+  }
+
+  void hedging_delay(const Place& value) {
+    constexpr std::array<std::string_view, 2> kWords{"none", "p95"};
+    const auto read = reader_.choice_or_duration(value, kWords, range::kHedgingDelay);
+    if (!read) {
+      return;
+    }
+    if (const auto* delay = std::get_if<Nanoseconds>(&*read)) {
+      overrides_.retries.hedging = {.when = Hedging::fixed, .delay = *delay};
+    } else {
+      overrides_.retries.hedging = {.when = std::get<std::size_t>(*read) == 0 ? Hedging::none
+                                                                              : Hedging::p95};
+    }
   }
 
   void limits(const Place& value) {

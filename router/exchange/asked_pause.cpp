@@ -36,4 +36,18 @@ std::optional<std::chrono::nanoseconds> asked_pause(const HeaderList& fields) {
                                             std::chrono::milliseconds{milliseconds.value_or(0)});
 }
 
+Pushback pushback_of(const HeaderList& fields) {
+  constexpr std::string_view kName = "grpc-retry-pushback-ms";
+  if (!fields.find(kName)) {
+    return {};
+  }
+  const auto milliseconds = number_of(fields, kName);
+  const bool forbids_retry =
+      !milliseconds || std::chrono::milliseconds{*milliseconds} > Pushback::kLongest;
+  if (forbids_retry) {
+    return {.forbids_retry = true};
+  }
+  return {.pause = std::chrono::milliseconds{*milliseconds}};
+}
+
 }  // namespace router

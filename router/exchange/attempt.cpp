@@ -6,16 +6,17 @@
 
 namespace router {
 
-void Attempt::start() {
+void Attempt::start(AttemptKind kind) {
   position_ = 0;
   took_.reset();
   asked_pause_.reset();
-  endpoint_ = choose_endpoint();
+  endpoint_ = choose_endpoint(kind);
   if (endpoint_ == nullptr) {
-    wait_for_endpoint();
+    wait_for_endpoint(kind);
     return;
   }
-  if (!plan_.tried.empty()) {
+  if (kind == AttemptKind::repick) {
+    ++plan_.n_repicks;
     plan_.cluster->metrics().repicks.add();
   }
   plan_.tried.push_back(endpoint_->id());
@@ -29,21 +30,32 @@ void Attempt::start() {
   }
 }
 
-ClusterEndpoint* Attempt::choose_endpoint() {
-  if (!plan_.named_endpoint) {
-    return plan_.cluster->acquire(plan_.tried, plan_.hash_key);
-  }
-  return plan_.tried.empty() ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
+void Attempt::start_retry(Nanoseconds pause) {
+  state_ = AttemptState::pausing;
+  loop_.arm(timer_, loop_.now() + pause);
 }
 
-void Attempt::wait_for_endpoint() {
+ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
+  const bool may_return = plan_.tried.empty() || kind == AttemptKind::retry;
+  if (plan_.named_endpoint) {
+    return may_return ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
+  }
+  ClusterEndpoint* chosen = plan_.cluster->acquire(plan_.tried, plan_.hash_key);
+  if (chosen == nullptr && may_return && !plan_.tried.empty()) {
+    chosen = plan_.cluster->acquire({}, plan_.hash_key);
+  }
+  return chosen;
+}
+
+void Attempt::wait_for_endpoint(AttemptKind kind) {
   const bool is_first = plan_.tried.empty();
   if (is_first && !plan_.named_endpoint && plan_.cluster->has_endpoints()) {
     events_.on_no_endpoint(*this, Errc::all_ejected, "ejection.panicPercent is 0");
     return;
   }
-  // A pod that was named has no substitute.
-  if (is_first || plan_.named_endpoint || !plan_.cluster->wait_for_others(*this)) {
+  // A pod that was named has no substitute, and a hedge is not worth a wait.
+  if (is_first || plan_.named_endpoint || kind == AttemptKind::hedge ||
+      !plan_.cluster->wait_for_others(*this)) {
     events_.on_no_endpoint(*this, last_failure_, {});
     return;
   }
@@ -58,7 +70,7 @@ void Attempt::bound_wait() {
     loop_.metrics().hit(telemetry::Limit::queue_requests);
     events_.on_no_endpoint(*this, Errc::overloaded, {});
   } else {
-    loop_.arm(wait_timer_, wait_end());
+    loop_.arm(timer_, wait_end());
   }
 }
 
@@ -70,21 +82,39 @@ TimePoint Attempt::wait_end() const noexcept {
 void Attempt::stop_waiting() {
   --plan_.cluster->waiting;
   queued_for_ += loop_.now() - began_at_;
-  wait_timer_.cancel();
+  timer_.cancel();
   PoolWaiter::unlink();
   EndpointWaiter::unlink();
 }
 
-void Attempt::on_wait_over() {
-  events_.on_no_endpoint(
-      *this, state_ == AttemptState::stranded ? last_failure_ : Errc::queue_timeout, {});
+void Attempt::on_timer_due() {
+  switch (state_) {
+    case AttemptState::pausing:
+      state_ = AttemptState::done;
+      start(AttemptKind::retry);
+      break;
+    case AttemptState::sent:
+      give_up(AttemptOutcome::Kind::failure, AttemptOutcome::Kind::failure);
+      last_failure_ = Errc::response_timeout;
+      events_.on_attempt_lost(*this, {Errc::response_timeout, Sent::maybe});
+      break;
+    case AttemptState::stranded:
+      events_.on_no_endpoint(*this, last_failure_, {});
+      break;
+    default:
+      events_.on_no_endpoint(*this, Errc::queue_timeout, {});
+      break;
+  }
 }
 
 void Attempt::on_connection(UpstreamConnection& connection) {
   stop_waiting();
   state_ = AttemptState::sent;
   began_at_ = loop_.now();
-  upstream_ = &connection.open(*this, events_.request_head(), events_.is_request_whole());
+  if (const auto limit = plan_.port->policy.per_try_timeout) {
+    loop_.arm(timer_, began_at_ + *limit);
+  }
+  upstream_ = &connection.open(*this, events_.request_head(*this), events_.is_request_whole());
 }
 
 void Attempt::on_no_connection(Errc reason) {
@@ -99,7 +129,7 @@ void Attempt::on_no_connection(Errc reason) {
 void Attempt::on_new_endpoints() {
   stop_waiting();
   state_ = AttemptState::done;
-  start();
+  start(AttemptKind::repick);
 }
 
 void Attempt::on_attempt_failed(AttemptFailure failure) {
@@ -131,10 +161,12 @@ void Attempt::consumed(std::size_t n_bytes) {
 void Attempt::commit() {
   state_ = AttemptState::committed;
   took_ = loop_.now() - began_at_;
+  timer_.cancel();
 }
 
 void Attempt::end(AttemptOutcome::Kind how) {
   state_ = AttemptState::done;
+  timer_.cancel();
   const AttemptOutcome outcome{how, took_.value_or(loop_.now() - began_at_), asked_pause_};
   plan_.cluster->release(*std::exchange(endpoint_, nullptr), outcome);
 }
@@ -142,9 +174,10 @@ void Attempt::end(AttemptOutcome::Kind how) {
 void Attempt::give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answered) {
   if (state_ == AttemptState::stranded) {
     stop_waiting();
-    state_ = AttemptState::done;
   }
   if (endpoint_ == nullptr) {
+    timer_.cancel();
+    state_ = AttemptState::done;
     return;
   }
   AttemptOutcome::Kind how = state_ == AttemptState::sent ? unanswered : answered;

@@ -33,7 +33,9 @@ struct Plan {
   /// What the balancer goes by; nothing: no hash.
   std::optional<std::uint64_t> hash_key = std::nullopt;
   std::optional<TimePoint> deadline = std::nullopt;
-  boost::container::static_vector<std::uint64_t, kMaxRepicks + 1> tried;  ///< ids of endpoints
+  std::uint32_t n_repicks = 0;
+  /// Ids of the endpoints that had the request.
+  boost::container::static_vector<std::uint64_t, 1 + kMaxRepicks + kMaxRetries> tried;
 };
 
 class Attempt;
@@ -42,37 +44,49 @@ class Attempt;
 /// or another one, from inside each of these calls.
 class AttemptEvents {
  public:
-  /// It is over, and nothing came of it; `start` begins the next.
+  /// It is over, and nothing came of it.
   virtual void on_attempt_lost(Attempt& attempt, AttemptFailure failure) = 0;
   /// No endpoint can take the request now: `Attempt::give_up` is due.
   virtual void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) = 0;
-  virtual void on_informational(ReplyHead head) = 0;
+  virtual void on_informational(Attempt& attempt, ReplyHead head) = 0;
+  /// `Attempt::commit` is due, now or before the turn ends; or `Attempt::give_up`.
   virtual void on_reply_head(Attempt& attempt, ReplyHead head, bool end) = 0;
   virtual void on_reply_data(std::span<const std::byte> bytes) = 0;
-  virtual void on_reply_trailers(HeaderList trailers) = 0;
+  virtual void on_reply_trailers(Attempt& attempt, HeaderList trailers) = 0;
   virtual void on_reply_end() = 0;
   /// The reply is complete, and the endpoint wants no more of the request: `Attempt::end` is due.
   virtual void on_reply_complete(Attempt& attempt) = 0;
   /// The head for an attempt that begins now; it must live until the attempt is over.
-  [[nodiscard]] virtual const RequestHead& request_head() = 0;
+  [[nodiscard]] virtual const RequestHead& request_head(Attempt& attempt) = 0;
   /// Whether that head is the whole request.
   [[nodiscard]] virtual bool is_request_whole() const = 0;
   /// As `Body::take`, of the request's body.
-  [[nodiscard]] virtual Pulled take_request(std::uint64_t& position, std::span<std::byte> into) = 0;
+  [[nodiscard]] virtual Pulled take_request(Attempt& attempt,
+                                            std::uint64_t& position,
+                                            std::span<std::byte> into) = 0;
   [[nodiscard]] virtual const HeaderList& request_trailers() const = 0;
 
  protected:
   ~AttemptEvents() = default;
 };
 
-enum class AttemptState : std::uint8_t { none, queued, sent, committed, done, stranded };
+enum class AttemptState : std::uint8_t { none, pausing, queued, sent, committed, done, stranded };
+
+/// Why an attempt is started.
+enum class AttemptKind : std::uint8_t {
+  first,
+  repick,  ///< the one before provably reached no application: never to an endpoint twice
+  retry,   ///< it may have: to an endpoint that had the request only if there is no other
+  hedge,   ///< beside one that is under way: never to an endpoint twice
+};
 
 /// One try of a request at one endpoint: chooses it, waits for a connection, sends, and hands on
 /// what comes back. When it is over it may be started again, and is the next try then.
 ///
 /// It is `queued` from the choice of its endpoint until a connection has a stream free, `sent`
 /// until the reply's head, `committed` from then on. It is `stranded` while every endpoint that is
-/// known was tried in vain, and another may come. docs/life-of-a-request.md draws this.
+/// known was tried in vain, and another may come; before a retry it is `pausing`.
+/// docs/life-of-a-request.md draws this.
 class Attempt final : private UpstreamEvents, private PoolWaiter, private EndpointWaiter {
  public:
   /// All must outlive the attempt.
@@ -82,9 +96,11 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() = default;
 
-  /// Begins with an endpoint that the request has not tried; where every one was tried, waits for
-  /// others.
-  void start();
+  /// Begins with an endpoint that the request has not tried. Where every one was tried, a first
+  /// attempt and a re-pick wait for others.
+  void start(AttemptKind kind);
+  /// Begins a retry after so long.
+  void start_retry(Nanoseconds pause);
   /// There is more of the request to take.
   void resume();
   /// The client has taken so many bytes of the reply.
@@ -101,7 +117,9 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   /// to the balancer as `unanswered`, one that has as `answered`.
   void give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answered);
 
-  [[nodiscard]] AttemptState state() const noexcept { return state_; }
+  [[nodiscard]] bool is_under_way() const noexcept {
+    return state_ != AttemptState::none && state_ != AttemptState::done;
+  }
   /// Since the endpoint was chosen, or since the head was sent to it.
   [[nodiscard]] TimePoint began_at() const noexcept { return began_at_; }
   [[nodiscard]] ClusterEndpoint& endpoint() const noexcept { return *endpoint_; }
@@ -112,30 +130,32 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   void on_connection(UpstreamConnection& connection) override;
   void on_no_connection(Errc reason) override;
   void on_new_endpoints() override;
-  void on_informational(ReplyHead head) override { events_.on_informational(std::move(head)); }
+  void on_informational(ReplyHead head) override {
+    events_.on_informational(*this, std::move(head));
+  }
   void on_reply_head(ReplyHead head, bool end) override {
     events_.on_reply_head(*this, std::move(head), end);
   }
   void on_reply_data(std::span<const std::byte> bytes) override { events_.on_reply_data(bytes); }
   void on_reply_trailers(HeaderList trailers) override {
-    events_.on_reply_trailers(std::move(trailers));
+    events_.on_reply_trailers(*this, std::move(trailers));
   }
   void on_reply_end() override { events_.on_reply_end(); }
   void on_attempt_failed(AttemptFailure failure) override;
   void on_upstream_closed() override;
   [[nodiscard]] Pulled pull_request(std::span<std::byte> into) override {
-    return events_.take_request(position_, into);
+    return events_.take_request(*this, position_, into);
   }
   [[nodiscard]] const HeaderList& request_trailers() const override {
     return events_.request_trailers();
   }
 
-  [[nodiscard]] ClusterEndpoint* choose_endpoint();
-  void wait_for_endpoint();
+  [[nodiscard]] ClusterEndpoint* choose_endpoint(AttemptKind kind);
+  void wait_for_endpoint(AttemptKind kind);
   void bound_wait();
   void stop_waiting();
   [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
-  void on_wait_over();
+  void on_timer_due();
 
   Loop& loop_;
   Plan& plan_;
@@ -146,10 +166,11 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   TimePoint began_at_{};
   std::optional<Nanoseconds> took_;  ///< to the reply's head
   std::optional<Nanoseconds> asked_pause_;
-  Nanoseconds queued_for_{0};                                 ///< by earlier starts
-  std::uint64_t position_ = 0;                                ///< in the request's body
-  Errc last_failure_ = Errc::no_endpoints;                    ///< of the start before
-  Timer wait_timer_{on_timer<&Attempt::on_wait_over>, this};  ///< for an endpoint
+  Nanoseconds queued_for_{0};               ///< by earlier starts
+  std::uint64_t position_ = 0;              ///< in the request's body
+  Errc last_failure_ = Errc::no_endpoints;  ///< of the start before
+  /// For an endpoint, for its reply's head, or for a retry's turn.
+  Timer timer_{on_timer<&Attempt::on_timer_due>, this};
 };
 
 }  // namespace router

@@ -9,34 +9,75 @@
 
 namespace router {
 
-const RequestHead& Exchange::request_head() {
-  if (plan_.deadline && request_.fields.remove("grpc-timeout") > 0) {
-    request_.fields.add_copy("grpc-timeout",
-                             format_grpc_timeout(*plan_.deadline - host_.loop().now()));
+const RequestHead& Exchange::request_head(Attempt& attempt) {
+  RequestHead& head = &attempt == &attempt_ ? request_ : hedge_->head;
+  if (plan_.deadline && head.fields.remove("grpc-timeout") > 0) {
+    head.fields.add_copy("grpc-timeout", format_grpc_timeout(*plan_.deadline - host_.loop().now()));
   }
-  return request_;
+  count_attempts_in(head);
+  plan_hedge();
+  return head;
 }
 
 bool Exchange::is_request_whole() const {
   return request_body_.is_empty() && request_trailers_.empty();
 }
 
-Pulled Exchange::take_request(std::uint64_t& position, std::span<std::byte> into) {
+Pulled Exchange::take_request(Attempt& attempt,
+                              std::uint64_t& position,
+                              std::span<std::byte> into) {
   const Pulled pulled = request_body_.take(position, into);
+  if (Attempt* const rival = rival_of(attempt);
+      rival != nullptr && !request_body_.is_repeatable()) {
+    rival->give_up(AttemptOutcome::Kind::silence, AttemptOutcome::Kind::reply);
+  }
   if (client_ != nullptr && request_body_.newly_taken() > 0) {
     client_->consumed(request_body_.newly_taken());
   }
   return pulled;
 }
 
-void Exchange::on_informational(ReplyHead head) {
-  edit_reply(head.fields);
-  client_->send_informational(head);
+void Exchange::on_informational(Attempt& attempt, ReplyHead head) {
+  if (&attempt == &attempt_) {  // those of a hedge would come between them
+    edit_reply(head.fields);
+    client_->send_informational(head);
+  }
 }
 
 void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
+  if (retry_instead(attempt, head.status, grpc_status_of(head.fields), head.fields)) {
+    return;
+  }
+  begin_held_reply();  // a rival's, which is the first then
+  if (!attempt.is_under_way()) {
+    return;
+  }
+  if (!end && may_retry_by_trailers()) {
+    held_head_ = std::move(head);
+    held_from_ = &attempt;
+    host_.loop().flush_later(*this);
+    return;
+  }
+  begin_reply(attempt, std::move(head), end);
+}
+
+void Exchange::begin_held_reply() {
+  if (held_head_) {
+    ReplyHead head = std::move(*held_head_);
+    held_head_.reset();
+    begin_reply(*held_from_, std::move(head), false);
+  }
+}
+
+void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
+  if (Attempt* const rival = rival_of(attempt)) {
+    rival->give_up(AttemptOutcome::Kind::silence, AttemptOutcome::Kind::reply);
+  }
+  hedge_at_.reset();
   attempt.commit();
+  replying_ = &attempt;
   head_at_ = host_.loop().now();
+  active_at_ = *head_at_;
   request_body_.stop_keeping(attempt.position());
   reply_has_begun_ = true;
   leave_cluster();
@@ -55,6 +96,8 @@ void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
 }
 
 void Exchange::on_reply_data(std::span<const std::byte> bytes) {
+  begin_held_reply();
+  active_at_ = host_.loop().now();
   if (request_.is_grpc) {
     reply_framing_.follow(bytes);
   }
@@ -62,15 +105,21 @@ void Exchange::on_reply_data(std::span<const std::byte> bytes) {
   client_->resume();
 }
 
-void Exchange::on_reply_trailers(HeaderList trailers) {
-  grpc_status_ = grpc_status_of(trailers);
-  attempt_.note_asked_pause(asked_pause(trailers));
+void Exchange::on_reply_trailers(Attempt& attempt, HeaderList trailers) {
+  const std::optional<std::uint8_t> status = grpc_status_of(trailers);
+  if (held_head_ && retry_instead(attempt, held_head_->status, status, trailers)) {
+    return;
+  }
+  begin_held_reply();
+  grpc_status_ = status;
+  attempt.note_asked_pause(asked_pause(trailers));
   edit_reply(trailers);
   reply_trailers_ = std::move(trailers);
   end_reply(BodyState::trailers);
 }
 
 void Exchange::on_reply_end() {
+  begin_held_reply();
   end_reply(BodyState::ended);
 }
 
@@ -91,32 +140,19 @@ bool Exchange::speaks_against_endpoint() const noexcept {
   return plan_.port->policy.endpoint_failures.has(reply_status_, grpc_status_);
 }
 
-void Exchange::on_no_endpoint(Attempt& /*attempt*/, Errc reason, std::string_view detail) {
-  fail(reason, detail);
-}
-
-void Exchange::on_attempt_lost(Attempt& attempt, AttemptFailure failure) {
-  const bool may_repeat =
-      failure.sent == Sent::no && !reply_has_begun_ && request_body_.is_repeatable();
-  if (!may_repeat) {
-    fail(failure.reason, {});
-    return;
-  }
-  if (plan_.tried.size() > kMaxRepicks) {
-    host_.loop().metrics().hit(telemetry::Limit::repicks);
-    fail(failure.reason, {});
-    return;
-  }
-  attempt.start();
-}
-
-void Exchange::give_up_attempt() {
+void Exchange::give_up_attempts() {
   leave_cluster();
-  attempt_.give_up(reason_ == Errc::deadline_exceeded ? AttemptOutcome::Kind::failure
-                                                      : AttemptOutcome::Kind::silence,
-                   !reason_ && plan_.port != nullptr && speaks_against_endpoint()
-                       ? AttemptOutcome::Kind::failure
-                       : AttemptOutcome::Kind::reply);
+  held_head_.reset();
+  const bool is_its_fault = reason_ == Errc::deadline_exceeded || reason_ == Errc::response_timeout;
+  const auto unanswered =
+      is_its_fault ? AttemptOutcome::Kind::failure : AttemptOutcome::Kind::silence;
+  const auto answered = !reason_ && plan_.port != nullptr && speaks_against_endpoint()
+                            ? AttemptOutcome::Kind::failure
+                            : AttemptOutcome::Kind::reply;
+  attempt_.give_up(unanswered, answered);
+  if (hedge_) {
+    hedge_->attempt.give_up(unanswered, answered);
+  }
 }
 
 }  // namespace router

@@ -44,14 +44,17 @@ Exchange::Exchange(
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
-      attempt_{host.loop(), plan_, *this} {
+      attempt_{host.loop(), plan_, *this},
+      active_at_{began_at_} {
   request_body_.keep_taken();
   if (end) {
     request_body_.finish(BodyState::ended);
   }
 }
 
-Exchange::~Exchange() = default;
+Exchange::~Exchange() {
+  host_.loop().forget(*this);
+}
 
 void Exchange::begin() {
   if (refuse_at_once()) {
@@ -76,13 +79,15 @@ void Exchange::find_way() {
   const bool is_found = find_service(caller, name);
   count_request();
   if (is_found) {
-    arm_deadline();
+    find_deadline();
+    arm_timer();
     if (!enter_cluster()) {
       return;
     }
+    plan_.cluster->count_request();
     remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
-    attempt_.start();
+    attempt_.start(AttemptKind::first);
   }
 }
 
@@ -96,10 +101,44 @@ void Exchange::on_timer_due() {
     SnapshotWaiter::unlink();
     has_waited_for_caller_ = true;
     find_way();
-  } else if (reason_) {
+    return;
+  }
+  if (reason_) {
     cut_reply();  // its trailers wait behind what the client does not read
-  } else {
+    return;
+  }
+  const TimePoint now = host_.loop().now();
+  const Policy& policy = plan_.port->policy;
+  if (plan_.deadline && now >= *plan_.deadline) {
     fail(Errc::deadline_exceeded, {});
+  } else if (policy.response_start_timeout && !reply_has_begun_ &&
+             now >= began_at_ + *policy.response_start_timeout) {
+    fail(Errc::response_timeout, "it has not begun within timeout.responseStart");
+  } else if (policy.idle_timeout && now >= active_at_ + *policy.idle_timeout) {
+    fail(Errc::response_timeout, "nothing has passed for timeout.idle");
+  } else {
+    if (hedge_at_ && now >= *hedge_at_) {
+      hedge_at_.reset();
+      hedge();
+    }
+    arm_timer();
+  }
+}
+
+void Exchange::arm_timer() {
+  const Policy& policy = plan_.port->policy;
+  TimePoint next = plan_.deadline.value_or(TimePoint::max());
+  if (policy.response_start_timeout && !reply_has_begun_) {
+    next = std::min(next, began_at_ + *policy.response_start_timeout);
+  }
+  if (policy.idle_timeout) {
+    next = std::min(next, active_at_ + *policy.idle_timeout);
+  }
+  if (hedge_at_) {
+    next = std::min(next, *hedge_at_);
+  }
+  if (next != TimePoint::max()) {
+    host_.loop().arm(timer_, next);
   }
 }
 
@@ -166,7 +205,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   return true;
 }
 
-void Exchange::arm_deadline() {
+void Exchange::find_deadline() {
   std::optional<Nanoseconds> limit = plan_.port->policy.request_timeout;
   if (const auto text = request_.fields.find("grpc-timeout"); text && request_.is_grpc) {
     if (const auto callers = parse_grpc_timeout(*text); callers) {
@@ -175,7 +214,6 @@ void Exchange::arm_deadline() {
   }
   if (limit) {
     plan_.deadline = began_at_ + *limit;
-    host_.loop().arm(timer_, *plan_.deadline);
   }
 }
 
@@ -208,19 +246,27 @@ void Exchange::on_request_data(std::span<const std::byte> bytes) {
     client_->consumed(bytes.size());
     return;
   }
+  active_at_ = host_.loop().now();
   request_body_.append(bytes);
-  attempt_.resume();
+  resume_attempts();
 }
 
 void Exchange::on_request_trailers(HeaderList trailers) {
   request_trailers_ = std::move(trailers);
   request_body_.finish(BodyState::trailers);
-  attempt_.resume();
+  resume_attempts();
 }
 
 void Exchange::on_request_end() {
   request_body_.finish(BodyState::ended);
+  resume_attempts();
+}
+
+void Exchange::resume_attempts() {
   attempt_.resume();
+  if (hedge_) {
+    hedge_->attempt.resume();
+  }
 }
 
 void Exchange::on_client_gone(Reset how) {
@@ -238,15 +284,15 @@ void Exchange::on_reply_sent() {
 
 Pulled Exchange::pull_reply(std::span<std::byte> into) {
   const Pulled pulled = reply_body_.take(reply_position_, into);
-  if (reply_body_.newly_taken() > 0) {
-    attempt_.consumed(reply_body_.newly_taken());
+  if (reply_body_.newly_taken() > 0 && replying_ != nullptr) {
+    replying_->consumed(reply_body_.newly_taken());
   }
   return pulled;
 }
 
 void Exchange::fail(Errc reason, std::string_view detail) {
   reason_ = reason;
-  give_up_attempt();
+  give_up_attempts();
   timer_.cancel();
   stop_taking_request();
   if (reply_has_begun_) {
@@ -298,9 +344,9 @@ void Exchange::finish() {
   if (std::exchange(is_over_, true)) {
     return;
   }
-  // Whatever is left of the attempt is not wanted: the reply is complete, or nobody is there to
+  // Whatever is left of the attempts is not wanted: the reply is complete, or nobody is there to
   // take it.
-  give_up_attempt();
+  give_up_attempts();
   timer_.cancel();
   SnapshotWaiter::unlink();
   count_request();

@@ -3,6 +3,7 @@
 
 #include "router/cluster/cluster.hpp"
 #include "router/control/snapshot.hpp"
+#include "router/exchange/asked_pause.hpp"
 #include "router/exchange/attempt.hpp"
 #include "router/exchange/body.hpp"
 #include "router/exchange/reply.hpp"
@@ -12,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,6 +69,7 @@ using SnapshotWaiter =
 class Exchange final : public Disposable,
                        public ClientEvents,
                        private AttemptEvents,
+                       private Flushable,
                        public SnapshotWaiter,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::tag<class CoreList>,
@@ -104,28 +107,59 @@ class Exchange final : public Disposable,
                                    std::optional<std::string_view> name) const;
   bool find_service(const Caller& caller, std::optional<std::string_view> name);
   void count_request();
-  void arm_deadline();
+  void find_deadline();
+  /// For whatever comes first of the times that bound the request.
+  void arm_timer();
   /// False if the request is answered, since the endpoints are overloaded.
   bool enter_cluster();
   void leave_cluster();
+  void resume_attempts();
   void on_timer_due();
 
-  // The endpoint's side.
-  void on_attempt_lost(Attempt& attempt, AttemptFailure failure) override;
-  void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) override;
-  void on_informational(ReplyHead head) override;
+  // The endpoint's side (endpoint_side.cpp).
+  void on_informational(Attempt& attempt, ReplyHead head) override;
   void on_reply_head(Attempt& attempt, ReplyHead head, bool end) override;
   void on_reply_data(std::span<const std::byte> bytes) override;
-  void on_reply_trailers(HeaderList trailers) override;
+  void on_reply_trailers(Attempt& attempt, HeaderList trailers) override;
   void on_reply_end() override;
   void on_reply_complete(Attempt& attempt) override;
-  [[nodiscard]] const RequestHead& request_head() override;
+  [[nodiscard]] const RequestHead& request_head(Attempt& attempt) override;
   [[nodiscard]] bool is_request_whole() const override;
-  [[nodiscard]] Pulled take_request(std::uint64_t& position, std::span<std::byte> into) override;
+  [[nodiscard]] Pulled take_request(Attempt& attempt,
+                                    std::uint64_t& position,
+                                    std::span<std::byte> into) override;
   [[nodiscard]] const HeaderList& request_trailers() const override { return request_trailers_; }
+  /// The reply that begins with this head is the client's.
+  void begin_reply(Attempt& attempt, ReplyHead head, bool end);
+  void begin_held_reply();
+  void flush() override { begin_held_reply(); }
   void end_reply(BodyState how);
   [[nodiscard]] bool speaks_against_endpoint() const noexcept;
-  void give_up_attempt();
+  void give_up_attempts();
+
+  // What is sent again (repetition.cpp).
+  void on_attempt_lost(Attempt& attempt, AttemptFailure failure) override;
+  void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) override;
+  [[nodiscard]] bool may_retry(RetryCondition why) const;
+  [[nodiscard]] bool may_retry_by_trailers() const;
+  bool repick(Attempt& attempt);
+  bool retry(Attempt& attempt, RetryCondition why);
+  /// How long to wait for its turn; nothing if there is none to be.
+  [[nodiscard]] std::optional<Nanoseconds> take_retry(const Pushback& pushback);
+  /// Instead of passing on this reply; true if it was given up for that.
+  bool retry_instead(Attempt& attempt,
+                     std::uint16_t status,
+                     std::optional<std::uint8_t> grpc_status,
+                     const HeaderList& fields);
+  [[nodiscard]] std::optional<telemetry::RetryRefusal> why_no_retry(const Pushback& pushback,
+                                                                    Nanoseconds pause) const;
+  /// Tells the endpoint how many had the request before.
+  void count_attempts_in(RequestHead& head);
+  void plan_hedge();
+  void hedge();
+  void drop_held_head_of(const Attempt& attempt);
+  /// The attempt beside this one, if it is under way.
+  [[nodiscard]] Attempt* rival_of(const Attempt& attempt);
 
   // The end.
   void fail(Errc reason, std::string_view detail);
@@ -159,8 +193,24 @@ class Exchange final : public Disposable,
   std::optional<Errc> reason_;  ///< why the router ended the request, if it did
 
   Attempt attempt_;
+  /// A second attempt beside it, with a head of its own.
+  struct Hedge {
+    Hedge(Loop& loop, Plan& plan, AttemptEvents& events) : attempt{loop, plan, events} {}
+    RequestHead head;
+    Attempt attempt;
+  };
+  std::unique_ptr<Hedge> hedge_;
+  std::optional<TimePoint> hedge_at_;
+  Attempt* replying_ = nullptr;  ///< whose reply the client gets
+  /// A head that may be one of a reply that is not the client's: until the turn ends, or the reply
+  /// goes on.
+  std::optional<ReplyHead> held_head_;
+  Attempt* held_from_ = nullptr;
+  std::uint32_t n_retries_ = 0;                   ///< with hedges
+  std::optional<std::uint32_t> attempts_before_;  ///< the client's own
+  TimePoint active_at_{};                         ///< when a byte of either body came last
   std::optional<TimePoint> admitted_at_;  ///< while it counts for the cluster's adaptive limit
-  /// For its caller to be known, then for the deadline.
+  /// For its caller to be known; then see `arm_timer`.
   Timer timer_{on_timer<&Exchange::on_timer_due>, this};
   bool has_waited_for_caller_ = false;
   bool is_counted_ = false;

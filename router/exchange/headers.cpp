@@ -78,4 +78,18 @@ std::size_t HeaderList::remove(std::string_view name) noexcept {
   return std::erase_if(fields_, [name](const HeaderField& field) { return field.name() == name; });
 }
 
+RequestHead copy_of(const RequestHead& head) {
+  RequestHead copy;
+  copy.method = copy.pseudo.keep(head.method);
+  copy.scheme = copy.pseudo.keep(head.scheme);
+  copy.authority = copy.pseudo.keep(head.authority);
+  copy.path = copy.pseudo.keep(head.path);
+  for (const HeaderField& field : head.fields) {
+    copy.fields.add_copy(field.name(), field.value());
+  }
+  copy.is_grpc = head.is_grpc;
+  copy.is_too_large = head.is_too_large;
+  return copy;
+}
+
 }  // namespace router

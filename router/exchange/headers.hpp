@@ -103,6 +103,9 @@ struct RequestHead {
   bool is_too_large = false;   ///< over the limit on header fields: those beyond it are missing
 };
 
+/// With text of its own.
+[[nodiscard]] RequestHead copy_of(const RequestHead& head);
+
 /// Head of a reply, final or informational.
 struct ReplyHead {
   std::uint16_t status = 0;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "balancer/retry_budget.hpp"
 #include "router/route/reply_class.hpp"
 
+#include <bitset>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -70,6 +73,63 @@ struct EjectionPolicy {
   friend bool operator==(const EjectionPolicy&, const EjectionPolicy&) = default;
 };
 
+/// What a reply, or the lack of one, must be for the request to be sent once more.
+///
+/// A gRPC status is that of the reply's head (a trailers-only reply), or of trailers that come with
+/// it and nothing in between; whatever comes later has reached the client already.
+enum class RetryCondition : std::uint8_t {
+  reset,    ///< the stream was reset, or the connection broke
+  timeout,  ///< `timeout.perTry` has passed
+  grpc_cancelled,
+  grpc_unknown,
+  grpc_deadline_exceeded,
+  grpc_resource_exhausted,
+  grpc_aborted,
+  grpc_internal,
+  grpc_unavailable,
+  grpc_data_loss,
+  http_429,
+  http_500,
+  http_502,
+  http_503,
+  http_504,
+};
+inline constexpr std::size_t kRetryConditions = 15;
+using RetryConditions = std::bitset<kRetryConditions>;
+
+/// product.md's; what else is worth repeating only the application knows.
+[[nodiscard]] RetryConditions default_retry_conditions() noexcept;
+/// The condition that a reply of this status is, if it is one.
+[[nodiscard]] std::optional<RetryCondition> retry_condition(
+    std::uint16_t http_status, std::optional<std::uint8_t> grpc_status) noexcept;
+
+/// When a second request is sent while the first has no reply yet.
+enum class Hedging : std::uint8_t {
+  none,
+  fixed,  ///< after `RetryPolicy::hedging_delay`
+  p95,    ///< when the first has taken longer than 95 of 100 do
+};
+
+inline constexpr std::uint32_t kMaxRetries = 5;  ///< that can be configured, for one request
+
+/// Whether and how requests are sent again that may have reached an application.
+struct RetryPolicy {
+  /// Further requests for one, hedges among them. linkerd2's and Envoy's; a second retry seldom
+  /// finds what the first did not.
+  std::uint32_t limit = 1;
+  /// Whether any request may be repeated: gRPC and POST say nothing of that themselves.
+  bool idempotent = false;
+  RetryConditions conditions = default_retry_conditions();
+  /// Where everything fails, retries add a fifth to the load, not as much again. linkerd2's.
+  balancer::RetryBudget budget{
+      .ratio = 0.2, .min_per_second = 10, .window = std::chrono::seconds{10}};
+  /// Costs load, so it is asked for; needs `idempotent`.
+  Hedging hedging = Hedging::none;
+  Nanoseconds hedging_delay{};
+
+  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
+};
+
 /// How the requests for one Service port are treated: the defaults of the configuration with the
 /// Service's own values laid over them. Plain value, part of a Snapshot.
 ///
@@ -90,6 +150,14 @@ struct Policy {
   /// From the request's head to its end. None: callers know their deadlines (`grpc-timeout`), and
   /// streams have no natural end.
   std::optional<Nanoseconds> request_timeout = std::nullopt;
+  /// From the request's head to the reply's, over all attempts. None, as for `request_timeout`.
+  std::optional<Nanoseconds> response_start_timeout = std::nullopt;
+  /// From the head's way to an endpoint to the reply's head: then this attempt is given up, and
+  /// another may follow.
+  std::optional<Nanoseconds> per_try_timeout = std::nullopt;
+  /// Without a byte of either body. None: streams may be silent for hours.
+  std::optional<Nanoseconds> idle_timeout = std::nullopt;
+  RetryPolicy retries;
   /// Waiting for an endpoint, per worker: about a second's worth of a busy Service.
   std::uint32_t queue_requests = 1000;
   /// Longest wait for a usable endpoint: two connection attempts and a little. Also for news of

@@ -136,6 +136,34 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
   }
 }
 
+void add_retries(Families& families, const std::vector<ServiceTotals>& services) {
+  MetricFamily retries{"nodeway_retries_total",
+                       "Times that a request was sent again that may have reached an application.",
+                       MetricType::Counter,
+                       {}};
+  MetricFamily hedges{"nodeway_hedges_total",
+                      "Second requests sent while the first had no reply yet.",
+                      MetricType::Counter,
+                      {}};
+  MetricFamily refused{
+      "nodeway_retries_refused_total",
+      "Retries and hedges that the policy asked for and that were not sent, by reason.",
+      MetricType::Counter,
+      {}};
+  for (const ServiceTotals& service : services) {
+    add_value(retries, labels_of(service), service.retries);
+    add_value(hedges, labels_of(service), service.hedges);
+    for (std::size_t i = 0; i < kRetryRefusalNames.size(); ++i) {
+      Labels labels = labels_of(service);
+      labels.push_back({"reason", std::string{kRetryRefusalNames[i]}});
+      add_value(refused, std::move(labels), service.retries_refused[i]);
+    }
+  }
+  for (MetricFamily* family : {&retries, &hedges, &refused}) {
+    families.push_back(std::move(*family));
+  }
+}
+
 void add_ejections(Families& families, const std::vector<ServiceTotals>& services) {
   MetricFamily ejections{"nodeway_ejections_total",
                          "Times that a worker has taken an endpoint out of the choice, by cause.",
@@ -448,6 +476,7 @@ std::string render_metrics(const Exposed& exposed) {
   const std::vector<ServiceTotals> services = sum_services(exposed.cores);
   Families families;
   add_requests(families, services);
+  add_retries(families, services);
   add_ejections(families, services);
   add_latencies(families, services);
   add_core_figures(families, exposed.cores);

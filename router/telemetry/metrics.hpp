@@ -143,6 +143,18 @@ inline constexpr std::array<std::string_view, 3> kUpstreamStateNames{
 inline constexpr std::array<std::string_view, 4> kEjectionCauseNames{
     "connect", "consecutive", "success_rate", "latency"};
 
+/// Why a request was not repeated that failed in a way that its policy repeats; the label `reason`
+/// of nodeway_retries_refused_total.
+enum class RetryRefusal : std::uint8_t {
+  body,      ///< more than 64 KiB of it were sent
+  budget,    ///< too many are retries already
+  deadline,  ///< it would come first
+  limit,     ///< `retries.limit` of them were sent
+  pushback,  ///< the endpoint forbade it (gRFC A6)
+};
+inline constexpr std::array<std::string_view, 5> kRetryRefusalNames{
+    "body", "budget", "deadline", "limit", "pushback"};
+
 /// Outcome of a request: one series of nodeway_responses_total.
 struct ResponseKey {
   static constexpr std::uint8_t kNoGrpcStatus = 255;
@@ -188,6 +200,9 @@ class ServiceMetrics {
   const std::string port;  ///< the Service's port number as text
   Cell requests;
   Cell repicks;
+  Cell retries;  ///< without hedges
+  Cell hedges;
+  std::array<Cell, kRetryRefusalNames.size()> retries_refused;  ///< by reason
   Cell streams_open;  ///< gauge: requests whose exchange lives
   std::array<Cell, kUpstreamStateNames.size()> upstream_connections;  ///< gauges, by state
   std::array<Cell, kEjectionCauseNames.size()> ejections;             ///< by cause

@@ -22,6 +22,11 @@ void add_response(std::vector<ResponseCount>& all, const ResponseCell& cell) {
 void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
   totals.requests += block.requests.read();
   totals.repicks += block.repicks.read();
+  totals.retries += block.retries.read();
+  totals.hedges += block.hedges.read();
+  for (std::size_t i = 0; i < totals.retries_refused.size(); ++i) {
+    totals.retries_refused[i] += block.retries_refused[i].read();
+  }
   totals.streams_open += block.streams_open.read();
   for (std::size_t i = 0; i < totals.upstream_connections.size(); ++i) {
     totals.upstream_connections[i] += block.upstream_connections[i].read();

@@ -25,6 +25,9 @@ struct ServiceTotals {
   std::string port;
   std::uint64_t requests = 0;
   std::uint64_t repicks = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t hedges = 0;
+  std::array<std::uint64_t, kRetryRefusalNames.size()> retries_refused{};
   std::uint64_t streams_open = 0;
   std::array<std::uint64_t, kUpstreamStateNames.size()> upstream_connections{};  ///< by state
   std::array<std::uint64_t, kEjectionCauseNames.size()> ejections{};             ///< by cause

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the test binaries that come from Go modules into a cache outside the tree: the Kubernetes control plane, etcd,
-# grpc-go's interop pair, a small server on grpc-go, and h2spec. Safe to call twice at once (the second waits) and cheap when
+# grpc-go's interop pair, a small server and a caller on grpc-go, and h2spec. Safe to call twice at once (the second waits) and cheap when
 # nothing is missing.
 #
 #   build.sh          build what is missing; prints the folder of the binaries last
@@ -63,8 +63,10 @@ version_flags+=" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component
 build grpc-interop-client grpc_interop google.golang.org/grpc/interop/client
 build grpc-interop-server grpc_interop google.golang.org/grpc/interop/server
 # Our own source, so it may change while the modules do not.
-[ "$bin/grpc-go-adder" -nt "$here/grpc_interop/adder/main.go" ] || rm -f "$bin/grpc-go-adder"
-build grpc-go-adder grpc_interop ./adder
+for own in adder caller; do
+  [ "$bin/grpc-go-$own" -nt "$here/grpc_interop/$own/main.go" ] || rm -f "$bin/grpc-go-$own"
+  build "grpc-go-$own" grpc_interop "./$own"
+done
 [ "$bin/h2spec" -nt "$here/../../conformance/h2spec/go.sum" ] || rm -f "$bin/h2spec"
 build h2spec ../../conformance/h2spec github.com/summerwind/h2spec/cmd/h2spec
 build etcd etcd go.etcd.io/etcd/server/v3

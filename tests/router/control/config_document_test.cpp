@@ -24,7 +24,13 @@ defaults:
   timeout: {connect: 250ms}
 services:
   predict.ml:            # name.namespace or name.namespace:port
-    timeout: {request: 2s}
+    timeout: {request: 2s, perTry: 500ms, responseStart: 1s, idle: 5m}
+    retries:
+      limit: 2
+      idempotent: true
+      conditions: [unavailable, reset]
+      budget: {ratio: 0.5, minPerSecond: 3, window: 20s}
+      hedgingDelay: 30ms
     limits: {queue: {size: 7, timeout: 1m30s}}
     ejection: {consecutive: 3, minPenalty: 2s, maxPenalty: 1m, maxPercent: 30, panicPercent: 0, successRate: false, latencyFactor: 0}
     success: {grpc: [OK, NOT_FOUND], http: "200-299, 404"}
@@ -63,6 +69,16 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
   add_range(*successes.http, 404, 404);
   CHECK(document.services.at("predict.ml") ==
         PolicyOverrides{.request_timeout = 2s,
+                        .response_start_timeout = 1s,
+                        .per_try_timeout = 500ms,
+                        .idle_timeout = 5min,
+                        .retries = {.limit = 2,
+                                    .idempotent = true,
+                                    .conditions = RetryConditions{1U | 1U << 8U},
+                                    .budget_ratio = 0.5,
+                                    .budget_min_per_second = 3,
+                                    .budget_window = 20s,
+                                    .hedging = {{.when = Hedging::fixed, .delay = 30ms}}},
                         .queue_requests = 7,
                         .queue_timeout = 90s,
                         .ejection = {.consecutive = 3,
@@ -256,8 +272,32 @@ TEST_CASE("policy_for: without a configuration the product's defaults hold", "[c
   CHECK(policy.decay == 10s);
   CHECK(policy.connect_timeout == 1s);
   CHECK_FALSE(policy.request_timeout);
+  CHECK_FALSE(policy.per_try_timeout);
+  CHECK(policy.retries.limit == 1);
+  CHECK_FALSE(policy.retries.idempotent);
   CHECK(policy.queue_requests == 1000);
   CHECK(policy.queue_timeout == 3s);
+}
+
+TEST_CASE("policy_for: an empty list of conditions repeats nothing", "[config]") {
+  const ParsedConfig parsed =
+      parse_config("version: 1\nservices: {a.b: {retries: {conditions: []}}}");
+  REQUIRE(parsed.is_valid());
+
+  CHECK(parsed.document.policy_for("a.b", 80).retries.conditions.none());
+}
+
+TEST_CASE("policy_for: hedging is by time, by the usual latency, or taken away again", "[config]") {
+  const ParsedConfig parsed = parse_config(R"(version: 1
+defaults: {retries: {hedgingDelay: p95}}
+services: {a.b: {retries: {hedgingDelay: none}}, c.d: {retries: {hedgingDelay: 1.5s}}}
+)");
+  REQUIRE(parsed.is_valid());
+
+  CHECK(parsed.document.policy_for("e.f", 80).retries.hedging == Hedging::p95);
+  CHECK(parsed.document.policy_for("a.b", 80).retries.hedging == Hedging::none);
+  CHECK(parsed.document.policy_for("c.d", 80).retries.hedging == Hedging::fixed);
+  CHECK(parsed.document.policy_for("c.d", 80).retries.hedging_delay == 1500ms);
 }
 
 TEST_CASE("parse_config: what is wrong is told with line, column and field", "[config]") {
@@ -323,6 +363,20 @@ TEST_CASE("parse_config: values are checked for type, form and range", "[config]
        "2:30: defaults.balancer.decay: 0s is out of range: 10ms to 1h is allowed"},
       {"defaults: {balancer: {decay: 61m}}",
        "2:30: defaults.balancer.decay: 61m is out of range: 10ms to 1h is allowed"},
+      {"defaults: {retries: {limit: 6}}",
+       R"(2:30: defaults.retries.limit: "6" is no whole number from 0 to 5)"},
+      {"defaults: {retries: {conditions: [unavailible]}}",
+       R"(2:36: defaults.retries.conditions[0]: "unavailible" is none of reset, timeout, cancelled, unknown, deadline_exceeded, resource_exhausted, aborted, internal, unavailable, data_loss, http_429, http_500, http_502, http_503, http_504; did you mean unavailable?)"},
+      {"defaults: {retries: {budget: {ratio: 1.5}}}",
+       R"(2:39: defaults.retries.budget.ratio: "1.5" is no number from 0 to 1)"},
+      {"defaults: {retries: {budget: {ratio: '0.5'}}}",
+       R"(2:39: defaults.retries.budget.ratio: "0.5" is no number from 0 to 1)"},
+      {"defaults: {retries: {budget: {ratio: 1e-1}}}",
+       R"(2:39: defaults.retries.budget.ratio: "1e-1" is no number from 0 to 1)"},
+      {"defaults: {retries: {hedgingDelay: p99}}",
+       R"(2:36: defaults.retries.hedgingDelay: "p99" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
+      {"defaults: {retries: {hedgingDelay: 2m}}",
+       "2:36: defaults.retries.hedgingDelay: 2m is out of range: 1ms to 1m is allowed"},
       {"defaults: {timeout: {connect: -1s}}",
        R"(2:31: defaults.timeout.connect: "-1s" is no duration: number and unit are expected, as in 500ms, 1.5s, 1m30s)"},
       {"defaults: {timeout: {request: 25h}}",

@@ -4,6 +4,7 @@
 #include "router/cluster/cluster.hpp"
 #include "router/exchange/exchange.hpp"
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
     stream = &events;
     request_path = head.path;
     request_timeout = head.fields.find("grpc-timeout").value_or("");
+    previous_attempts = head.fields.find("grpc-previous-rpc-attempts").value_or("");
     is_request_whole = end;
     return *this;
   }
@@ -108,6 +110,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   router::UpstreamEvents* stream = nullptr;
   std::string request_path;
   std::string request_timeout;
+  std::string previous_attempts;
   bool is_request_whole = false;
   router::BodyState request_state = router::BodyState::open;
   int resumed = 0;
@@ -201,6 +204,20 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
         new router::Exchange(*this, client, std::move(head), end, router::CallerProtocol::h2);
     exchange->begin();
     return *exchange;
+  }
+
+  /// Lets turns pass until `holds()`; false if that takes five seconds.
+  template <class Predicate>
+  [[nodiscard]] bool run_until(Predicate holds) {
+    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > give_up_at) {
+        return false;
+      }
+      io_.restart();
+      io_.run_one_for(std::chrono::milliseconds{1});
+    }
+    return true;
   }
 
   /// Lets the turn end: what is over is destroyed.

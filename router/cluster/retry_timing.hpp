@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "balancer/latency_quantile.hpp"
+#include "router/route/policy.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <random>
+
+namespace router {
+
+/// When the retries and hedges of a Service port are sent, on one core: their pauses, and how long
+/// a request usually takes.
+class RetryTiming {
+ public:
+  /// Before the first retry up to so long, by chance, and up to twice as long before each further
+  /// one: those whose pod has just died must not all arrive at the next one at once. Envoy's, both.
+  static constexpr std::chrono::milliseconds kBasePause{25};
+  static constexpr std::chrono::milliseconds kLongestPause{250};
+  static constexpr double kHedgingQuantile = 0.95;
+
+  RetryTiming(const RetryPolicy& policy, std::uint32_t seed);
+  void apply(const RetryPolicy& policy);
+
+  /// A reply's head came after so long.
+  void on_reply(Nanoseconds took) noexcept { usual_.observe(took); }
+
+  /// Before retry `n`, from 1.
+  [[nodiscard]] Nanoseconds pause_before(std::uint32_t n);
+  /// For how long a request is given no second one; nothing: it never is.
+  [[nodiscard]] std::optional<Nanoseconds> hedging_delay() const noexcept;
+
+ private:
+  Hedging hedging_;
+  Nanoseconds hedging_delay_;
+  balancer::LatencyQuantile usual_{kHedgingQuantile};
+  std::minstd_rand random_;
+};
+
+}  // namespace router
