@@ -37,7 +37,9 @@ class ScriptedExchange final : public router::ClientEvents {
   void on_request_end() override { request_ended = true; }
   void on_client_gone(router::Reset how) override { gone = how; }
   void on_reply_sent() override { reply_sent = true; }
-  router::Pulled pull_reply(std::span<std::byte> into) override { return reply_body.take(into); }
+  router::Pulled pull_reply(std::span<std::byte> into) override {
+    return reply_body.take(reply_position, into);
+  }
   const router::HeaderList& reply_trailers() const override { return outgoing_trailers; }
 
   void reply(std::uint16_t status, std::string_view text, std::string_view length = {}) {
@@ -62,6 +64,7 @@ class ScriptedExchange final : public router::ClientEvents {
   router::HeaderList trailers;
   router::HeaderList outgoing_trailers;
   router::Body reply_body;
+  std::uint64_t reply_position = 0;
 };
 
 /// A client, its connection, and the exchanges that its requests become.
