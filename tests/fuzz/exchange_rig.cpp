@@ -57,18 +57,30 @@ router::RequestHead request(char kind) {
   return head;
 }
 
-router::HeaderList trailers() {
+router::HeaderList trailers(std::string_view grpc_status) {
   router::HeaderList fields;
-  fields.add_copy("grpc-status", "0");
+  fields.add_copy("grpc-status", grpc_status);
   return fields;
+}
+
+router::Policy policy_of(char kind) {
+  router::Policy policy;
+  if (kind == 'i') {
+    policy.retries.idempotent = true;
+    policy.retries.limit = 2;
+    policy.retries.hedging = router::Hedging::fixed;
+    policy.retries.hedging_delay = std::chrono::milliseconds{1};
+  }
+  return policy;
 }
 
 }  // namespace
 
 ExchangeRig::ExchangeRig(Input script)
-    : host_{script.byte() % std::size_t{8}},
-      script_{script},
-      kind_{static_cast<char>(script_.byte())} {}
+    : script_{script},
+      n_endpoints_{script_.byte() % std::size_t{8}},
+      kind_{static_cast<char>(script_.byte())},
+      host_{n_endpoints_, policy_of(kind_)} {}
 
 ExchangeRig::~ExchangeRig() = default;
 
@@ -155,7 +167,7 @@ void ExchangeRig::end_request(BodyState how) {
   if (how == BodyState::ended) {
     exchange_->on_request_end();
   } else {
-    exchange_->on_request_trailers(trailers());
+    exchange_->on_request_trailers(trailers("0"));
   }
 }
 
@@ -165,16 +177,18 @@ void ExchangeRig::take_reply() {
     return;
   }
   const router::Pulled pulled = exchange_->pull_reply(into);
-  if (has_reply_) {
+  if (replying_) {
     into.resize(pulled.n_bytes);
     require(is_body(into, reply_taken_bytes_), "the reply's bytes come in order");
     reply_taken_bytes_ += pulled.n_bytes;
-    require(reply_taken_bytes_ <= reply_.sent_bytes, "no byte of the reply is made up");
+    require(reply_taken_bytes_ <= links_[*replying_].reply.sent_bytes,
+            "no byte of the reply is made up");
   }
   has_reply_end_ = pulled.state != BodyState::open;
-  if (has_reply_end_ && has_reply_) {
-    require(reply_taken_bytes_ == reply_.sent_bytes, "a reply ends behind its last byte");
-    require(reply_.end == pulled.state || (was_cut_off_ && pulled.state == BodyState::trailers),
+  if (has_reply_end_ && replying_) {
+    const Message& reply = links_[*replying_].reply;
+    require(reply_taken_bytes_ == reply.sent_bytes, "a reply ends behind its last byte");
+    require(reply.end == pulled.state || (was_cut_off_ && pulled.state == BodyState::trailers),
             "a reply ends as its endpoint ended it");
   }
 }
@@ -204,23 +218,28 @@ bool ExchangeRig::call_endpoint(char what) {
       take_request();
       return true;
     case 'I':
-      if (!has_reply_) {
+      if (!link().has_head) {
         endpoint().stream->on_informational({.status = 103, .fields = {}});
       }
       return true;
     case 'H':
     case 'h':
-      send_head(what == 'h');
+    case 'v':
+      send_head(what != 'H', what == 'v' ? "14" : "");
+      return true;
+    case 'o':
+      speak_for_other();
       return true;
     case 'B':
       send_reply_body();
       return true;
     case 'E':
     case 'T':
-      end_reply(what == 'E' ? BodyState::ended : BodyState::trailers);
+    case 'V':
+      end_reply(what == 'E' ? BodyState::ended : BodyState::trailers, what == 'V' ? "14" : "0");
       return true;
     case 'Z':
-      if (reply_.end) {
+      if (link().reply.end) {
         std::exchange(endpoint().stream, nullptr)->on_upstream_closed();
       }
       return true;
@@ -238,8 +257,8 @@ bool ExchangeRig::fail_attempt(char what) {
   } else if (what != 'X') {
     return false;
   }
-  if (!reply_.end) {
-    was_cut_off_ = has_reply_;
+  if (!link().reply.end) {
+    was_cut_off_ = replying_ == attempt_;
     endpoint().fail_stream(failure);
   }
   return true;
@@ -253,7 +272,7 @@ void ExchangeRig::take_request() {
   const router::Pulled pulled = endpoint().stream->pull_request(into);
   endpoint().request_state = pulled.state;
   into.resize(pulled.n_bytes);
-  std::size_t& taken_bytes = links_[*attempt_].taken_bytes;
+  std::size_t& taken_bytes = link().taken_bytes;
   require(is_body(into, taken_bytes), "the request's bytes come in order, from the first");
   taken_bytes += pulled.n_bytes;
   require(taken_bytes <= request_.sent_bytes, "no byte of the request is made up");
@@ -264,42 +283,59 @@ void ExchangeRig::take_request() {
   }
 }
 
-void ExchangeRig::send_head(bool end) {
-  if (has_reply_) {
+void ExchangeRig::send_head(bool end, std::string_view grpc_status) {
+  if (link().has_head) {
     return;
   }
-  has_reply_ = true;
+  link().has_head = true;
   if (end) {
-    reply_.end = BodyState::ended;
+    link().reply.end = BodyState::ended;
   }
-  endpoint().stream->on_reply_head({.status = 200, .fields = {}}, end);
+  router::ReplyHead head{.status = 200, .fields = {}};
+  if (!grpc_status.empty()) {
+    head.fields = trailers(grpc_status);
+  }
+  endpoint().stream->on_reply_head(std::move(head), end);
 }
 
 void ExchangeRig::send_reply_body() {
-  const std::size_t room = kWindowBytes - (reply_.sent_bytes - endpoint().credited);
+  Message& reply = link().reply;
+  const std::size_t credited = replying_ == attempt_ ? endpoint().credited : 0;
+  const std::size_t room = kWindowBytes - (reply.sent_bytes - credited);
   const std::size_t n_bytes = std::min(size(), room);
-  if (n_bytes > 0 && has_reply_ && !reply_.end) {
-    const auto bytes = body(reply_.sent_bytes, n_bytes);
-    reply_.sent_bytes += n_bytes;
+  if (n_bytes > 0 && link().has_head && !reply.end) {
+    const auto bytes = body(reply.sent_bytes, n_bytes);
+    reply.sent_bytes += n_bytes;
     endpoint().stream->on_reply_data(bytes);
   }
 }
 
-void ExchangeRig::end_reply(BodyState how) {
-  if (!has_reply_ || reply_.end) {
+void ExchangeRig::end_reply(BodyState how, std::string_view grpc_status) {
+  if (!link().has_head || link().reply.end) {
     return;
   }
-  reply_.end = how;
+  link().reply.end = how;
   if (how == BodyState::ended) {
     endpoint().stream->on_reply_end();
   } else {
-    endpoint().stream->on_reply_trailers(trailers());
+    endpoint().stream->on_reply_trailers(trailers(grpc_status));
+  }
+}
+
+void ExchangeRig::speak_for_other() {
+  for (const std::size_t each : live()) {
+    if (each != attempt_) {
+      attempt_ = each;
+      return;
+    }
   }
 }
 
 void ExchangeRig::call_router(char what) {
   if (what == '.' && kind_ != 'd') {
     host_.end_turn();  // not with a deadline, which would then pass when it likes
+  } else if (what == 'W' && kind_ == 'i') {
+    wait();
   } else if (what == 'D' && kind_ == 'd') {
     pass_deadline();
   } else if (what == 'A' || what == 'U') {
@@ -310,7 +346,7 @@ void ExchangeRig::call_router(char what) {
 
 void ExchangeRig::pass_deadline() {
   constexpr std::chrono::milliseconds kLongest{12};  // three ticks of the timer wheel
-  was_cut_off_ = was_cut_off_ || (has_reply_ && !reply_.end);
+  was_cut_off_ = was_cut_off_ || (replying_ && !links_[*replying_].reply.end);
   const bool was_replied = client_.head.has_value();
   auto& io = host_.loop().io();
   io.restart();
@@ -319,19 +355,68 @@ void ExchangeRig::pass_deadline() {
          client_.head.has_value() == was_replied) {
     io.run_one_until(until);
   }
-  require(!reply_.end || !client_.was_reset, "a complete reply has no deadline");
+  require(!replying_ || !links_[*replying_].reply.end || !client_.was_reset,
+          "a complete reply has no deadline");
   kind_ = 'g';  // there is only one
 }
 
-/// Finds out whether an attempt has begun, or is over.
-void ExchangeRig::follow() {
-  links_.resize(host_.connections.size());
-  attempt_.reset();
+/// Lets time pass, until another attempt begins, or for as long as a retry's pause can be.
+void ExchangeRig::wait() {
+  constexpr int kMaxWaits = 3;  // of one script: they take real time
+  constexpr std::chrono::milliseconds kLongest{60};
+  if (n_waits_++ == kMaxWaits) {
+    return;
+  }
+  const auto n_opened = [this] {
+    std::size_t sum = host_.connections.size();
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+      sum += links_[i].is_dead ? 0 : static_cast<std::size_t>(host_.connections[i]->n_opened);
+    }
+    return sum;
+  };
+  const std::size_t before = n_opened();
+  const auto until = std::chrono::steady_clock::now() + kLongest;
+  static_cast<void>(host_.run_until([&] {
+    return host_.is_over || n_opened() != before || std::chrono::steady_clock::now() >= until;
+  }));
+  host_.loop().begin_turn();
+}
+
+std::vector<std::size_t> ExchangeRig::live() const {
+  std::vector<std::size_t> indices;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     if (!links_[i].is_dead && host_.connections[i]->stream != nullptr) {
-      require(!attempt_, "one attempt is under way at a time");
-      attempt_ = i;
+      indices.push_back(i);
     }
+  }
+  return indices;
+}
+
+/// Finds out which attempts have begun, or are over, and whose reply the client gets.
+void ExchangeRig::follow() {
+  links_.resize(host_.connections.size());
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    if (!links_[i].is_dead && links_[i].n_opened != host_.connections[i]->n_opened) {
+      links_[i] = Link{};
+      links_[i].n_opened = host_.connections[i]->n_opened;
+    }
+  }
+  const std::vector<std::size_t> now = live();
+  require(now.size() <= (kind_ == 'i' ? 2U : 1U), "no more attempts are under way than may be");
+  if (!replying_ && client_.head && !client_.head->fields.find("nodeway-error")) {
+    for (const std::size_t i : now) {
+      if (links_[i].has_head) {
+        require(!replying_, "one reply is the client's");
+        replying_ = i;
+      }
+    }
+    require(replying_.has_value(), "a reply comes from an endpoint");
+  }
+  if (replying_) {
+    require(now.empty() || now == std::vector{*replying_}, "a reply ends all other attempts");
+  }
+  if (!attempt_ || std::find(now.begin(), now.end(), *attempt_) == now.end()) {
+    attempt_ = now.empty() ? std::nullopt : std::optional{now.front()};
   }
 }
 
@@ -343,8 +428,8 @@ void ExchangeRig::check() const {
     require(client_.credited == request_taken_bytes_ || client_.credited == request_.sent_bytes,
             "what the endpoint has taken is credited to the client");
   }
-  if (attempt_) {
-    require(host_.connections[*attempt_]->credited == reply_taken_bytes_,
+  if (replying_ && attempt_) {
+    require(host_.connections[*replying_]->credited == reply_taken_bytes_,
             "what the client has taken is credited to the endpoint");
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fuzz {
@@ -17,15 +18,16 @@ namespace fuzz {
 /// tells.
 ///
 /// A script is text. It begins with the number of endpoints and the kind of request: `g` gRPC, `p`
-/// plain HTTP, `h` HEAD, `n` to nowhere, `d` gRPC with a deadline. Then each character is one call;
-/// blanks and line ends are passed over:
+/// plain HTTP, `h` HEAD, `n` to nowhere, `d` gRPC with a deadline, `i` gRPC that may be repeated
+/// and is hedged. Then each character is one call; blanks and line ends are passed over:
 ///
 ///     client    b<n> body   e end   t trailers   r<n> takes of the reply   s reply sent   g gone
 ///     endpoint  C connected   F not connected    P<n> takes of the request
-///               I informational   H head   h head alone   B<n> body   E end   T trailers   Z
-///               closed R refused   X reset   N not sent
+///               I informational   H head   h head alone   v the same, UNAVAILABLE   B<n> body
+///               E end   T trailers   V the same, UNAVAILABLE   Z closed
+///               R refused   X reset   N not sent   o the other attempt speaks from here on
 ///     router    . end of turn   A all endpoints vanish   U they come back   O the unused are
-///               forgotten       D the deadline passes
+///               forgotten   D the deadline passes   W a retry's or a hedge's time comes
 ///
 /// `<n>` is a digit, see `size_of`.
 class ExchangeRig {
@@ -47,7 +49,10 @@ class ExchangeRig {
   /// What is known of one of the host's connections, by its index there.
   struct Link {
     bool is_dead = false;  ///< it must not be looked at any more
+    int n_opened = 0;      ///< streams, of which the last is described here:
     std::size_t taken_bytes = 0;
+    bool has_head = false;  ///< it has replied
+    Message reply;
   };
 
   void call(char what);
@@ -60,10 +65,12 @@ class ExchangeRig {
   void end_request(router::BodyState how);
   void take_reply();
   void take_request();
-  void send_head(bool end);
+  void send_head(bool end, std::string_view grpc_status);
   void send_reply_body();
-  void end_reply(router::BodyState how);
+  void speak_for_other();
+  void end_reply(router::BodyState how, std::string_view grpc_status);
   void pass_deadline();
+  void wait();
 
   void follow();
   void check() const;
@@ -73,6 +80,8 @@ class ExchangeRig {
     return !is_client_done_ && !client_.was_reset;
   }
   [[nodiscard]] test::ScriptedConnection& endpoint() { return *host_.connections[*attempt_]; }
+  [[nodiscard]] Link& link() { return links_[*attempt_]; }
+  [[nodiscard]] std::vector<std::size_t> live() const;
   [[nodiscard]] const router::Service& service() {
     return *host_.snapshot()->services.find("cart.shop");
   }
@@ -80,10 +89,11 @@ class ExchangeRig {
     return host_.cluster_of(service(), service().ports[0]);
   }
 
+  Input script_;
+  std::size_t n_endpoints_;
+  char kind_;
   test::ScriptedHost host_;
   test::ScriptedClient client_;
-  Input script_;
-  char kind_;
   router::Exchange* exchange_ = nullptr;  ///< owned by itself, until the turn in which it is over
 
   bool is_client_done_ = false;  ///< it has its reply, or is gone
@@ -91,10 +101,10 @@ class ExchangeRig {
   std::size_t request_taken_bytes_ = 0;  ///< the most that any attempt has taken
 
   std::vector<Link> links_;
-  std::optional<std::size_t> attempt_;  ///< the connection whose stream is open
-  bool has_reply_ = false;              ///< its head has come, from an endpoint
-  bool was_cut_off_ = false;            ///< after its head
-  Message reply_;
+  std::optional<std::size_t> attempt_;   ///< the connection whose stream speaks
+  std::optional<std::size_t> replying_;  ///< the one whose reply the client gets
+  bool was_cut_off_ = false;             ///< after its head
+  int n_waits_ = 0;
   std::size_t reply_taken_bytes_ = 0;
   bool has_reply_end_ = false;  ///< the client has been told
 };

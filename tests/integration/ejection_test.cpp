@@ -21,8 +21,8 @@ std::string with_rules(const std::string& ejection, const std::string& more = {}
          "}\n" + more;
 }
 
-/// `cart.shop` with two endpoints that are well and one that plays a script, and one worker, so that
-/// its endpoints are chosen in turn.
+/// `cart.shop` with two endpoints that are well and one that plays a script, and one worker, so
+/// that its endpoints are chosen in turn.
 struct OneOfThree {
   OneOfThree(test::Script script, const std::string& config)
       : odd{std::move(script)}, router{written(config)}, client{router.listen_port()} {}

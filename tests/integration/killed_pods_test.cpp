@@ -118,9 +118,6 @@ TEST_CASE("nodeway: killed pods cost no call where calls may be repeated", "[kil
   CHECK(outcome.wrong == 0);
   CHECK(outcome.calls > 1000);
   CHECK(router.metric("nodeway_retries_total") > 0);  // otherwise this test showed nothing
-  WARN(outcome.calls << " calls, " << outcome.kills << " kills, "
-                     << router.metric("nodeway_retries_total") << " retries, "
-                     << router.metric("nodeway_repicks_total") << " re-picks");
 }
 
 TEST_CASE("nodeway: where they may not, each call that killed pods cost was there, and is counted",

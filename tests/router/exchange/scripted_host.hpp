@@ -73,6 +73,8 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
     request_timeout = head.fields.find("grpc-timeout").value_or("");
     previous_attempts = head.fields.find("grpc-previous-rpc-attempts").value_or("");
     is_request_whole = end;
+    request_state = router::BodyState::open;
+    ++n_opened;
     return *this;
   }
   void drain() override {}
@@ -112,6 +114,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   std::string request_timeout;
   std::string previous_attempts;
   bool is_request_whole = false;
+  int n_opened = 0;
   router::BodyState request_state = router::BodyState::open;
   int resumed = 0;
   std::size_t credited = 0;
