@@ -205,6 +205,14 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
   return chosen ? &take(*chosen) : nullptr;
 }
 
+ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> tried,
+                                             std::optional<std::uint64_t> key) {
+  const TimePoint now = context_.loop.now();
+  const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
+  const std::optional<std::size_t> chosen = chooser_.choose(&in_service, key, now);
+  return chosen ? &take(*chosen) : nullptr;
+}
+
 std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
                                            std::optional<std::uint64_t> key) {
   const TimePoint now = context_.loop.now();
@@ -294,6 +302,7 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
       break;
     case AttemptOutcome::Kind::silence:
       endpoint.latency_.observe_silence(outcome.took, now);
+      retry_timing_.on_silence(outcome.took);
       break;
   }
 }
@@ -327,15 +336,10 @@ void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds t
   }
 }
 
-bool Cluster::take_retry() noexcept {
+bool Cluster::has_retry_budget() const noexcept {
   const balancer::RetryBudget& budget = policy_.retries.budget;
-  const TimePoint now = context_.loop.now();
-  const SharedPort::Traffic lately = shared_.traffic(now, budget.window);
-  const bool has_room = budget.allows_one_more(lately.requests, lately.retries);
-  if (has_room) {
-    own_traffic_.retries.add(now, budget.window);
-  }
-  return has_room;
+  const SharedPort::Traffic lately = shared_.traffic(context_.loop.now(), budget.window);
+  return budget.allows_one_more(lately.requests, lately.retries);
 }
 
 void Cluster::on_connect_failed(ClusterEndpoint& endpoint) {

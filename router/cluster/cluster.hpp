@@ -76,6 +76,9 @@ class Cluster {
   /// ejected or left alone are chosen only as balancer::Outliers says.
   [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried,
                                          std::optional<std::uint64_t> key);
+  /// The same, but none that is ejected or left alone.
+  [[nodiscard]] ClusterEndpoint* acquire_in_service(std::span<const std::uint64_t> tried,
+                                                    std::optional<std::uint64_t> key);
   /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
@@ -106,9 +109,13 @@ class Cluster {
   void count_request() noexcept {
     own_traffic_.requests.add(context_.loop.now(), policy_.retries.budget.window);
   }
-  /// Whether the budget, which is that of the process, has room for one more retry or hedge; if so,
-  /// it is taken. Looks at 20 figures of each worker.
-  [[nodiscard]] bool take_retry() noexcept;
+  /// Whether the budget, which is that of the process, has room for one more retry or hedge. Looks
+  /// at 20 figures of each worker.
+  [[nodiscard]] bool has_retry_budget() const noexcept;
+  /// One of them has been sent.
+  void count_retry() noexcept {
+    own_traffic_.retries.add(context_.loop.now(), policy_.retries.budget.window);
+  }
   [[nodiscard]] RetryTiming& retry_timing() noexcept { return retry_timing_; }
 
   /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the

@@ -12,6 +12,12 @@ void RetryTiming::apply(const RetryPolicy& policy) {
   hedging_delay_ = policy.hedging_delay;
 }
 
+void RetryTiming::on_silence(Nanoseconds waited) noexcept {
+  if (const auto usual = usual_.estimate(); usual && waited > *usual) {
+    usual_.observe(waited);
+  }
+}
+
 Nanoseconds RetryTiming::pause_before(std::uint32_t n) {
   const Nanoseconds longest =
       std::min<Nanoseconds>(kBasePause * (std::int64_t{1} << (n - 1)), kLongestPause);

@@ -27,6 +27,10 @@ class RetryTiming {
   /// A reply's head came after so long.
   void on_reply(Nanoseconds took) noexcept { usual_.observe(took); }
 
+  /// None came for so long: that is known to be longer than usual, or tells nothing. Left out, the
+  /// slow ones that hedges end would make the usual look ever faster.
+  void on_silence(Nanoseconds waited) noexcept;
+
   /// Before retry `n`, from 1.
   [[nodiscard]] Nanoseconds pause_before(std::uint32_t n);
   /// For how long a request is given no second one; nothing: it never is.

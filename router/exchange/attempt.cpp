@@ -23,8 +23,10 @@ void Attempt::start(AttemptKind kind) {
   state_ = AttemptState::queued;
   began_at_ = loop_.now();
   ++plan_.cluster->waiting;
-  endpoint_->pool(plan_.to_http1)
-      .acquire(*this, std::min(wait_end(), plan_.deadline.value_or(TimePoint::max())));
+  // What may have been answered already waits behind what was not.
+  const bool is_repetition = kind == AttemptKind::retry || kind == AttemptKind::hedge;
+  const TimePoint until = std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()));
+  endpoint_->pool(plan_.to_http1).acquire(*this, is_repetition ? TimePoint::max() : until);
   if (state_ == AttemptState::queued) {
     bound_wait();
   }
@@ -39,6 +41,9 @@ ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
   const bool may_return = plan_.tried.empty() || kind == AttemptKind::retry;
   if (plan_.named_endpoint) {
     return may_return ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
+  }
+  if (kind == AttemptKind::hedge) {
+    return plan_.cluster->acquire_in_service(plan_.tried, plan_.hash_key);
   }
   ClusterEndpoint* chosen = plan_.cluster->acquire(plan_.tried, plan_.hash_key);
   if (chosen == nullptr && may_return && !plan_.tried.empty()) {
@@ -111,10 +116,25 @@ void Attempt::on_connection(UpstreamConnection& connection) {
   stop_waiting();
   state_ = AttemptState::sent;
   began_at_ = loop_.now();
-  if (const auto limit = plan_.port->policy.per_try_timeout) {
-    loop_.arm(timer_, began_at_ + *limit);
+  const bool is_whole = events_.is_request_whole();
+  if (is_whole) {
+    bound_silence();
   }
-  upstream_ = &connection.open(*this, events_.request_head(*this), events_.is_request_whole());
+  upstream_ = &connection.open(*this, events_.request_head(*this), is_whole);
+}
+
+Pulled Attempt::pull_request(std::span<std::byte> into) {
+  const Pulled pulled = events_.take_request(*this, position_, into);
+  if (pulled.state != BodyState::open && state_ == AttemptState::sent) {
+    bound_silence();
+  }
+  return pulled;
+}
+
+void Attempt::bound_silence() {
+  if (const auto limit = plan_.port->policy.per_try_timeout) {
+    loop_.arm(timer_, loop_.now() + *limit);
+  }
 }
 
 void Attempt::on_no_connection(Errc reason) {

@@ -23,6 +23,10 @@ namespace router {
 /// provably reached no application.
 inline constexpr std::size_t kMaxRepicks = 5;
 
+/// The first, re-picks, retries, and a hedge, which does not count as a retry if its connect
+/// failed.
+inline constexpr std::size_t kMaxEndpointsTried = 1 + kMaxRepicks + kMaxRetries + 1;
+
 /// What is decided of a request before its first attempt, and what its attempts share.
 struct Plan {
   Cluster* cluster = nullptr;  ///< null until the request's Service is found
@@ -35,7 +39,7 @@ struct Plan {
   std::optional<TimePoint> deadline = std::nullopt;
   std::uint32_t n_repicks = 0;
   /// Ids of the endpoints that had the request.
-  boost::container::static_vector<std::uint64_t, 1 + kMaxRepicks + kMaxRetries> tried;
+  boost::container::static_vector<std::uint64_t, kMaxEndpointsTried> tried;
 };
 
 class Attempt;
@@ -77,7 +81,7 @@ enum class AttemptKind : std::uint8_t {
   first,
   repick,  ///< the one before provably reached no application: never to an endpoint twice
   retry,   ///< it may have: to an endpoint that had the request only if there is no other
-  hedge,   ///< beside one that is under way: never to an endpoint twice
+  hedge,   ///< beside one that is under way: to one in service that has not had the request
 };
 
 /// One try of a request at one endpoint: chooses it, waits for a connection, sends, and hands on
@@ -96,8 +100,8 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   Attempt& operator=(const Attempt&) = delete;
   ~Attempt() = default;
 
-  /// Begins with an endpoint that the request has not tried. Where every one was tried, a first
-  /// attempt and a re-pick wait for others.
+  /// Begins with an endpoint that the request has not tried, if `kind` does not say otherwise.
+  /// Where there is none, re-picks and retries wait for others.
   void start(AttemptKind kind);
   /// Begins a retry after so long.
   void start_retry(Nanoseconds pause);
@@ -105,6 +109,8 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   void resume();
   /// The client has taken so many bytes of the reply.
   void consumed(std::size_t n_bytes);
+  /// The reply's head is here, and will go to the client or not before the turn ends.
+  void hold() { timer_.cancel(); }
   /// The reply goes to the client: this attempt is the last one.
   void commit();
   /// The endpoint asks to be spared for so long if its reply is a failure.
@@ -143,9 +149,7 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   void on_reply_end() override { events_.on_reply_end(); }
   void on_attempt_failed(AttemptFailure failure) override;
   void on_upstream_closed() override;
-  [[nodiscard]] Pulled pull_request(std::span<std::byte> into) override {
-    return events_.take_request(*this, position_, into);
-  }
+  [[nodiscard]] Pulled pull_request(std::span<std::byte> into) override;
   [[nodiscard]] const HeaderList& request_trailers() const override {
     return events_.request_trailers();
   }
@@ -153,6 +157,7 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   [[nodiscard]] ClusterEndpoint* choose_endpoint(AttemptKind kind);
   void wait_for_endpoint(AttemptKind kind);
   void bound_wait();
+  void bound_silence();
   void stop_waiting();
   [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
   void on_timer_due();

@@ -29,7 +29,7 @@ Pulled Exchange::take_request(Attempt& attempt,
   const Pulled pulled = request_body_.take(position, into);
   if (Attempt* const rival = rival_of(attempt);
       rival != nullptr && !request_body_.is_repeatable()) {
-    rival->give_up(AttemptOutcome::Kind::silence, AttemptOutcome::Kind::reply);
+    give_up(*rival, AttemptOutcome::Kind::silence);
   }
   if (client_ != nullptr && request_body_.newly_taken() > 0) {
     client_->consumed(request_body_.newly_taken());
@@ -38,7 +38,10 @@ Pulled Exchange::take_request(Attempt& attempt,
 }
 
 void Exchange::on_informational(Attempt& attempt, ReplyHead head) {
-  if (&attempt == &attempt_) {  // those of a hedge would come between them
+  // Those of two attempts would come between each other, but for the one that the client may wait
+  // for with its body.
+  constexpr std::uint16_t kContinue = 100;
+  if (head.status == kContinue || &attempt == &attempt_ || rival_of(attempt) == nullptr) {
     edit_reply(head.fields);
     client_->send_informational(head);
   }
@@ -52,9 +55,9 @@ void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
   if (!attempt.is_under_way()) {
     return;
   }
-  if (!end && may_retry_by_trailers()) {
-    held_head_ = std::move(head);
-    held_from_ = &attempt;
+  if (!end && may_repeat_by_trailers(attempt)) {
+    attempt.hold();
+    held_ = {.head = std::move(head), .from = &attempt};
     host_.loop().flush_later(*this);
     return;
   }
@@ -62,16 +65,16 @@ void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
 }
 
 void Exchange::begin_held_reply() {
-  if (held_head_) {
-    ReplyHead head = std::move(*held_head_);
-    held_head_.reset();
-    begin_reply(*held_from_, std::move(head), false);
+  if (held_) {
+    HeldHead held = std::move(*held_);
+    held_.reset();
+    begin_reply(*held.from, std::move(held.head), false);
   }
 }
 
 void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
   if (Attempt* const rival = rival_of(attempt)) {
-    rival->give_up(AttemptOutcome::Kind::silence, AttemptOutcome::Kind::reply);
+    give_up(*rival, AttemptOutcome::Kind::silence);
   }
   hedge_at_.reset();
   attempt.commit();
@@ -107,7 +110,7 @@ void Exchange::on_reply_data(std::span<const std::byte> bytes) {
 
 void Exchange::on_reply_trailers(Attempt& attempt, HeaderList trailers) {
   const std::optional<std::uint8_t> status = grpc_status_of(trailers);
-  if (held_head_ && retry_instead(attempt, held_head_->status, status, trailers)) {
+  if (held_ && retry_instead(attempt, held_->head.status, status, trailers)) {
     return;
   }
   begin_held_reply();
@@ -140,19 +143,34 @@ bool Exchange::speaks_against_endpoint() const noexcept {
   return plan_.port->policy.endpoint_failures.has(reply_status_, grpc_status_);
 }
 
+void Exchange::give_up(Attempt& attempt, AttemptOutcome::Kind unanswered) {
+  if (held_ && held_->from == &attempt) {
+    held_.reset();
+  }
+  attempt.give_up(unanswered, AttemptOutcome::Kind::reply);
+}
+
 void Exchange::give_up_attempts() {
   leave_cluster();
-  held_head_.reset();
-  const bool is_its_fault = reason_ == Errc::deadline_exceeded || reason_ == Errc::response_timeout;
-  const auto unanswered =
-      is_its_fault ? AttemptOutcome::Kind::failure : AttemptOutcome::Kind::silence;
+  held_.reset();
   const auto answered = !reason_ && plan_.port != nullptr && speaks_against_endpoint()
                             ? AttemptOutcome::Kind::failure
                             : AttemptOutcome::Kind::reply;
-  attempt_.give_up(unanswered, answered);
+  attempt_.give_up(blame_for_silence(attempt_), answered);
   if (hedge_) {
-    hedge_->attempt.give_up(unanswered, answered);
+    hedge_->attempt.give_up(blame_for_silence(hedge_->attempt), answered);
   }
+}
+
+AttemptOutcome::Kind Exchange::blame_for_silence(const Attempt& attempt) const {
+  // Time that has run out is the endpoint's fault if it had all of the request, and half of that
+  // time; else it may have waited for its client, or have been the second to be asked.
+  const TimePoint now = host_.loop().now();
+  const bool has_run_out = reason_ == Errc::deadline_exceeded || reason_ == Errc::response_timeout;
+  return has_run_out && request_body_.is_finished() &&
+                 now - attempt.began_at() >= (now - began_at_) / 2
+             ? AttemptOutcome::Kind::failure
+             : AttemptOutcome::Kind::silence;
 }
 
 }  // namespace router

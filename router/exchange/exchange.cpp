@@ -107,6 +107,7 @@ void Exchange::on_timer_due() {
     cut_reply();  // its trailers wait behind what the client does not read
     return;
   }
+  begin_held_reply();  // it has come, though the turn has not ended
   const TimePoint now = host_.loop().now();
   const Policy& policy = plan_.port->policy;
   if (plan_.deadline && now >= *plan_.deadline) {

@@ -136,28 +136,30 @@ class Exchange final : public Disposable,
   void end_reply(BodyState how);
   [[nodiscard]] bool speaks_against_endpoint() const noexcept;
   void give_up_attempts();
+  [[nodiscard]] AttemptOutcome::Kind blame_for_silence(const Attempt& attempt) const;
 
   // What is sent again (repetition.cpp).
   void on_attempt_lost(Attempt& attempt, AttemptFailure failure) override;
   void on_no_endpoint(Attempt& attempt, Errc reason, std::string_view detail) override;
   [[nodiscard]] bool may_retry(RetryCondition why) const;
-  [[nodiscard]] bool may_retry_by_trailers() const;
+  [[nodiscard]] bool may_repeat_by_trailers(const Attempt& attempt);
   bool repick(Attempt& attempt);
   bool retry(Attempt& attempt, RetryCondition why);
   /// How long to wait for its turn; nothing if there is none to be.
   [[nodiscard]] std::optional<Nanoseconds> take_retry(const Pushback& pushback);
-  /// Instead of passing on this reply; true if it was given up for that.
+  /// Instead of passing on this reply; true if it was given up for that, or for the attempt beside
+  /// it.
   bool retry_instead(Attempt& attempt,
                      std::uint16_t status,
                      std::optional<std::uint8_t> grpc_status,
                      const HeaderList& fields);
-  [[nodiscard]] std::optional<telemetry::RetryRefusal> why_no_retry(const Pushback& pushback,
-                                                                    Nanoseconds pause) const;
+  /// Counts why not, if not.
+  bool may_repeat_now(Nanoseconds pause);
   /// Tells the endpoint how many had the request before.
   void count_attempts_in(RequestHead& head);
   void plan_hedge();
   void hedge();
-  void drop_held_head_of(const Attempt& attempt);
+  void give_up(Attempt& attempt, AttemptOutcome::Kind unanswered);
   /// The attempt beside this one, if it is under way.
   [[nodiscard]] Attempt* rival_of(const Attempt& attempt);
 
@@ -204,10 +206,14 @@ class Exchange final : public Disposable,
   Attempt* replying_ = nullptr;  ///< whose reply the client gets
   /// A head that may be one of a reply that is not the client's: until the turn ends, or the reply
   /// goes on.
-  std::optional<ReplyHead> held_head_;
-  Attempt* held_from_ = nullptr;
+  struct HeldHead {
+    ReplyHead head;
+    Attempt* from;
+  };
+  std::optional<HeldHead> held_;
   std::uint32_t n_retries_ = 0;                   ///< with hedges
   std::optional<std::uint32_t> attempts_before_;  ///< the client's own
+  bool is_repeating_forbidden_ = false;           ///< by an endpoint's pushback
   TimePoint active_at_{};                         ///< when a byte of either body came last
   std::optional<TimePoint> admitted_at_;  ///< while it counts for the cluster's adaptive limit
   /// For its caller to be known; then see `arm_timer`.

@@ -35,8 +35,13 @@ RetryCondition condition_of(Errc failure) {
 }  // namespace
 
 void Exchange::on_attempt_lost(Attempt& attempt, AttemptFailure failure) {
-  drop_held_head_of(attempt);
+  if (held_ && held_->from == &attempt) {
+    held_.reset();
+  }
   if (rival_of(attempt) != nullptr) {
+    if (failure.sent == Sent::no) {
+      --n_retries_;  // of the two requests one has never been there
+    }
     return;
   }
   if (!reply_has_begun_ &&
@@ -72,10 +77,11 @@ bool Exchange::may_retry(RetryCondition why) const {
          (policy.idempotent || is_idempotent(request_.method));
 }
 
-bool Exchange::may_retry_by_trailers() const {
+bool Exchange::may_repeat_by_trailers(const Attempt& attempt) {
   const RetryPolicy& policy = plan_.port->policy.retries;
-  return request_.is_grpc && policy.idempotent && n_retries_ < policy.limit &&
-         request_body_.is_repeatable();
+  return request_.is_grpc && policy.idempotent &&
+         (rival_of(attempt) != nullptr ||
+          (n_retries_ < policy.limit && request_body_.is_repeatable()));
 }
 
 bool Exchange::retry(Attempt& attempt, RetryCondition why) {
@@ -89,53 +95,58 @@ bool Exchange::retry(Attempt& attempt, RetryCondition why) {
 std::optional<Nanoseconds> Exchange::take_retry(const Pushback& pushback) {
   const Nanoseconds pause =
       pushback.pause.value_or(plan_.cluster->retry_timing().pause_before(n_retries_ + 1));
-  if (const auto refusal = why_no_retry(pushback, pause)) {
-    metrics_->retries_refused[static_cast<std::size_t>(*refusal)].add();
+  if (!may_repeat_now(pause)) {
     return std::nullopt;
   }
   ++n_retries_;
+  plan_.cluster->count_retry();
   metrics_->retries.add();
+  hedge_at_.reset();  // it has its second attempt
   return pause;
 }
 
-std::optional<telemetry::RetryRefusal> Exchange::why_no_retry(const Pushback& pushback,
-                                                              Nanoseconds pause) const {
+bool Exchange::may_repeat_now(Nanoseconds pause) {
   using telemetry::RetryRefusal;
-  const TimePoint now = host_.loop().now();
+  std::optional<RetryRefusal> refusal;
   if (n_retries_ >= plan_.port->policy.retries.limit) {
-    return RetryRefusal::limit;
+    refusal = RetryRefusal::limit;
+  } else if (!request_body_.is_repeatable()) {
+    refusal = RetryRefusal::body;
+  } else if (is_repeating_forbidden_) {
+    refusal = RetryRefusal::pushback;
+  } else if (plan_.deadline && host_.loop().now() + pause >= *plan_.deadline) {
+    refusal = RetryRefusal::deadline;
+  } else if (!plan_.cluster->has_retry_budget()) {
+    refusal = RetryRefusal::budget;
   }
-  if (!request_body_.is_repeatable()) {
-    return RetryRefusal::body;
+  if (refusal) {
+    metrics_->retries_refused[static_cast<std::size_t>(*refusal)].add();
   }
-  if (pushback.forbids_retry) {
-    return RetryRefusal::pushback;
-  }
-  if (plan_.deadline && now + pause >= *plan_.deadline) {
-    return RetryRefusal::deadline;
-  }
-  return plan_.cluster->take_retry() ? std::nullopt : std::optional{RetryRefusal::budget};
+  return !refusal;
 }
 
 bool Exchange::retry_instead(Attempt& attempt,
                              std::uint16_t status,
                              std::optional<std::uint8_t> grpc_status,
                              const HeaderList& fields) {
-  const std::optional<RetryCondition> why = retry_condition(status, grpc_status);
-  if (!why || reply_has_begun_ || !may_retry(*why)) {
+  if (reply_has_begun_) {
     return false;
   }
+  const std::optional<RetryCondition> why = retry_condition(status, grpc_status);
+  const bool is_retryable = why && may_retry(*why);
+  const bool is_failure = plan_.port->policy.endpoint_failures.has(status, grpc_status);
   const bool has_rival = rival_of(attempt) != nullptr;
-  const auto pause = has_rival ? std::nullopt : take_retry(pushback_of(fields));
+  if (!is_retryable && !(is_failure && has_rival)) {
+    return false;
+  }
+  const Pushback pushback = pushback_of(fields);
+  is_repeating_forbidden_ = is_repeating_forbidden_ || pushback.forbids_retry;
+  const auto pause = has_rival ? std::nullopt : take_retry(pushback);
   if (!has_rival && !pause) {
     return false;
   }
-  drop_held_head_of(attempt);
   attempt.note_asked_pause(asked_pause(fields));
-  attempt.give_up(plan_.port->policy.endpoint_failures.has(status, grpc_status)
-                      ? AttemptOutcome::Kind::failure
-                      : AttemptOutcome::Kind::reply,
-                  AttemptOutcome::Kind::reply);
+  give_up(attempt, is_failure ? AttemptOutcome::Kind::failure : AttemptOutcome::Kind::reply);
   if (pause) {
     attempt.start_retry(*pause);
   }
@@ -157,6 +168,7 @@ void Exchange::count_attempts_in(RequestHead& head) {
 }
 
 void Exchange::plan_hedge() {
+  hedge_at_.reset();
   const RetryPolicy& policy = plan_.port->policy.retries;
   if (policy.hedging == Hedging::none || !policy.idempotent || n_retries_ >= policy.limit ||
       plan_.named_endpoint || hedge_) {
@@ -169,24 +181,19 @@ void Exchange::plan_hedge() {
 }
 
 void Exchange::hedge() {
-  if (reply_has_begun_ || held_head_ || !attempt_.is_under_way()) {
+  if (reply_has_begun_ || !attempt_.is_under_way() || !may_repeat_now(Nanoseconds{0})) {
     return;
   }
-  if (const auto refusal = why_no_retry({}, Nanoseconds{0})) {
-    metrics_->retries_refused[static_cast<std::size_t>(*refusal)].add();
-    return;
-  }
-  ++n_retries_;
-  metrics_->hedges.add();
   AttemptEvents& self = *this;
   hedge_ = std::make_unique<Hedge>(host_.loop(), plan_, self);
   hedge_->head = copy_of(request_);
+  ++n_retries_;
   hedge_->attempt.start(AttemptKind::hedge);
-}
-
-void Exchange::drop_held_head_of(const Attempt& attempt) {
-  if (held_from_ == &attempt) {
-    held_head_.reset();
+  if (hedge_->attempt.is_under_way()) {
+    plan_.cluster->count_retry();
+    metrics_->hedges.add();
+  } else {
+    --n_retries_;
   }
 }
 

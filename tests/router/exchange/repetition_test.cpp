@@ -3,7 +3,9 @@
 #include "router/exchange/exchange.hpp"
 #include "tests/router/exchange/scripted_host.hpp"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -79,8 +81,10 @@ class Call {
     CHECK(host_.service_metrics().streams_open.read() == 0);
     host_.end_turn();
     CHECK(cluster().waiting == 0);
-    for (const test::ScriptedConnection* const each : host_.connections) {
-      CHECK(each->stream == nullptr);  // none outlives its exchange
+    for (std::size_t i = 0; i < host_.connections.size(); ++i) {
+      if (std::find(refused_.begin(), refused_.end(), i) == refused_.end()) {
+        CHECK(host_.connections[i]->stream == nullptr);  // none outlives its exchange
+      }
     }
   }
 
@@ -92,6 +96,11 @@ class Call {
       connection.connect();
     }
     return connection;
+  }
+  void refuse_connection(std::size_t i) {
+    REQUIRE(host_.run_until([&] { return host_.connections.size() > i; }));
+    host_.connections[i]->fail_to_connect(Errc::connect_failed);
+    refused_.push_back(i);
   }
   void send(std::string_view body) { exchange_.on_request_data(test::bytes_of(body)); }
   void send_end() { exchange_.on_request_end(); }
@@ -122,6 +131,7 @@ class Call {
 
   test::ScriptedHost host_;
   Exchange& exchange_;
+  std::vector<std::size_t> refused_;  ///< connections that are gone
 };
 
 }  // namespace
@@ -546,6 +556,119 @@ TEST_CASE("Hedge: one that fails leaves the call to the other", "[exchange][hedg
   REQUIRE(other.stream != nullptr);
   other.stream->on_reply_head(trailers_only("0"), true);
   CHECK(call.client.header("grpc-status") == "0");
+}
+
+TEST_CASE(
+    "Hedge: UNAVAILABLE right behind the head leaves the call to the other, though no retry is "
+    "left",
+    "[exchange][hedge]") {
+  Call call{3, hedging_after(5ms)};
+  call.send_end();
+  test::ScriptedConnection& first = call.endpoint(0);
+  test::ScriptedConnection& second = call.endpoint(1);
+  first.stream->on_reply_head(reply(), false);
+  first.stream->on_reply_trailers(fields("grpc-status", "14"));
+
+  CHECK_FALSE(call.client.head.has_value());
+  REQUIRE(second.stream != nullptr);
+  second.stream->on_reply_head(trailers_only("0"), true);
+  CHECK(call.client.header("grpc-status") == "0");
+}
+
+TEST_CASE("Hedge: a reply that speaks against its pod does not win", "[exchange][hedge]") {
+  Call call{3, hedging_after(5ms)};
+  call.send_end();
+  test::ScriptedConnection& first = call.endpoint(0);
+  call.endpoint(1).stream->on_reply_head(trailers_only("13"), true);  // INTERNAL: no condition
+
+  CHECK_FALSE(call.client.head.has_value());
+  first.stream->on_reply_head(trailers_only("0"), true);
+  CHECK(call.client.header("grpc-status") == "0");
+}
+
+TEST_CASE("Hedge: one that cannot be sent costs no retry", "[exchange][hedge]") {
+  const std::size_t n_endpoints = GENERATE(1, 2);
+  CAPTURE(n_endpoints);
+  Call call{n_endpoints, hedging_after(5ms)};
+  call.send_end();
+  test::ScriptedConnection& first = call.endpoint(0);
+  if (n_endpoints == 2) {
+    call.refuse_connection(1);
+  } else {
+    call.pass(20ms);
+    CHECK(call.metrics().hedges.read() == 0);
+  }
+
+  first.fail_stream(kReset);
+  call.pass(60ms);
+
+  CHECK_FALSE(call.client.head.has_value());
+  CHECK(first.stream != nullptr);  // asked again
+}
+
+TEST_CASE("Hedge: none while a pod has asked for a pause, nor after it has forbidden more",
+          "[exchange][hedge]") {
+  Policy policy = hedging_after(20ms);
+  policy.retries.limit = 3;
+  Call call{4, policy};
+  call.send_end();
+  SECTION("a pause") {
+    ReplyHead head = trailers_only("14");
+    head.fields.add_copy("grpc-retry-pushback-ms", "5000");
+    call.endpoint(0).stream->on_reply_head(std::move(head), true);
+    call.pass(60ms);
+    CHECK(call.n_asked() == 1);
+  }
+  SECTION("no more") {
+    CHECK(call.endpoint(0).stream != nullptr);
+    ReplyHead head = trailers_only("14");
+    head.fields.add_copy("grpc-retry-pushback-ms", "-1");
+    call.endpoint(1).stream->on_reply_head(std::move(head), true);
+    call.endpoint(0).fail_stream(kReset);
+    CHECK(call.client.header("nodeway-error") == "upstream_reset");
+    CHECK(call.refused(telemetry::RetryRefusal::pushback) == 1);
+  }
+}
+
+TEST_CASE("Hedge: a head that is held is gone with the attempt that a long body ends",
+          "[exchange][hedge]") {
+  Policy policy = hedging_after(5ms);
+  policy.retries.limit = 2;
+  Call call{2, policy};
+  test::ScriptedConnection& first = call.endpoint(0);
+  test::ScriptedConnection& second = call.endpoint(1);
+  const std::string body(Body::kKeptBytes, 'x');
+  call.send(body);
+  REQUIRE(second.pull().size() == body.size());
+  first.stream->on_reply_head(reply(), false);
+  CHECK_FALSE(call.client.head.has_value());
+  call.send("y");
+
+  CHECK(second.pull() == "y");
+  call.pass_turn();
+
+  CHECK(first.was_reset == Reset::cancel);
+  CHECK_FALSE(call.client.head.has_value());
+  REQUIRE(second.stream != nullptr);
+  second.stream->on_reply_head(trailers_only("0"), true);
+  CHECK(call.client.header("grpc-status") == "0");
+}
+
+TEST_CASE("Retry: timeout.perTry begins with the last byte of the request", "[exchange][retry]") {
+  Policy policy = idempotent();
+  policy.per_try_timeout = 20ms;
+  Call call{2, policy};
+  call.send("bo");
+  test::ScriptedConnection& first = call.endpoint(0);
+  REQUIRE(first.pull() == "bo");
+  call.pass(60ms);
+  REQUIRE(first.stream != nullptr);
+  call.send("dy");
+  call.send_end();
+  REQUIRE(first.pull() == "dy");
+
+  CHECK(call.endpoint(1).pull() == "body");
+  CHECK(first.was_reset == Reset::cancel);
 }
 
 TEST_CASE("Hedge: if both fail, the client is told the last failure", "[exchange][hedge]") {
