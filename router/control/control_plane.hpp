@@ -100,10 +100,6 @@ class ControlPlane {
   std::shared_ptr<State> state_;
 };
 
-/// An Event about a wrong configuration is put off by up to this, drawn anew for each, so that the
-/// nodes of a cluster do not make theirs all at once; what is mended by then needs none.
-inline constexpr std::chrono::seconds kMaxEventDelay{10};
-
 /// How often the watches' state is copied out for other threads: they show ages in seconds.
 inline constexpr std::chrono::seconds kStatusInterval{1};
 
