@@ -12,6 +12,7 @@
 #include "router/control/certificate_files.hpp"
 #include "router/control/config_map.hpp"
 #include "router/control/control_plane.hpp"
+#include "router/control/dns_resolver.hpp"
 #include "router/version.hpp"
 #include "router/worker/core.hpp"
 
@@ -79,6 +80,15 @@ void log_control(control::LogLevel level, std::string_view message, std::string_
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
 }
 
+/// As DnsResolver takes them.
+std::string text_of(const std::vector<ListenAddress>& servers) {
+  std::string text;
+  for (const ListenAddress& server : servers) {
+    text += (text.empty() ? "" : ",") + text_of(server);
+  }
+  return text;
+}
+
 /// Drawn by the kernel at its start; "" where it is not told. Source: random(4).
 std::string boot_id() {
   const auto text = k8s_client::read_text_file("/proc/sys/kernel/random/boot_id", 64);
@@ -135,12 +145,12 @@ class App::State {
   std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
   SharedPorts shared_ports_;
   Cores cores_;
+  control::DnsResolver resolver_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::vector<std::thread> workers_;
   std::size_t workers_running_ = 0;
   std::atomic<bool> is_draining_{false};
-  bool is_ready_announced_ = false;
   int exit_code_ = 1;  ///< until a drain has been asked for, the end is a failure
   std::vector<std::string> listening_;
   std::vector<std::string> listening_tls_;
@@ -151,11 +161,14 @@ App::State::State(Options options)
     : config_{std::move(options.config)},
       seed_{options.seed},
       stop_signal_{control_loop_, options.stop_fd},
+      resolver_{control_loop_.get_executor(), text_of(config_.dns_servers)},
       control_{control_loop_.get_executor(),
                clock_,
+               resolver_,
                control_options(),
                log_control,
-               [this](const SnapshotPtr& snapshot) { publish(snapshot); }} {}
+               {.on_snapshot = [this](const SnapshotPtr& snapshot) { publish(snapshot); },
+                .on_ready = [this] { announce_ready(); }}} {}
 
 App::State::~State() {
   take_down();
@@ -164,16 +177,11 @@ App::State::~State() {
 
 control::ControlPlane::Options App::State::control_options() {
   const bool is_folder = std::holds_alternative<FilesSource>(config_.source);
-  std::string dns_servers;
-  for (const ListenAddress& server : config_.dns_servers) {
-    dns_servers += (dns_servers.empty() ? "" : ",") + text_of(server);
-  }
   control::ControlPlane::Options options{.config_namespace = config_.pod_namespace,
                                          .config_in_any_namespace = is_folder,
                                          .config_file = config_.config_file,
                                          .node = config_.node,
                                          .seed = seed_,
-                                         .dns_servers = std::move(dns_servers),
                                          .allow_loopback = is_folder};
   if (config_.saved_view) {
     writer_.emplace(1);
@@ -385,15 +393,10 @@ void App::State::publish(const SnapshotPtr& snapshot) {
   for (const auto& core : cores_) {
     core->adopt(snapshot);
   }
-  if (!is_ready_announced_) {
-    // Later, since the control plane calls itself ready only after this.
-    asio::post(control_loop_, [this] { announce_ready(); });
-  }
 }
 
 void App::State::announce_ready() {
-  if (!is_ready_announced_ && control_.is_ready() && !is_draining_) {
-    is_ready_announced_ = true;
+  if (!is_draining_) {
     announce("ready");
     telemetry::log(LogLevel::info, "app", "ready");
   }

@@ -95,6 +95,21 @@ std::string saved_view_line(const control::SavedViewStatus& view, TimePoint now)
                        : "not written yet";
 }
 
+/// What is wrong with external names; "" if nothing is.
+std::string wrong_names(const control::DnsStatus& dns) {
+  std::string text;
+  for (const control::DnsStatus::Name& name : dns.names) {
+    if (!name.error.empty() || !name.good_at) {
+      text += fmt::format("{}{}: {}, {} addresses in use",
+                          text.empty() ? "" : "; ",
+                          name.name,
+                          name.error.empty() ? "no answer yet" : name.error,
+                          name.addresses);
+    }
+  }
+  return text;
+}
+
 std::string verbose_parts(const control::ControlStatus& status, bool is_draining, TimePoint now) {
   const auto part = [](bool is_good, std::string_view name, std::string_view text) {
     return fmt::format("[{}] {}: {}\n", is_good ? '+' : '-', name, text);
@@ -108,6 +123,10 @@ std::string verbose_parts(const control::ControlStatus& status, bool is_draining
         !view.served_as_of && view.last_error.empty(), "saved view", saved_view_line(view, now));
   }
   body += part(status.config.valid, "configuration", config_line(status.config));
+  if (!status.dns.names.empty()) {
+    const std::string wrong = wrong_names(status.dns);
+    body += part(wrong.empty(), "external names", wrong.empty() ? "as DNS has them" : wrong);
+  }
   body += part(status.ready,
                "routing",
                status.ready

@@ -230,6 +230,9 @@ ConfigFollower::~ConfigFollower() {
 void ConfigFollower::start(k8s_client::Source& source) {
   state_->source = &source;
   if (!state_->options.file) {
+    if (state_->config_maps.is_known()) {  // by a saved view
+      state_->read_config_map();
+    }
     return;
   }
   state_->read_file();
@@ -240,12 +243,6 @@ void ConfigFollower::start(k8s_client::Source& source) {
   asio::co_spawn(state_->executor,
                  state_->follow_file(),
                  asio::bind_cancellation_slot(state_->cancel_file.slot(), std::move(on_end)));
-}
-
-void ConfigFollower::read_restored() {
-  if (!state_->options.file) {
-    state_->read_config_map();
-  }
 }
 
 void ConfigFollower::look() {

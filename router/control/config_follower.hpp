@@ -45,12 +45,10 @@ class ConfigFollower {
   ConfigFollower& operator=(const ConfigFollower&) = delete;
   ~ConfigFollower();
 
-  /// Reads the file, if it is one, and follows it from here on. `source` knows of the ConfigMap
+  /// Reads the file, or the ConfigMap that a saved view has brought, and follows it from here on.
+  /// `source` knows of the ConfigMap
   /// what the stores do not, and makes the Events; it is used until `stop`. Called once.
   void start(k8s_client::Source& source);
-
-  /// Takes the ConfigMap that a saved view has brought, before there is a list of them.
-  void read_restored();
 
   /// Looks at a ConfigMap again: one of a folder that breaks, or is mended to what it was, changes
   /// no store.

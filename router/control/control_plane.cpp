@@ -4,8 +4,6 @@
 #include "k8s_client/cancellation.hpp"
 #include "router/control/builder.hpp"
 #include "router/control/config_follower.hpp"
-#include "router/control/dns_resolver.hpp"
-#include "router/control/external_names.hpp"
 #include "router/control/publisher.hpp"
 
 #include <atomic>
@@ -51,14 +49,15 @@ std::string why_not_synced(const std::vector<k8s_client::WatchStatus>& watches) 
 struct ControlPlane::State : std::enable_shared_from_this<State> {
   State(asio::any_io_executor runs_on,
         k8s_client::Clock& time,
+        Resolver& resolver,
         Options given,
         LogSink log_sink,
-        Publish publish_snapshot)
+        Events told)
       : executor{std::move(runs_on)},
         clock{time},
         options{std::move(given)},
         log{std::move(log_sink)},
-        publish{std::move(publish_snapshot)},
+        events{std::move(told)},
         builder{options.node},
         config{executor,
                clock,
@@ -67,15 +66,14 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
                log,
                [this](ConfigState::Outcome outcome) { on_config(outcome); }},
         publisher{executor, clock, [this] { build_and_publish(); }},
-        resolver{executor, options.dns_servers},
         external_names{executor, clock, resolver, options.allow_loopback, external_names_events()} {
     if (options.saved_view) {
-      keeper.emplace(executor, clock, *options.saved_view, options.node, stores, log);
+      keeper.emplace(
+          executor, clock, *options.saved_view, options.node, stores, external_names, log);
     }
   }
 
   void follow_stores();
-  void restore();
   void await_pods(bool is_awaited);
   void keep_view(void (ViewKeeper::*keep)(const std::vector<k8s_client::WatchStatus>& watches,
                                           const ViewKeeper::ConfigMapPtr& config_map));
@@ -85,6 +83,8 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   void look_again();
   void on_config(ConfigState::Outcome outcome);
   void build_and_publish();
+  void publish(SnapshotPtr next);
+  void see_readiness();
   void copy_status();
   [[nodiscard]] std::string unread() const;
   [[nodiscard]] std::string why_not_ready() const;
@@ -94,15 +94,15 @@ struct ControlPlane::State : std::enable_shared_from_this<State> {
   k8s_client::Clock& clock;
   Options options;
   LogSink log;
-  Publish publish;
+  Events events;
   k8s_client::Stores stores;
   Builder builder;
   ConfigFollower config;
-  std::optional<ViewKeeper> keeper;
   std::optional<k8s_client::Clock::TimePoint> pods_awaited_until;
+  std::optional<k8s_client::Clock::TimePoint> answers_awaited_until;  // with the first snapshot
   Publisher publisher;
-  DnsResolver resolver;
   ExternalNames external_names;
+  std::optional<ViewKeeper> keeper;
   std::unique_ptr<k8s_client::Source> source;
   asio::cancellation_signal cancel_status;
   bool is_stopped = false;
@@ -141,14 +141,6 @@ void ControlPlane::State::follow_stores() {
   stores.pods.on_synced([this] { await_pods(false); });
 }
 
-void ControlPlane::State::restore() {
-  if (!keeper || !keeper->restore()) {
-    return;
-  }
-  await_pods(!stores.pods.is_synced());
-  config.read_restored();
-}
-
 /// While this node's pods are those of a saved view, and their list may be about to come.
 void ControlPlane::State::await_pods(bool is_awaited) {
   pods_awaited_until = is_awaited ? std::optional{clock.now() + kCallerWait} : std::nullopt;
@@ -167,6 +159,7 @@ ExternalNames::Events ControlPlane::State::external_names_events() {
                 log(error.empty() ? LogLevel::info : LogLevel::warning,
                     fmt::format("external name {}{}", name, error.empty() ? " is well again" : ""),
                     error);
+                publisher.request();  // it may be what readiness waits for
               }};
 }
 
@@ -185,6 +178,9 @@ void ControlPlane::State::look_again() {
         "this node's Pods have not been listed in time: callers are told by the saved view",
         "");
     await_pods(false);
+  }
+  if (!is_ready) {
+    publisher.request();  // the time for DNS may be over
   }
   keep_view(&ViewKeeper::look);
   copy_status();
@@ -224,16 +220,41 @@ void ControlPlane::State::build_and_publish() {
   }
   if (unread().empty() && config.document() != nullptr) {
     if (SnapshotPtr next = builder.build()) {
-      {
-        const std::scoped_lock lock{mutex};
-        snapshot = next;
-        ages.see(*next, clock.now());
-      }
       publish(std::move(next));
-      is_ready = true;
     }
   }
+  see_readiness();  // after that, so that what DNS has answered is in force
   copy_status();
+}
+
+void ControlPlane::State::publish(SnapshotPtr next) {
+  {
+    const std::scoped_lock lock{mutex};
+    snapshot = next;
+    ages.see(*next, clock.now());
+  }
+  events.on_snapshot(std::move(next));
+  if (!answers_awaited_until) {
+    answers_awaited_until = clock.now() + kFirstAnswerWait;
+  }
+}
+
+void ControlPlane::State::see_readiness() {
+  if (is_ready || !answers_awaited_until) {
+    return;
+  }
+  const std::vector<std::string> unanswered = external_names.unanswered();
+  if (!unanswered.empty() && clock.now() < *answers_awaited_until) {
+    return;
+  }
+  if (!unanswered.empty()) {
+    log(LogLevel::warning,
+        fmt::format("ready without an answer of DNS for {}", fmt::join(unanswered, ", ")),
+        "");
+  }
+  is_ready = true;
+  copy_status();  // first: whoever is told may ask
+  events.on_ready();
 }
 
 std::string ControlPlane::State::why_not_ready() const {
@@ -245,7 +266,11 @@ std::string ControlPlane::State::why_not_ready() const {
     return config.status().error.empty() ? config.status().origin + " has not been read yet"
                                          : config.status().origin + ": " + config.status().error;
   }
-  return "the first snapshot is being made";
+  if (!answers_awaited_until) {
+    return "the first snapshot is being made";
+  }
+  return fmt::format("DNS has not answered yet for {}",
+                     fmt::join(external_names.unanswered(), ", "));
 }
 
 void ControlPlane::State::copy_status() {
@@ -254,6 +279,7 @@ void ControlPlane::State::copy_status() {
     next.watches = source->status();
   }
   next.config = config.status();
+  next.dns = external_names.status();
   next.saved_view = keeper ? keeper->status() : SavedViewStatus{};
   next.endpoints = builder.endpoint_counts();
   next.ready = is_ready;
@@ -291,11 +317,16 @@ void ControlPlane::State::stop() {
 
 ControlPlane::ControlPlane(asio::any_io_executor executor,
                            k8s_client::Clock& clock,
+                           Resolver& resolver,
                            Options options,
                            LogSink log,
-                           Publish publish)
-    : state_{std::make_shared<State>(
-          std::move(executor), clock, std::move(options), std::move(log), std::move(publish))} {
+                           Events events)
+    : state_{std::make_shared<State>(std::move(executor),
+                                     clock,
+                                     resolver,
+                                     std::move(options),
+                                     std::move(log),
+                                     std::move(events))} {
   state_->follow_stores();
   state_->copy_status();
 }
@@ -310,8 +341,10 @@ k8s_client::Stores& ControlPlane::stores() noexcept {
 
 void ControlPlane::start(std::unique_ptr<k8s_client::Source> source) {
   state_->source = std::move(source);
+  if (state_->keeper && state_->keeper->restore()) {
+    state_->await_pods(!state_->stores.pods.is_synced());
+  }
   state_->config.start(*state_->source);
-  state_->restore();
   state_->source->start();
   // The handler holds the state for as long as the coroutine runs.
   auto on_end = [state = state_](const std::exception_ptr& thrown) {

@@ -117,6 +117,23 @@ TEST_CASE("/ready?verbose=1: a view that may be stale is told, and leaves it rea
   CHECK(world.pages.ready({{"verbose", "1"}}).body.find("[+] services") != std::string::npos);
 }
 
+TEST_CASE("/ready?verbose=1: says which external names DNS does not answer for", "[admin]") {
+  World world;
+  world.control.ready = true;
+  const auto tells = [&world](const std::string& line) {
+    return world.pages.ready({{"verbose", "1"}}).body.find(line) != std::string::npos;
+  };
+  CHECK_FALSE(tells("external names"));
+
+  world.control.dns.names = {{.name = "api.example.com", .addresses = 2, .good_at = world.now}};
+  CHECK(tells("[+] external names: as DNS has them\n"));
+  world.control.dns.names[0].error = "A: timeout";
+  world.control.dns.names.push_back({.name = "db.example.com"});
+  CHECK(
+      tells("[-] external names: api.example.com: A: timeout, 2 addresses in use; "
+            "db.example.com: no answer yet, 0 addresses in use\n"));
+}
+
 TEST_CASE("/ready?verbose=1: says that a saved view is served, or cannot be written", "[admin]") {
   World world;
   world.control.ready = true;

@@ -50,6 +50,52 @@ TEST_CASE("ControlPlane: nothing is published before cluster and configuration w
   CHECK(bench.control.status().not_ready_reason.empty());
 }
 
+TEST_CASE("ControlPlane: ready waits for the first answer of DNS for each external name",
+          "[control_plane][external_names]") {
+  Bench bench;
+  bench.resolver.answers["api.example.com"] = test::dns_answer({"192.0.2.1"});
+  bench.resolver.answers["db.example.com"] = test::dns_failure("timeout");
+  bench.start();
+  bench.sync_config("{version: 1, externalNames: [api.example.com, db.example.com]}");
+
+  bench.sync_cluster();  // and a second for it
+
+  REQUIRE_FALSE(bench.published.empty());  // the Services are served meanwhile
+  CHECK_FALSE(bench.control.is_ready());
+  CHECK(bench.control.status().not_ready_reason == "DNS has not answered yet for db.example.com");
+
+  SECTION("which comes") {
+    bench.resolver.answers["db.example.com"] = test::dns_answer({"192.0.2.2"});
+    bench.clock.advance(2s);
+
+    REQUIRE(bench.control.is_ready());
+    const auto& at_ready = *bench.published.at(bench.n_published_at_ready - 1);
+    CHECK(at_ready.services.find("db.example.com.")->ports[0].endpoints.size() == 1);
+    CHECK_FALSE(has(bench.log.back().message, "ready without an answer"));
+  }
+  SECTION("which says that there is no address") {
+    bench.resolver.answers["db.example.com"] = test::dns_answer({});
+    bench.clock.advance(2s);
+
+    CHECK(bench.control.is_ready());
+  }
+  SECTION("for a bounded time") {
+    bench.clock.advance(kFirstAnswerWait - 2s);
+    CHECK_FALSE(bench.control.is_ready());
+    bench.clock.advance(2s);
+
+    CHECK(bench.control.is_ready());
+    CHECK(has(bench.log.back().message, "ready without an answer of DNS for db.example.com"));
+  }
+  CHECK(bench.times_ready == 1);
+  CHECK(bench.was_ready_when_told);
+
+  // Names that come later change nothing of it.
+  bench.resolver.silent = {"new.example.com"};
+  bench.put_config("{version: 1, externalNames: [new.example.com]}");
+  CHECK(bench.control.is_ready());
+}
+
 TEST_CASE("ControlPlane: why it is not ready includes what the watch says", "[control_plane]") {
   Bench bench;
   bench.script.services_error = "connection refused";

@@ -57,6 +57,9 @@ class Subject {
     status.watches.back().events = 9;
     status.saved_view = {
         .is_kept = true, .served_as_of = kNow - 42s, .saved_at = {}, .saves = 3, .failures = 1};
+    status.dns.lookups = {7, 1, 3, 2};
+    status.dns.names = {{.name = "api.example.com", .addresses = 2, .good_at = kNow - 30s},
+                        {.name = "never.example.com"}};
     status.watches.back().audits = 4;
     status.watches.back().audit_differences = 2;
     status.config.present = true;
@@ -214,6 +217,22 @@ TEST_CASE(
 
   subject.status.saved_view.is_kept = false;
   CHECK(subject.render().find("nodeway_saved_view") == std::string::npos);
+}
+
+TEST_CASE("render_metrics: tells how DNS is doing, and what of each external name", "[telemetry]") {
+  const Subject subject;
+
+  CHECK(subject.value("nodeway_dns_names") == 2);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "answered"}}) == 7);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "empty"}}) == 1);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "failed"}}) == 3);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "partial"}}) == 2);
+  CHECK(subject.value("nodeway_dns_addresses", {{"name", "api.example.com"}}) == 2);
+  CHECK(subject.value("nodeway_dns_last_answer_age_seconds", {{"name", "api.example.com"}}) == 30);
+  CHECK(subject.render().find("nodeway_dns_addresses{name=\"never.example.com\"} 0") !=
+        std::string::npos);
+  CHECK(subject.render().find("nodeway_dns_last_answer_age_seconds{name=\"never.example.com\"}") ==
+        std::string::npos);
 }
 
 TEST_CASE("render_metrics: tells how the TLS listener's certificate is doing", "[telemetry]") {
