@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/endpoint_ages.hpp"
 
+#include "router/worker/endpoint_text.hpp"
+
 #include <algorithm>
 #include <cstddef>
-#include <sstream>
 #include <utility>
 
 namespace router::control {
 namespace {
-
-std::string text_of(const boost::asio::ip::tcp::endpoint& address) {
-  std::ostringstream text;
-  text << address;
-  return text.str();
-}
 
 bool has_name_of(const Service& a, const Service& b) {
   return a.name == b.name && a.namespace_ == b.namespace_;
@@ -114,7 +109,7 @@ std::vector<EndpointSince> EndpointAges::all() const {
           result.push_back({.service_namespace = service.namespace_,
                             .service = service.name,
                             .port = port.number,
-                            .address = text_of(endpoint.address),
+                            .address = endpoint_text(endpoint.address),
                             .first_seen = *first_seen++});
         }
       }
