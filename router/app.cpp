@@ -151,7 +151,10 @@ admin::Subject App::State::subject() {
       .cores = metrics_of(cores_),
       .control = [this] { return control_.status(); },
       .endpoints = [this] { return inspect_endpoints(cores_); },
-      .endpoints_since = [this] { return control_.endpoints(); },
+      .show_endpoints =
+          [this](const control::EndpointFilter& filter, const control::EndpointVisitor& visit) {
+            control_.show_endpoints(filter, visit);
+          },
       .certificate =
           [this] { return certificate_ ? std::optional{certificate_->status()} : std::nullopt; },
       .is_draining = [this] { return is_draining_.load(); },

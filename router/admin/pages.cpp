@@ -226,11 +226,16 @@ Page Pages::stat(const Query& query) const {
 }
 
 Page Pages::endpoints(const Query& query) const {
-  auto rows = sum_endpoints(subject_.endpoints(), parameter(query, "namespace"));
-  add_ages(rows, subject_.endpoints_since(), subject_.now());
+  const control::EndpointFilter filter{.service_namespace = parameter(query, "namespace"),
+                                       .service = parameter(query, "service")};
+  EndpointList list = list_endpoints(
+      sum_endpoints(subject_.endpoints(), filter),
+      [&](const auto& visit) { subject_.show_endpoints(filter, visit); },
+      subject_.now());
   const control::ControlStatus status = subject_.control();
   return json_page(
-      {{"rows", std::move(rows)},
+      {{"rows", std::move(list.rows)},
+       {"left_out", list.left_out},
        {"view", watch_rows(status.watches, subject_.now())},
        {"saved_view_age_seconds", age_seconds(status.saved_view.served_as_of, subject_.now())}});
 }

@@ -374,9 +374,10 @@ ControlStatus ControlPlane::status() const {
   return copy;
 }
 
-std::vector<EndpointSince> ControlPlane::endpoints() const {
+void ControlPlane::show_endpoints(const EndpointFilter& filter,
+                                  const EndpointVisitor& visit) const {
   const std::scoped_lock lock{state_->mutex};
-  return state_->ages.all();
+  state_->ages.show(filter, visit);
 }
 
 bool ControlPlane::is_ready() const {

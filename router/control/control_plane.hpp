@@ -93,8 +93,9 @@ class ControlPlane {
   /// Any thread, at any time.
   [[nodiscard]] ControlStatus status() const;
 
-  /// Any thread: since when each endpoint of the snapshot in force has been in one.
-  [[nodiscard]] std::vector<EndpointSince> endpoints() const;
+  /// Any thread: shows the endpoints of the snapshot in force, and since when each has been in one.
+  /// The control thread may wait for the end of it.
+  void show_endpoints(const EndpointFilter& filter, const EndpointVisitor& visit) const;
 
   /// Any thread: whether the cores have a snapshot, and DNS has answered for each external name of
   /// the configuration or had `kFirstAnswerWait` for it. Cheaper than `status`.

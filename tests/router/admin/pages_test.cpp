@@ -19,12 +19,20 @@ namespace {
 struct World {
   telemetry::CoreMetrics core;
   control::ControlStatus control;
+  std::vector<control::EndpointSince> known{};
   bool is_draining = false;
   std::chrono::steady_clock::time_point now{1h};
   Pages pages{{.cores = {&core},
                .control = [this] { return control; },
                .endpoints = [] { return std::vector<EndpointView>(1); },
-               .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
+               .show_endpoints =
+                   [this](const control::EndpointFilter& filter, const auto& visit) {
+                     for (const control::EndpointSince& each : known) {
+                       if (filter.takes(each.service_namespace, each.service)) {
+                         visit(each);
+                       }
+                     }
+                   },
                .is_draining = [this] { return is_draining; },
                .now = [this] { return now; },
                .version = "1.2.3"}};
@@ -251,4 +259,30 @@ TEST_CASE("/api: is for peers on this machine itself", "[admin]") {
   CHECK_FALSE(admin::is_loopback("fe80::1"));
   CHECK_FALSE(admin::is_loopback(""));
   CHECK(admin::forbidden_page().status == 403);
+}
+
+TEST_CASE("/api/v1/endpoints: lists what no worker has looked at, of the wanted Service",
+          "[admin]") {
+  World world;
+  for (const char* const service : {"cart", "bank"}) {
+    world.known.push_back({.service_namespace = "shop",
+                           .service = service,
+                           .port = 80,
+                           .address = "10.0.0.1:8080",
+                           .pod = "cart-0",
+                           .first_seen = world.now - 9s});
+  }
+  const auto rows = [&world](const admin::Query& query) {
+    return nlohmann::json::parse(world.pages.endpoints(query).body).at("rows");
+  };
+
+  CHECK(rows({}).size() == 3);  // and the one that a worker told of
+  CHECK(rows({{"namespace", "shop"}}).size() == 2);
+  CHECK(rows({{"namespace", "other"}}).empty());
+  const auto of_cart = rows({{"namespace", "shop"}, {"service", "cart"}});
+  REQUIRE(of_cart.size() == 1);
+  CHECK(of_cart[0].at("service") == "cart");
+  CHECK(of_cart[0].at("state") == "unused");
+  CHECK(of_cart[0].at("pod") == "cart-0");
+  CHECK(of_cart[0].at("age_seconds") == 9);
 }
