@@ -66,10 +66,19 @@ std::string config_line(const control::ConfigStatus& config) {
 
 std::string watch_line(const k8s_client::WatchStatus& watch, TimePoint now) {
   std::string line = watch.synced ? "seen whole" : "not seen yet";
-  if (watch.last_contact_at) {
-    line +=
-        fmt::format("; last sign of life {} ago",
-                    std::chrono::duration_cast<std::chrono::seconds>(now - *watch.last_contact_at));
+  if (!watch.resource_version.empty()) {
+    line += "; version " + watch.resource_version;
+  }
+  for (const auto& [what, at] : {std::pair{"sign of life", watch.last_contact_at},
+                                 std::pair{"event", watch.last_event_at},
+                                 std::pair{"bookmark", watch.last_bookmark_at}}) {
+    if (at) {
+      line += fmt::format(
+          "; last {} {} ago", what, std::chrono::duration_cast<std::chrono::seconds>(now - *at));
+    }
+  }
+  if (watch.reconnects > 0) {
+    line += fmt::format("; reconnects: {}", watch.reconnects);
   }
   if (watch.synced && !watch.watching) {
     line += "; no watch open";

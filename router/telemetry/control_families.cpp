@@ -5,9 +5,11 @@
 #include "router/control/control_plane.hpp"
 
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace router::telemetry {
@@ -83,6 +85,17 @@ void add_age(MetricFamily& family,
   }
 }
 
+/// Adds the version where it is a number, as KEP-5504 has it: opaque to us, and told to people
+/// only.
+void add_version(MetricFamily& family, const WatchStatus& watch) {
+  const std::string& text = watch.resource_version;
+  std::uint64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (!text.empty() && error == std::errc{} && end == text.data() + text.size()) {
+    add_value(family, {{"resource", watch.resource}}, version);
+  }
+}
+
 void add_watches(Families& families, const std::vector<WatchStatus>& watches, TimePoint now) {
   MetricFamily synced{
       "nodeway_watch_synced", "1 once a resource has been seen whole.", MetricType::Gauge, {}};
@@ -105,14 +118,20 @@ void add_watches(Families& families, const std::vector<WatchStatus>& watches, Ti
       "Time since the last bookmark: a sign of life of a watch in which nothing changes.",
       MetricType::Gauge,
       {}};
+  MetricFamily version{
+      "nodeway_watch_resource_version",
+      "Version of the API's that the view has reached; absent where it is no number.",
+      MetricType::Gauge,
+      {}};
   for (const WatchStatus& watch : watches) {
     add_value(synced, {{"resource", watch.resource}}, watch.synced ? 1.0 : 0.0);
     add_value(open, {{"resource", watch.resource}}, watch.watching ? 1.0 : 0.0);
     add_age(contact, watch, watch.last_contact_at, now);
     add_age(event, watch, watch.last_event_at, now);
+    add_version(version, watch);
     add_age(bookmark, watch, watch.last_bookmark_at, now);
   }
-  for (MetricFamily* family : {&synced, &open, &contact, &event, &bookmark}) {
+  for (MetricFamily* family : {&synced, &open, &contact, &event, &bookmark, &version}) {
     families.push_back(std::move(*family));
   }
   for (const WatchCounter& counter : kWatchCounters) {

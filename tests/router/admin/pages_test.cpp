@@ -89,7 +89,11 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
   world.control.watches[0].resource = "services";
   world.control.watches[0].synced = true;
   world.control.watches[0].watching = true;
+  world.control.watches[0].resource_version = "4711";
   world.control.watches[0].last_contact_at = world.now - 12s;
+  world.control.watches[0].last_event_at = world.now - 40s;
+  world.control.watches[0].last_bookmark_at = world.now - 12s;
+  world.control.watches[0].reconnects = 3;
   world.control.watches[1].resource = "endpointslices";
   world.control.watches[1].last_error = "connection refused";
   world.control.config.valid = true;  // as there is none
@@ -99,7 +103,8 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
 
   CHECK(page.body ==
         "not ready: endpointslices: not listed yet\n"
-        "[+] services: seen whole; last sign of life 12s ago\n"
+        "[+] services: seen whole; version 4711; last sign of life 12s ago; last event 40s ago; "
+        "last bookmark 12s ago; reconnects: 3\n"
         "[-] endpointslices: not seen yet; connection refused\n"
         "[+] configuration: none; the defaults are in force\n"
         "[-] routing: endpointslices: not listed yet\n"

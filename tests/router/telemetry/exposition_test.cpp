@@ -55,6 +55,7 @@ class Subject {
     status.watches.back().last_event_at = kNow - 5s;
     status.watches.back().last_bookmark_at = kNow - 2s;
     status.watches.back().events = 9;
+    status.watches.back().resource_version = "4711";
     status.saved_view = {
         .is_kept = true, .served_as_of = kNow - 42s, .saved_at = {}, .saves = 3, .failures = 1};
     status.dns.lookups = {7, 1, 3, 2};
@@ -193,6 +194,7 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_watch_last_event_age_seconds", {{"resource", "services"}}) == 5);
   CHECK(subject.value("nodeway_watch_last_bookmark_age_seconds", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_watch_events_total", {{"resource", "services"}}) == 9);
+  CHECK(subject.value("nodeway_watch_resource_version", {{"resource", "services"}}) == 4711);
   CHECK(subject.value("nodeway_saved_view_served") == 1);
   CHECK(subject.value("nodeway_saved_view_age_seconds") == 42);
   CHECK(subject.value("nodeway_saved_view_writes_total") == 3);
@@ -204,6 +206,13 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_config_last_applied_timestamp_seconds") == 100);
   CHECK(subject.value("nodeway_build_info", {{"version", "1.2.3"}}) == 1);
   CHECK(subject.value("process_resident_memory_bytes") == 4'096);
+}
+
+TEST_CASE("render_metrics: a version that is no number is not told", "[telemetry]") {
+  Subject subject;
+  subject.status.watches.back().resource_version = GENERATE("", "12a", "abc");
+
+  CHECK(subject.render().find("\nnodeway_watch_resource_version{") == std::string::npos);
 }
 
 TEST_CASE(
