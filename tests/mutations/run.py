@@ -200,7 +200,8 @@ def survivors(wanted: list[Mutation]) -> list[str]:
         return []
     scratch = Scratch()
     scratch.copy(names)
-    scratch.build(sorted({m.target for m in left if m.target}), is_shown=True)
+    if targets := sorted({m.target for m in left if m.target}):  # none would mean all there are
+        scratch.build(targets, is_shown=True)
     wrong = [f"{m.name}: red without it: {m.test}" for m in left if scratch.is_red(m)]
     if wrong:
         return wrong
