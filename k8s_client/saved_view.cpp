@@ -134,6 +134,30 @@ class ListWriter {
   int error_ = 0;
 };
 
+json ms_or_null(const std::optional<Clock::TimePoint>& time) {
+  return time ? json(milliseconds(*time)) : json(nullptr);
+}
+
+std::optional<Clock::TimePoint> time_or_nothing(const json& milliseconds) {
+  return milliseconds.is_null() ? std::nullopt
+                                : std::optional{time_at(milliseconds.get<std::int64_t>())};
+}
+
+json names_of(const SavedView& view) {
+  json names = json::array();
+  for (const SavedName& name : view.external_names) {
+    json addresses = json::array();
+    for (const boost::asio::ip::address& address : name.addresses) {
+      addresses.push_back(address.to_string());
+    }
+    names.push_back({{"name", name.name},
+                     {"addresses", std::move(addresses)},
+                     {"v4GoodAtMs", ms_or_null(name.v4_good_at)},
+                     {"v6GoodAtMs", ms_or_null(name.v6_good_at)}});
+  }
+  return names;
+}
+
 json header_of(const SavedView& view) {
   return {{"apiVersion", kApiVersion},
           {"kind", kKind},
@@ -142,6 +166,7 @@ json header_of(const SavedView& view) {
           {"node", view.node},
           {"savedAtMs", milliseconds(view.saved_at)},
           {"asOfMs", milliseconds(view.as_of)},
+          {"externalNames", names_of(view)},
           {"objects", view.n_objects()}};
 }
 
@@ -212,9 +237,27 @@ class ViewReader {
       view_.saved_at = time_at(header.at("savedAtMs").get<std::int64_t>());
       view_.as_of = time_at(header.at("asOfMs").get<std::int64_t>());
       header.at("objects").get_to(n_expected_);
+      for (const json& name : header.value("externalNames", json::array())) {
+        take_name(name);
+      }
     } catch (const json::exception& wrong) {
       fail(wrong.what());
     }
+  }
+
+  void take_name(const json& item) {
+    SavedName& name = view_.external_names.emplace_back();
+    item.at("name").get_to(name.name);
+    for (const json& text : item.at("addresses")) {
+      boost::system::error_code wrong;
+      name.addresses.push_back(
+          boost::asio::ip::make_address(text.get_ref<const std::string&>(), wrong));
+      if (wrong) {
+        fail("'" + text.get<std::string>() + "' is no address");
+      }
+    }
+    name.v4_good_at = time_or_nothing(item.at("v4GoodAtMs"));
+    name.v6_good_at = time_or_nothing(item.at("v6GoodAtMs"));
   }
 
   void take_object(const json& object) {

@@ -7,15 +7,29 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <boost/asio/ip/address.hpp>
+
 namespace k8s_client {
+
+/// What DNS has said of a name outside of the cluster.
+struct SavedName {
+  std::string name;
+  std::vector<boost::asio::ip::address> addresses;
+  std::optional<Clock::TimePoint> v4_good_at;  ///< when it answered for the IPv4 addresses last
+  std::optional<Clock::TimePoint> v6_good_at;  ///< likewise for those of IPv6
+
+  friend bool operator==(const SavedName&, const SavedName&) = default;
+};
 
 /// What a process knows of the cluster, as a file for its successor.
 ///
 /// The file is a `kind: List` of ordinary objects, with the fields that are kept, so that a folder
-/// source reads it, too; the first item, of a kind of our own, says whose view it is and of when.
+/// source reads it, too; the first item, of a kind of our own, says whose view it is and of when,
+/// and what DNS has said, of which Kubernetes has no objects.
 struct SavedView {
   /// Within its folder.
   static constexpr const char* kFile = "saved-view.json";
@@ -35,8 +49,9 @@ struct SavedView {
   std::vector<Store<ConfigMap>::Pointer> config_maps;
   std::vector<Store<Node>::Pointer> nodes;
   std::vector<Store<Pod>::Pointer> pods;
+  std::vector<SavedName> external_names;
 
-  /// Of all kinds.
+  /// Of all kinds. External names are none.
   [[nodiscard]] std::size_t n_objects() const noexcept {
     return services.size() + endpoint_slices.size() + config_maps.size() + nodes.size() +
            pods.size();

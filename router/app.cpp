@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/app.hpp"
 
-#include "k8s_client/api_source.hpp"
 #include "k8s_client/clock.hpp"
-#include "k8s_client/file_source.hpp"
-#include "k8s_client/kubeconfig.hpp"
 #include "k8s_client/text_file.hpp"
 #include "router/admin/admin.hpp"
 #include "router/all_cores.hpp"
 #include "router/cluster/shared_port.hpp"
-#include "router/control/certificate_files.hpp"
-#include "router/control/config_map.hpp"
 #include "router/control/control_plane.hpp"
+#include "router/control/dns_resolver.hpp"
+#include "router/listeners.hpp"
+#include "router/make_source.hpp"
+#include "router/served_certificate.hpp"
+#include "router/start_failure.hpp"
 #include "router/version.hpp"
 #include "router/worker/core.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <exception>
 #include <iostream>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -37,46 +37,23 @@ namespace router {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using telemetry::LogLevel;
 
 constexpr std::uint32_t kMaxClientConnections =
     10'000;  // product.md, clients; of all workers together
 
-/// The certificate's files are read this often, as a configuration file is.
-constexpr std::chrono::seconds kCertificateInterval{1};
-
-/// Why the process cannot start; ends `App::run`.
-struct StartFailure {
-  int exit_code;
-  std::string line;
-};
-
-std::string text_of(const tcp::endpoint& endpoint) {
-  std::ostringstream text;
-  text << endpoint;
-  return text.str();
-}
-
-tcp::endpoint endpoint_of(const ListenAddress& address) {
-  if (address.host.empty()) {
-    return {tcp::v6(), address.port};
-  }
-  return {asio::ip::make_address(address.host), address.port};
-}
-
-std::string text_of(const ListenAddress& address) {
-  return text_of(endpoint_of(address));
-}
-
-void log_notice(const k8s_client::Notice& notice) {
-  const bool is_info = notice.level == k8s_client::Notice::Level::info;
-  telemetry::log(is_info ? LogLevel::info : LogLevel::warning, "source", notice.text);
-}
-
 void log_control(control::LogLevel level, std::string_view message, std::string_view error) {
   constexpr std::array kLevels{LogLevel::info, LogLevel::warning, LogLevel::error};
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
+}
+
+/// As DnsResolver takes them.
+std::string text_of(const std::vector<ListenAddress>& servers) {
+  std::string text;
+  for (const ListenAddress& server : servers) {
+    text += (text.empty() ? "" : ",") + text_of(server);
+  }
+  return text;
 }
 
 /// Drawn by the kernel at its start; "" where it is not told. Source: random(4).
@@ -100,19 +77,8 @@ class App::State {
   [[nodiscard]] control::ControlPlane::Options control_options();
   [[nodiscard]] admin::Subject subject();
   void make_cores();
-  using Listen = Result<tcp::endpoint> (Core::*)(const tcp::endpoint&);
-  void read_certificate();
-  void watch_certificate();
-  void look_at_certificate();
-  void open_listeners(const std::vector<ListenAddress>& addresses,
-                      Listen listen,
-                      std::vector<std::string>& opened);
-  tcp::endpoint open_listener(const ListenAddress& address, Listen listen);
+  void start_certificate();
   void open_admin();
-  [[nodiscard]] std::unique_ptr<k8s_client::Source> make_source();
-  [[nodiscard]] k8s_client::ApiServer find_api_server(
-      const std::filesystem::path& kubeconfig) const;
-  void refuse_two_configurations();
   void start();
   void start_workers();
   void announce(std::string_view event) const;
@@ -129,18 +95,17 @@ class App::State {
   asio::io_context control_loop_{1};
   asio::posix::stream_descriptor stop_signal_;
   asio::steady_timer drain_timer_{control_loop_};
-  asio::steady_timer certificate_timer_{control_loop_};
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
-  std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
   SharedPorts shared_ports_;
   Cores cores_;
+  std::optional<ServedCertificate> certificate_;  ///< nothing without a TLS listener
+  control::DnsResolver resolver_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
   std::vector<std::thread> workers_;
   std::size_t workers_running_ = 0;
   std::atomic<bool> is_draining_{false};
-  bool is_ready_announced_ = false;
   int exit_code_ = 1;  ///< until a drain has been asked for, the end is a failure
   std::vector<std::string> listening_;
   std::vector<std::string> listening_tls_;
@@ -151,11 +116,14 @@ App::State::State(Options options)
     : config_{std::move(options.config)},
       seed_{options.seed},
       stop_signal_{control_loop_, options.stop_fd},
+      resolver_{control_loop_.get_executor(), text_of(config_.dns_servers)},
       control_{control_loop_.get_executor(),
                clock_,
+               resolver_,
                control_options(),
                log_control,
-               [this](const SnapshotPtr& snapshot) { publish(snapshot); }} {}
+               {.on_snapshot = [this](const SnapshotPtr& snapshot) { publish(snapshot); },
+                .on_ready = [this] { announce_ready(); }}} {}
 
 App::State::~State() {
   take_down();
@@ -164,16 +132,11 @@ App::State::~State() {
 
 control::ControlPlane::Options App::State::control_options() {
   const bool is_folder = std::holds_alternative<FilesSource>(config_.source);
-  std::string dns_servers;
-  for (const ListenAddress& server : config_.dns_servers) {
-    dns_servers += (dns_servers.empty() ? "" : ",") + text_of(server);
-  }
   control::ControlPlane::Options options{.config_namespace = config_.pod_namespace,
                                          .config_in_any_namespace = is_folder,
                                          .config_file = config_.config_file,
                                          .node = config_.node,
                                          .seed = seed_,
-                                         .dns_servers = std::move(dns_servers),
                                          .allow_loopback = is_folder};
   if (config_.saved_view) {
     writer_.emplace(1);
@@ -188,7 +151,10 @@ admin::Subject App::State::subject() {
       .cores = metrics_of(cores_),
       .control = [this] { return control_.status(); },
       .endpoints = [this] { return inspect_endpoints(cores_); },
-      .endpoints_since = [this] { return control_.endpoints(); },
+      .show_endpoints =
+          [this](const control::EndpointFilter& filter, const control::EndpointVisitor& visit) {
+            control_.show_endpoints(filter, visit);
+          },
       .certificate =
           [this] { return certificate_ ? std::optional{certificate_->status()} : std::nullopt; },
       .is_draining = [this] { return is_draining_.load(); },
@@ -207,76 +173,12 @@ void App::State::make_cores() {
   }
 }
 
-void App::State::read_certificate() {
-  if (config_.tls_listen.empty()) {
-    return;
+void App::State::start_certificate() {
+  if (!config_.tls_listen.empty()) {
+    certificate_.emplace(
+        control_loop_.get_executor(), config_.tls_certificate, config_.tls_key, cores_);
+    certificate_->start();
   }
-  certificate_.emplace(config_.tls_certificate, config_.tls_key);
-  if (certificate_->look() != control::CertificateFiles::Outcome::taken) {
-    throw StartFailure{2, "--tls-cert, --tls-key: " + certificate_->problem()};
-  }
-  for (const auto& core : cores_) {
-    core->adopt(certificate_->in_force());
-  }
-  watch_certificate();
-}
-
-void App::State::watch_certificate() {
-  certificate_timer_.expires_after(kCertificateInterval);
-  certificate_timer_.async_wait([this](const error_code& cancelled) {
-    if (!cancelled) {
-      look_at_certificate();
-      watch_certificate();
-    }
-  });
-}
-
-void App::State::look_at_certificate() {
-  switch (certificate_->look()) {
-    case control::CertificateFiles::Outcome::unchanged:
-      break;
-    case control::CertificateFiles::Outcome::taken:
-      for (const auto& core : cores_) {
-        core->adopt(certificate_->in_force());
-      }
-      telemetry::log(LogLevel::info, "tls", "another certificate is in force");
-      break;
-    case control::CertificateFiles::Outcome::rejected:
-      telemetry::log(LogLevel::error,
-                     "tls",
-                     "the certificate is not taken, the former one stays in force",
-                     certificate_->problem());
-      break;
-  }
-}
-
-void App::State::open_listeners(const std::vector<ListenAddress>& addresses,
-                                Listen listen,
-                                std::vector<std::string>& opened) {
-  for (const ListenAddress& address : addresses) {
-    // The first core takes the port, or the one that the kernel chooses; the others share it.
-    const tcp::endpoint first = open_listener(address, listen);
-    for (std::size_t i = 1; i < cores_.size(); ++i) {
-      if (const auto shared = (*cores_[i].*listen)(first); !shared) {
-        throw StartFailure{
-            1, fmt::format("cannot listen on {}: {}", text_of(first), shared.error().message())};
-      }
-    }
-    opened.push_back(text_of(first));
-  }
-}
-
-tcp::endpoint App::State::open_listener(const ListenAddress& address, Listen listen) {
-  auto opened = (*cores_.front().*listen)(endpoint_of(address));
-  if (!opened && address.host.empty() &&
-      opened.error() == asio::error::address_family_not_supported) {
-    opened = (*cores_.front().*listen)({tcp::v4(), address.port});  // a machine without IPv6
-  }
-  if (!opened) {
-    throw StartFailure{
-        1, fmt::format("cannot listen on {}: {}", text_of(address), opened.error().message())};
-  }
-  return *opened;
 }
 
 void App::State::open_admin() {
@@ -290,63 +192,15 @@ void App::State::open_admin() {
   admin_address_ = text_of(*opened);
 }
 
-k8s_client::ApiServer App::State::find_api_server(const std::filesystem::path& kubeconfig) const {
-  auto found = k8s_client::find_api_server(kubeconfig);
-  if (!found) {
-    throw StartFailure{2, found.error().message()};
-  }
-  for (const std::string& warning : found->warnings) {
-    telemetry::log(LogLevel::warning, "source", warning);
-  }
-  return std::move(found->server);
-}
-
-std::unique_ptr<k8s_client::Source> App::State::make_source() {
-  const auto executor = control_loop_.get_executor();
-  if (const auto* files = std::get_if<FilesSource>(&config_.source)) {
-    return std::make_unique<k8s_client::FileSource>(
-        executor,
-        k8s_client::FileSource::Options{.folder = files->folder, .notices = log_notice},
-        control_.stores(),
-        clock_);
-  }
-  k8s_client::ApiSource::Options options{
-      .server = find_api_server(std::get<KubernetesSource>(config_.source).kubeconfig),
-      .config_map = {.ns = config_.pod_namespace, .name = std::string{control::kConfigMapName}},
-      .node = config_.node,
-      .seed = seed_,
-      .notices = log_notice,
-      .max_start_delay = k8s_client::ApiSource::kMaxStartDelay};
-  return std::make_unique<k8s_client::ApiSource>(
-      executor, std::move(options), control_.stores(), clock_);
-}
-
-void App::State::refuse_two_configurations() {
-  // The folder has been read whole by now; the API's ConfigMap cannot be known yet and is not
-  // looked at beside a file.
-  if (!config_.config_file || !std::holds_alternative<FilesSource>(config_.source)) {
-    return;
-  }
-  for (const auto& [key, config_map] : control_.stores().config_maps.all()) {
-    if (key.name == control::kConfigMapName) {
-      throw StartFailure{
-          2,
-          fmt::format(
-              "--config: the folder of --source holds ConfigMap {}/{} already; give one of both",
-              key.ns,
-              key.name)};
-    }
-  }
-}
-
 void App::State::start() {
   make_cores();
-  read_certificate();
-  open_listeners(config_.listen, &Core::listen, listening_);
-  open_listeners(config_.tls_listen, &Core::listen_tls, listening_tls_);
+  start_certificate();
+  listening_ = open_listeners(cores_, config_.listen, &Core::listen);
+  listening_tls_ = open_listeners(cores_, config_.tls_listen, &Core::listen_tls);
   open_admin();
-  control_.start(make_source());
-  refuse_two_configurations();
+  control_.start(
+      make_source(config_, seed_, control_loop_.get_executor(), control_.stores(), clock_));
+  refuse_two_configurations(config_, control_.stores());
   announce("listening");
   telemetry::log(LogLevel::info,
                  "app",
@@ -385,15 +239,10 @@ void App::State::publish(const SnapshotPtr& snapshot) {
   for (const auto& core : cores_) {
     core->adopt(snapshot);
   }
-  if (!is_ready_announced_) {
-    // Later, since the control plane calls itself ready only after this.
-    asio::post(control_loop_, [this] { announce_ready(); });
-  }
 }
 
 void App::State::announce_ready() {
-  if (!is_ready_announced_ && control_.is_ready() && !is_draining_) {
-    is_ready_announced_ = true;
+  if (!is_draining_) {
     announce("ready");
     telemetry::log(LogLevel::info, "app", "ready");
   }

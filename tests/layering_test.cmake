@@ -44,14 +44,15 @@ forbid(IN balancer WHAT "(steady_clock|system_clock)::now|std::(mutex|thread|jth
 forbid(IN k8s_client WHAT "${include}(router|balancer|tests)/" REASON "k8s_client knows no routing")
 forbid(IN k8s_client WHAT "${include}(nghttp2|httplib|CLI|prometheus)"
   REASON "k8s_client uses std, Boost, OpenSSL, zlib, nlohmann_json, yaml-cpp and the logger")
-forbid(IN router BUT router/control/ router/app[.]cpp WHAT "${include}k8s_client/"
-  REASON "only router/control composes the API's objects with routing (router/app.cpp owns the sources)")
+forbid(IN router BUT router/control/ router/app[.]cpp router/make_source[.] WHAT "${include}k8s_client/"
+  REASON "only router/control composes the API's objects with routing (router/app.cpp owns the source that router/make_source.cpp makes)")
 forbid(IN router BUT router/cluster/ WHAT "${include}balancer/" REASON "only router/cluster decides with balancer")
 forbid(IN balancer k8s_client router WHAT "${include}tests/" REASON "the product does not know its tests")
 forbid(IN balancer k8s_client router WHAT "${include}(grpcpp|grpc|google/protobuf)/" REASON "grpc++ belongs to tests/demo")
 
-forbid(IN k8s_client router BUT k8s_client/clock[.] router/worker/loop[.]cpp router/cli/ WHAT "(steady_clock|Clock)::now\\("
-  REASON "time is read in SteadyClock and Loop only, and handed on (the command line lives in real time)")
+forbid(IN k8s_client router BUT k8s_client/clock[.] router/worker/loop[.]cpp router/telemetry/log[.]cpp router/cli/
+  WHAT "(steady_clock|system_clock|Clock)::now\\("
+  REASON "time is read in SteadyClock and Loop only, and handed on (lines of the log and the command line live in real time)")
 forbid(IN balancer k8s_client router BUT router/main[.]cpp WHAT "random_device"
   REASON "random seeds are drawn in main.cpp only")
 

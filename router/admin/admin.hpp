@@ -16,6 +16,7 @@ struct EndpointView;
 namespace router::control {
 struct CertificateStatus;
 struct ControlStatus;
+struct EndpointFilter;
 struct EndpointSince;
 }  // namespace router::control
 namespace router::telemetry {
@@ -31,7 +32,10 @@ struct Subject {
   std::function<control::ControlStatus()> control;
   std::function<std::vector<EndpointView>()>
       endpoints;  ///< of all cores, one after the other; may take a second
-  std::function<std::vector<control::EndpointSince>()> endpoints_since;
+  /// Those that requests may go to, whether any worker has looked at them or not.
+  std::function<void(const control::EndpointFilter& filter,
+                     const std::function<void(const control::EndpointSince&)>& visit)>
+      show_endpoints;
   /// Nothing without a TLS listener.
   std::function<std::optional<control::CertificateStatus>()> certificate{};
   std::function<bool()> is_draining;

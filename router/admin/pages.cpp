@@ -66,10 +66,19 @@ std::string config_line(const control::ConfigStatus& config) {
 
 std::string watch_line(const k8s_client::WatchStatus& watch, TimePoint now) {
   std::string line = watch.synced ? "seen whole" : "not seen yet";
-  if (watch.last_contact_at) {
-    line +=
-        fmt::format("; last sign of life {} ago",
-                    std::chrono::duration_cast<std::chrono::seconds>(now - *watch.last_contact_at));
+  if (!watch.resource_version.empty()) {
+    line += "; version " + watch.resource_version;
+  }
+  for (const auto& [what, at] : {std::pair{"sign of life", watch.last_contact_at},
+                                 std::pair{"event", watch.last_event_at},
+                                 std::pair{"bookmark", watch.last_bookmark_at}}) {
+    if (at) {
+      line += fmt::format(
+          "; last {} {} ago", what, std::chrono::duration_cast<std::chrono::seconds>(now - *at));
+    }
+  }
+  if (watch.reconnects > 0) {
+    line += fmt::format("; reconnects: {}", watch.reconnects);
   }
   if (watch.synced && !watch.watching) {
     line += "; no watch open";
@@ -95,6 +104,21 @@ std::string saved_view_line(const control::SavedViewStatus& view, TimePoint now)
                        : "not written yet";
 }
 
+/// What is wrong with external names; "" if nothing is.
+std::string wrong_names(const control::DnsStatus& dns) {
+  std::string text;
+  for (const control::DnsStatus::Name& name : dns.names) {
+    if (!name.error.empty() || !name.good_at) {
+      text += fmt::format("{}{}: {}, {} addresses in use",
+                          text.empty() ? "" : "; ",
+                          name.name,
+                          name.error.empty() ? "no answer yet" : name.error,
+                          name.addresses);
+    }
+  }
+  return text;
+}
+
 std::string verbose_parts(const control::ControlStatus& status, bool is_draining, TimePoint now) {
   const auto part = [](bool is_good, std::string_view name, std::string_view text) {
     return fmt::format("[{}] {}: {}\n", is_good ? '+' : '-', name, text);
@@ -108,6 +132,10 @@ std::string verbose_parts(const control::ControlStatus& status, bool is_draining
         !view.served_as_of && view.last_error.empty(), "saved view", saved_view_line(view, now));
   }
   body += part(status.config.valid, "configuration", config_line(status.config));
+  if (!status.dns.names.empty()) {
+    const std::string wrong = wrong_names(status.dns);
+    body += part(wrong.empty(), "external names", wrong.empty() ? "as DNS has them" : wrong);
+  }
   body += part(status.ready,
                "routing",
                status.ready
@@ -207,11 +235,16 @@ Page Pages::stat(const Query& query) const {
 }
 
 Page Pages::endpoints(const Query& query) const {
-  auto rows = sum_endpoints(subject_.endpoints(), parameter(query, "namespace"));
-  add_ages(rows, subject_.endpoints_since(), subject_.now());
+  const control::EndpointFilter filter{.service_namespace = parameter(query, "namespace"),
+                                       .service = parameter(query, "service")};
+  EndpointList list = list_endpoints(
+      sum_endpoints(subject_.endpoints(), filter),
+      [&](const auto& visit) { subject_.show_endpoints(filter, visit); },
+      subject_.now());
   const control::ControlStatus status = subject_.control();
   return json_page(
-      {{"rows", std::move(rows)},
+      {{"rows", std::move(list.rows)},
+       {"left_out", list.left_out},
        {"view", watch_rows(status.watches, subject_.now())},
        {"saved_view_age_seconds", age_seconds(status.saved_view.served_as_of, subject_.now())}});
 }

@@ -39,8 +39,8 @@ class Pages {
   [[nodiscard]] Page metrics() const;
   /// `window` (1m), `namespace` (all).
   [[nodiscard]] Page stat(const Query& query) const;
-  /// `namespace` (all). Beside the rows, how fresh the view is, and the age of a saved view that is
-  /// served.
+  /// `namespace` and `service` (all). Beside the rows, how many unused ones were left out, how
+  /// fresh the view is, and the age of a saved view that is served.
   [[nodiscard]] Page endpoints(const Query& query) const;
   [[nodiscard]] Page config() const;
   [[nodiscard]] Page watches() const;

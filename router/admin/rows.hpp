@@ -43,7 +43,7 @@ struct EndpointRow {
   std::string address{};
   std::string pod{};
   std::string state{};  ///< the best that any worker has: ready, connecting, ejected, unreachable,
-                        ///< unselected, draining
+                        ///< unselected, draining; unused: none has looked at it
   std::uint64_t requests = 0;  ///< since the endpoint was first seen
   std::uint64_t failures = 0;
   std::uint64_t in_flight = 0;

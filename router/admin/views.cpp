@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -42,13 +43,30 @@ void fill_traffic(StatRow& row, const telemetry::WindowRow& traffic, double seco
   row.latency_p99_ms = quantile_ms(traffic.duration, 0.99);
 }
 
-// From the best to the worst: what one worker can use is of use.
+// From the best to the worst: what one worker can use is of use. "unused" is what none has.
 constexpr std::array<std::string_view, 6> kStates{
     "ready", "connecting", "ejected", "unreachable", "unselected", "draining"};
 
 std::size_t rank_of(std::string_view state) {
   return static_cast<std::size_t>(std::find(kStates.begin(), kStates.end(), state) -
                                   kStates.begin());
+}
+
+EndpointName name_of(const EndpointRow& row) {
+  return {row.service_namespace, row.service, row.port, row.address};
+}
+
+/// Of an endpoint that no worker has looked at.
+EndpointRow unused_row(const control::EndpointSince& known, double age_seconds) {
+  EndpointRow row;
+  row.service_namespace = known.service_namespace;
+  row.service = known.service;
+  row.port = known.port;
+  row.address = known.address;
+  row.pod = known.pod;
+  row.state = "unused";
+  row.age_seconds = age_seconds;
+  return row;
 }
 
 struct EndpointSum {
@@ -111,10 +129,10 @@ Stat make_stat(const std::vector<control::ServicePortRow>& ports,
 }
 
 std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
-                                       std::string_view service_namespace) {
+                                       const control::EndpointFilter& filter) {
   std::map<EndpointName, EndpointSum> sums;
   for (const EndpointView& view : views) {
-    if (service_namespace.empty() || view.service_namespace == service_namespace) {
+    if (filter.takes(view.service_namespace, view.service)) {
       add_view(sums[{view.service_namespace, view.service, view.port, view.address}], view);
     }
   }
@@ -129,21 +147,37 @@ std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
   return rows;
 }
 
-void add_ages(std::vector<EndpointRow>& rows,
-              const std::vector<control::EndpointSince>& known,
-              std::chrono::steady_clock::time_point now) {
-  std::map<EndpointName, std::chrono::steady_clock::time_point> first_seen;
-  for (const control::EndpointSince& since : known) {
-    first_seen.emplace(
-        EndpointName{since.service_namespace, since.service, since.port, since.address},
-        since.first_seen);
+EndpointList list_endpoints(
+    std::vector<EndpointRow> used,
+    const std::function<void(const std::function<void(const control::EndpointSince&)>& visit)>&
+        show_known,
+    std::chrono::steady_clock::time_point now) {
+  std::map<EndpointName, EndpointRow*> used_by_name;
+  for (EndpointRow& row : used) {
+    used_by_name.emplace(name_of(row), &row);
   }
-  for (EndpointRow& row : rows) {
-    const auto found = first_seen.find({row.service_namespace, row.service, row.port, row.address});
-    if (found != first_seen.end()) {
-      row.age_seconds = std::chrono::duration<double>{now - found->second}.count();
+  std::vector<EndpointRow> unused;
+  std::size_t left_out = 0;
+  show_known([&](const control::EndpointSince& known) {
+    const double age_seconds = std::chrono::duration<double>{now - known.first_seen}.count();
+    const auto found =
+        used_by_name.find({known.service_namespace, known.service, known.port, known.address});
+    if (found != used_by_name.end()) {
+      found->second->age_seconds = age_seconds;
+    } else if (unused.size() < EndpointList::kMaxUnused) {
+      unused.push_back(unused_row(known, age_seconds));
+    } else {
+      ++left_out;
     }
-  }
+  });
+  EndpointList list{.rows = std::move(used), .left_out = left_out};
+  list.rows.insert(list.rows.end(),
+                   std::make_move_iterator(unused.begin()),
+                   std::make_move_iterator(unused.end()));
+  std::sort(list.rows.begin(), list.rows.end(), [](const EndpointRow& a, const EndpointRow& b) {
+    return name_of(a) < name_of(b);
+  });
+  return list;
 }
 
 }  // namespace router::admin

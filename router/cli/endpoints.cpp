@@ -8,6 +8,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -38,9 +39,18 @@ std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
   return cells;
 }
 
-std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
-  auto answer =
-      ask_admin(flags.admin, "/api/v1/endpoints", {{"namespace", flags.wanted_namespace()}});
+std::string format_nothing(const ViewFlags& flags, const std::string& service) {
+  const std::string wanted = flags.wanted_namespace();
+  const std::string of = service.empty() ? "" : " of " + service;
+  return wanted.empty()
+             ? fmt::format("No endpoints{}.\n", of)
+             : fmt::format("No endpoints{} in namespace {}; -A shows all.\n", of, wanted);
+}
+
+std::variant<std::string, NoAnswer> draw(const ViewFlags& flags, const std::string& service) {
+  auto answer = ask_admin(flags.admin,
+                          "/api/v1/endpoints",
+                          {{"namespace", flags.wanted_namespace()}, {"service", service}});
   if (std::holds_alternative<NoAnswer>(answer) || flags.format() == OutputFormat::json) {
     return answer;
   }
@@ -52,13 +62,10 @@ std::variant<std::string, NoAnswer> draw(const ViewFlags& flags) {
         "\n" + format_saved_view(age.is_null() ? std::nullopt : std::optional{age.get<double>()}) +
         format_view(read.at("view").get<std::vector<ViewRow>>());
     if (rows.empty()) {
-      const std::string wanted = flags.wanted_namespace();
-      return (wanted.empty()
-                  ? "No requests so far, so no endpoints in use.\n"
-                  : fmt::format("No requests so far in namespace {}; -A shows all.\n", wanted)) +
-             view;
+      return format_nothing(flags, service) + view;
     }
-    return format_endpoints(rows, flags.format() == OutputFormat::wide) + view;
+    return format_endpoints(rows, flags.format() == OutputFormat::wide) +
+           format_left_out(read.at("left_out").get<std::size_t>()) + view;
   } catch (const nlohmann::json::exception& wrong) {
     return NoAnswer{fmt::format("{} speaks another version: {}", flags.admin, wrong.what())};
   }
@@ -115,6 +122,13 @@ std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide)
   return format_table(columns, table);
 }
 
+std::string format_left_out(std::size_t n_endpoints) {
+  return n_endpoints == 0
+             ? ""
+             : fmt::format("{} more are unused; name a namespace or a Service to see them.\n",
+                           n_endpoints);
+}
+
 std::string format_view(const std::vector<ViewRow>& view) {
   std::string fresh;
   std::string stale;
@@ -145,14 +159,16 @@ std::string format_saved_view(std::optional<double> age_seconds) {
 
 void add_endpoints_command(CLI::App& app, Action& action) {
   CLI::App* const command =
-      app.add_subcommand("endpoints", "Endpoints in use, as this node's router sees them");
-  // Shared by the parser, which fills it, and by the action, which comes after.
+      app.add_subcommand("endpoints", "Endpoints of Services, as this node's router sees them");
+  // Shared by the parser, which fills them, and by the action, which comes after.
   auto flags = std::make_shared<ViewFlags>();
+  auto service = std::make_shared<std::string>();
+  command->add_option("SERVICE", *service, "Name of a Service; without, all of the namespace");
   add_view_flags(*command, *flags);
-  command->callback([&action, flags] {
-    action = [flags] {
+  command->callback([&action, flags, service] {
+    action = [flags, service] {
       return show(
-          *flags, [&flags] { return draw(*flags); }, "This node only.");
+          *flags, [&] { return draw(*flags, *service); }, "This node only.");
     };
   });
 }

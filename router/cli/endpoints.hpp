@@ -4,6 +4,7 @@
 #include "router/admin/rows.hpp"
 #include "router/cli/command.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ namespace router::cli {
 [[nodiscard]] std::string format_endpoints(const std::vector<admin::EndpointRow>& rows,
                                            bool is_wide = false);
 
+/// That there are more endpoints than the table has; "" if there are not.
+[[nodiscard]] std::string format_left_out(std::size_t n_endpoints);
+
 /// How fresh the router's view of the cluster is: one line for what is fresh, one for each resource
 /// that may be stale.
 [[nodiscard]] std::string format_view(const std::vector<admin::ViewRow>& view);
@@ -29,8 +33,8 @@ namespace router::cli {
 /// That a saved view is served, which is so old; "" without one.
 [[nodiscard]] std::string format_saved_view(std::optional<double> age_seconds);
 
-/// `nodeway endpoints`: the endpoints of each Service that had requests, as this node's router sees
-/// them.
+/// `nodeway endpoints`: the endpoints of a Service, a namespace or the cluster, as this node's
+/// router sees them.
 void add_endpoints_command(CLI::App& app, Action& action);
 
 }  // namespace router::cli

@@ -3,9 +3,9 @@
 
 #include "balancer/stable_hash.hpp"
 #include "router/cluster/cluster.hpp"
+#include "router/worker/endpoint_text.hpp"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -85,10 +85,7 @@ void ClusterEndpoint::retire() {
 }
 
 void ClusterEndpoint::describe(EndpointView& view) const {
-  const std::string ip = endpoint_.address.address().to_string();
-  const std::uint16_t port = endpoint_.address.port();
-  view.address = endpoint_.address.address().is_v6() ? fmt::format("[{}]:{}", ip, port)
-                                                     : fmt::format("{}:{}", ip, port);
+  view.address = endpoint_text(endpoint_.address);
   view.pod = endpoint_.pod;
   view.requests = requests_;
   view.failures = failures_;

@@ -2,10 +2,10 @@
 #include "router/cluster/ejector.hpp"
 
 #include "router/telemetry/log.hpp"
+#include "router/worker/endpoint_text.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <sstream>
 #include <string>
 #include <utility>
 
@@ -202,13 +202,11 @@ void Ejector::show() {
 std::string Ejector::name_of(std::size_t index) const {
   const telemetry::ServiceMetrics& service = context_.service_metrics;
   const Endpoint& endpoint = *members_[index].endpoint;
-  std::ostringstream address;
-  address << endpoint.address;
   return fmt::format("{}.{}:{}: endpoint {} ({})",
                      service.service,
                      service.service_namespace,
                      service.port,
-                     address.str(),
+                     endpoint_text(endpoint.address),
                      endpoint.pod);
 }
 

@@ -7,6 +7,7 @@
 #include "router/control/config_state.hpp"
 #include "router/control/endpoint_ages.hpp"
 #include "router/control/endpoint_table.hpp"
+#include "router/control/external_names.hpp"
 #include "router/control/log_sink.hpp"
 #include "router/control/rows.hpp"
 #include "router/control/snapshot.hpp"
@@ -28,11 +29,12 @@ namespace router::control {
 
 /// How the control plane is doing. Plain copy.
 struct ControlStatus {
-  bool ready = false;            ///< the cores have a snapshot; stays true from then on
+  bool ready = false;            ///< see ControlPlane::is_ready; stays true from then on
   std::string not_ready_reason;  ///< one line, "" when ready
   std::vector<k8s_client::WatchStatus> watches;  ///< at most kStatusInterval old
   ConfigStatus config;
   SavedViewStatus saved_view;
+  DnsStatus dns;                     ///< of external names
   std::uint64_t generation = 0;      ///< of the snapshot in force, 0 if none
   std::size_t services = 0;          ///< with at least one TCP port; external names are none
   EndpointCounts endpoints;          ///< in slices; those of external names are in none
@@ -52,7 +54,11 @@ struct ControlStatus {
 /// within `kCallerWait`. Control thread, unless said otherwise.
 class ControlPlane {
  public:
-  using Publish = std::function<void(SnapshotPtr)>;
+  /// What the owner is told, from the loop.
+  struct Events {
+    std::function<void(SnapshotPtr)> on_snapshot;  ///< each new one
+    std::function<void()> on_ready;                ///< once, after the first snapshot
+  };
 
   struct Options {
     std::string config_namespace = "nodeway-system";  ///< of ConfigMap `nodeway` (`POD_NAMESPACE`)
@@ -61,16 +67,16 @@ class ControlPlane {
     std::string node{};      ///< the one that this router is on; "" if that is not known
     std::uint64_t seed = 0;  ///< of how long an Event is put off; must differ between nodes
     std::optional<ViewKeeper::Options> saved_view{};  ///< `--saved-view`
-    std::string dns_servers{};                        ///< of external names; see DnsResolver
     bool allow_loopback = false;  ///< external names may be on this machine; see ExternalNames
   };
 
-  /// `clock` must outlive the executor's context. `publish` is called for each new snapshot.
+  /// `clock` must outlive the executor's context, `resolver` the control plane.
   ControlPlane(boost::asio::any_io_executor executor,
                k8s_client::Clock& clock,
+               Resolver& resolver,
                Options options,
                LogSink log,
-               Publish publish);
+               Events events);
   ControlPlane(const ControlPlane&) = delete;
   ControlPlane& operator=(const ControlPlane&) = delete;
   ~ControlPlane();
@@ -87,10 +93,12 @@ class ControlPlane {
   /// Any thread, at any time.
   [[nodiscard]] ControlStatus status() const;
 
-  /// Any thread: since when each endpoint of the snapshot in force has been in one.
-  [[nodiscard]] std::vector<EndpointSince> endpoints() const;
+  /// Any thread: shows the endpoints of the snapshot in force, and since when each has been in one.
+  /// The control thread may wait for the end of it.
+  void show_endpoints(const EndpointFilter& filter, const EndpointVisitor& visit) const;
 
-  /// Any thread: the readiness alone, cheaper than `status`.
+  /// Any thread: whether the cores have a snapshot, and DNS has answered for each external name of
+  /// the configuration or had `kFirstAnswerWait` for it. Cheaper than `status`.
   [[nodiscard]] bool is_ready() const;
 
  private:
@@ -100,9 +108,11 @@ class ControlPlane {
   std::shared_ptr<State> state_;
 };
 
-/// An Event about a wrong configuration is put off by up to this, drawn anew for each, so that the
-/// nodes of a cluster do not make theirs all at once; what is mended by then needs none.
-inline constexpr std::chrono::seconds kMaxEventDelay{10};
+/// So long after the first snapshot a router without an answer of DNS for an external name is not
+/// ready: a roll then does not go on to the next node while the requests to that name fail on this
+/// one. Above the 4 s in which a DNS server that is away is given up, and soon over, since all the
+/// others are served. Looked at each `kStatusInterval`.
+inline constexpr std::chrono::seconds kFirstAnswerWait{5};
 
 /// How often the watches' state is copied out for other threads: they show ages in seconds.
 inline constexpr std::chrono::seconds kStatusInterval{1};

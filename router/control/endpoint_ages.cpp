@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/control/endpoint_ages.hpp"
 
+#include "router/worker/endpoint_text.hpp"
+
 #include <algorithm>
 #include <cstddef>
-#include <sstream>
 #include <utility>
 
 namespace router::control {
 namespace {
-
-std::string text_of(const boost::asio::ip::tcp::endpoint& address) {
-  std::ostringstream text;
-  text << address;
-  return text.str();
-}
 
 bool has_name_of(const Service& a, const Service& b) {
   return a.name == b.name && a.namespace_ == b.namespace_;
@@ -103,24 +98,26 @@ EndpointAges::Shard EndpointAges::renewed(Shard& before,
   return next;
 }
 
-std::vector<EndpointSince> EndpointAges::all() const {
-  std::vector<EndpointSince> result;
+void EndpointAges::show(const EndpointFilter& filter, const EndpointVisitor& visit) const {
   for (const Shard& shard : shards_) {
     for (std::size_t i = 0; i < shard.first_seen.size(); ++i) {
       const Service& service = *(*shard.services)[i].service;
+      if (!filter.takes(service.namespace_, service.name)) {
+        continue;
+      }
       auto first_seen = shard.first_seen[i].begin();
       for (const ServicePort& port : service.ports) {
         for (const Endpoint& endpoint : port.endpoints) {
-          result.push_back({.service_namespace = service.namespace_,
-                            .service = service.name,
-                            .port = port.number,
-                            .address = text_of(endpoint.address),
-                            .first_seen = *first_seen++});
+          visit({.service_namespace = service.namespace_,
+                 .service = service.name,
+                 .port = port.number,
+                 .address = endpoint_text(endpoint.address),
+                 .pod = endpoint.pod,
+                 .first_seen = *first_seen++});
         }
       }
     }
   }
-  return result;
 }
 
 }  // namespace router::control

@@ -24,13 +24,29 @@ using Duration = k8s_client::Clock::Duration;
 
 namespace {
 
-/// What is known of one name.
-struct Known {
-  std::vector<ip::address> addresses;         ///< sorted
-  k8s_client::Clock::TimePoint v4_good_at{};  ///< when DNS answered for A last
-  k8s_client::Clock::TimePoint v6_good_at{};  ///< likewise for AAAA
+using TimePoint = k8s_client::Clock::TimePoint;
+
+/// One name, and what is known of it.
+struct Followed {
+  std::string name;
+  std::vector<ip::address> addresses;   ///< sorted
+  std::optional<TimePoint> v4_good_at;  ///< when DNS answered for A last
+  std::optional<TimePoint> v6_good_at;  ///< likewise for AAAA
   Duration pause = ExternalNames::kMinPause;
   std::string error;  ///< told last; "" if all is well
+  bool is_over = false;
+  asio::cancellation_signal cancel;
+
+  /// The later of the two; nothing before the first answer.
+  [[nodiscard]] std::optional<TimePoint> good_at() const {
+    return std::max(v4_good_at, v6_good_at);
+  }
+
+  /// Its coroutine ends, maybe from inside the call.
+  void end() {
+    is_over = true;
+    cancel.emit(asio::cancellation_type::terminal);
+  }
 };
 
 // Where clouds tell a node its settings, or give it credentials, besides link-local addresses.
@@ -52,12 +68,14 @@ bool may_be_dialled_v4(const ip::address_v4& address, bool allow_loopback) {
          !address.is_multicast() && (allow_loopback || !address.is_loopback());
 }
 
+bool is_young(const std::optional<TimePoint>& good_at, TimePoint now) {
+  return good_at && now - *good_at <= ExternalNames::kMaxStale;
+}
+
 /// What is known of the families that have failed, unless it is too old.
-std::vector<ip::address> stale_of(const Known& known,
-                                  const DnsAnswer& answer,
-                                  k8s_client::Clock::TimePoint now) {
-  const bool keeps_v4 = answer.v4_failed && now - known.v4_good_at <= ExternalNames::kMaxStale;
-  const bool keeps_v6 = answer.v6_failed && now - known.v6_good_at <= ExternalNames::kMaxStale;
+std::vector<ip::address> stale_of(const Followed& known, const DnsAnswer& answer, TimePoint now) {
+  const bool keeps_v4 = answer.v4_failed && is_young(known.v4_good_at, now);
+  const bool keeps_v6 = answer.v6_failed && is_young(known.v6_good_at, now);
   std::vector<ip::address> stale;
   std::copy_if(known.addresses.begin(),
                known.addresses.end(),
@@ -67,13 +85,24 @@ std::vector<ip::address> stale_of(const Known& known,
 }
 
 /// Notes for which families DNS has answered.
-void note_good(Known& known, const DnsAnswer& answer, k8s_client::Clock::TimePoint now) {
-  known.v4_good_at = answer.v4_failed ? known.v4_good_at : now;
-  known.v6_good_at = answer.v6_failed ? known.v6_good_at : now;
+void note_good(Followed& known, const DnsAnswer& answer, TimePoint now) {
+  if (!answer.v4_failed) {
+    known.v4_good_at = now;
+  }
+  if (!answer.v6_failed) {
+    known.v6_good_at = now;
+  }
+}
+
+LookupOutcome outcome_of(const DnsAnswer& answer) {
+  if (answer.v4_failed || answer.v6_failed) {
+    return answer.v4_failed && answer.v6_failed ? LookupOutcome::failed : LookupOutcome::partial;
+  }
+  return answer.addresses.empty() ? LookupOutcome::empty : LookupOutcome::answered;
 }
 
 /// How long an answer holds. Where a family failed, it is asked for again after a pause.
-Duration hold_of(const DnsAnswer& answer, Known& known) {
+Duration hold_of(const DnsAnswer& answer, Followed& known) {
   const std::chrono::seconds held =
       answer.addresses.empty()
           ? ExternalNames::kNegativeTtl
@@ -113,11 +142,12 @@ struct ExternalNames::State : std::enable_shared_from_this<State> {
 
   void set_names(const std::set<std::string>& names);
   void begin(const std::string& name);
+  void recall(Followed& name);
   void stop();
-  asio::awaitable<void> follow(std::string name);
-  Duration take(const std::string& name, Known& known, const DnsAnswer& answer);
-  void set(const std::string& name, Known& known, std::vector<ip::address> addresses);
-  void tell(const std::string& name, Known& known, std::string error);
+  asio::awaitable<void> follow(std::shared_ptr<Followed> name);
+  Duration take(Followed& name, const DnsAnswer& answer);
+  void set(Followed& name, std::vector<ip::address> addresses);
+  void tell(Followed& name, std::string error);
 
   asio::any_io_executor executor;
   k8s_client::Clock& clock;
@@ -125,7 +155,9 @@ struct ExternalNames::State : std::enable_shared_from_this<State> {
   bool allow_loopback;
   Events events;
   // Shared with the coroutines, which refer to them until their own end.
-  std::map<std::string, std::shared_ptr<asio::cancellation_signal>> followed;
+  std::map<std::string, std::shared_ptr<Followed>> followed;
+  std::vector<k8s_client::SavedName> restored;
+  std::array<std::uint64_t, kLookupOutcomeNames.size()> lookups{};
 };
 
 void ExternalNames::State::set_names(const std::set<std::string>& names) {
@@ -134,54 +166,72 @@ void ExternalNames::State::set_names(const std::set<std::string>& names) {
       ++it;
       continue;
     }
-    // Taken out first: the end of its coroutine may come from inside the call.
-    const std::shared_ptr<asio::cancellation_signal> cancel = std::move(it->second);
+    const std::shared_ptr<Followed> ended = std::move(it->second);
     it = followed.erase(it);
-    cancel->emit(asio::cancellation_type::terminal);
+    ended->end();
   }
   for (const std::string& name : names) {
     if (!followed.contains(name)) {
       begin(name);
     }
   }
+  restored.clear();  // whatever else it has is of names that are not wanted
 }
 
 void ExternalNames::State::begin(const std::string& name) {
-  const auto cancel = std::make_shared<asio::cancellation_signal>();
-  followed.emplace(name, cancel);
+  const auto begun = std::make_shared<Followed>();
+  begun->name = name;
+  followed.emplace(name, begun);
+  recall(*begun);
   // The handler holds the state for as long as the coroutine runs.
-  auto on_end = [state = shared_from_this(), cancel](const std::exception_ptr& thrown) {
+  auto on_end = [state = shared_from_this(), begun](const std::exception_ptr& thrown) {
     k8s_client::rethrow_unless_cancelled(thrown);
   };
-  asio::co_spawn(
-      executor, follow(name), asio::bind_cancellation_slot(cancel->slot(), std::move(on_end)));
+  asio::co_spawn(executor,
+                 follow(begun),
+                 asio::bind_cancellation_slot(begun->cancel.slot(), std::move(on_end)));
+}
+
+/// Gives the name what was restored of it. The first answer drops what is too old of it.
+void ExternalNames::State::recall(Followed& name) {
+  const auto saved = std::find_if(restored.begin(), restored.end(), [&name](const auto& each) {
+    return each.name == name.name;
+  });
+  if (saved == restored.end()) {
+    return;
+  }
+  name.v4_good_at = saved->v4_good_at;
+  name.v6_good_at = saved->v6_good_at;
+  std::vector<ip::address> addresses = std::move(saved->addresses);
+  std::erase_if(addresses, [this](const ip::address& address) {
+    return !may_be_dialled(address, allow_loopback);
+  });
+  set(name, std::move(addresses));
 }
 
 void ExternalNames::State::stop() {
   // Taken out first: the ends of the coroutines may come from inside the calls.
   decltype(followed) stopped;
   stopped.swap(followed);
-  for (const auto& [name, cancel] : stopped) {
-    cancel->emit(asio::cancellation_type::terminal);
+  for (const auto& [name, ended] : stopped) {
+    ended->end();
   }
 }
 
-asio::awaitable<void> ExternalNames::State::follow(std::string name) {
-  Known known;
-  while (followed.contains(name)) {
-    const DnsAnswer answer = co_await resolver.look_up(name);
-    if (followed.contains(name)) {  // else the answer has crossed the cancellation
-      co_await clock.sleep_for(take(name, known, answer));
+asio::awaitable<void> ExternalNames::State::follow(std::shared_ptr<Followed> name) {
+  while (!name->is_over) {
+    const DnsAnswer answer = co_await resolver.look_up(name->name);
+    if (!name->is_over) {  // else the answer has crossed the cancellation
+      co_await clock.sleep_for(take(*name, answer));
     }
   }
 }
 
 /// Returns how long what is known now holds.
-Duration ExternalNames::State::take(const std::string& name,
-                                    Known& known,
-                                    const DnsAnswer& answer) {
-  const k8s_client::Clock::TimePoint now = clock.now();
-  note_good(known, answer, now);
+Duration ExternalNames::State::take(Followed& name, const DnsAnswer& answer) {
+  const TimePoint now = clock.now();
+  ++lookups.at(static_cast<std::size_t>(outcome_of(answer)));
+  note_good(name, answer, now);
   std::vector<ip::address> addresses = answer.addresses;
   std::erase_if(addresses, [this](const ip::address& address) {
     return !may_be_dialled(address, allow_loopback);
@@ -190,7 +240,7 @@ Duration ExternalNames::State::take(const std::string& name,
   if (addresses.size() < answer.addresses.size()) {
     error = "loopback, link-local, metadata or multicast addresses are not used";
   }
-  const std::vector<ip::address> stale = stale_of(known, answer, now);
+  const std::vector<ip::address> stale = stale_of(name, answer, now);
   addresses.insert(addresses.end(), stale.begin(), stale.end());
   std::sort(addresses.begin(), addresses.end());
   addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
@@ -198,24 +248,22 @@ Duration ExternalNames::State::take(const std::string& name,
     addresses.resize(kMaxAddresses);
     error = "it has more addresses than are used";
   }
-  tell(name, known, answer.error.empty() ? error : answer.error);
-  set(name, known, std::move(addresses));
-  return hold_of(answer, known);
+  tell(name, answer.error.empty() ? error : answer.error);
+  set(name, std::move(addresses));
+  return hold_of(answer, name);
 }
 
-void ExternalNames::State::set(const std::string& name,
-                               Known& known,
-                               std::vector<ip::address> addresses) {
-  if (known.addresses != addresses) {
-    known.addresses = addresses;
-    events.on_addresses(name, std::move(addresses));
+void ExternalNames::State::set(Followed& name, std::vector<ip::address> addresses) {
+  if (name.addresses != addresses) {
+    name.addresses = addresses;
+    events.on_addresses(name.name, std::move(addresses));
   }
 }
 
-void ExternalNames::State::tell(const std::string& name, Known& known, std::string error) {
-  if (known.error != error) {
-    known.error = std::move(error);
-    events.on_news(name, known.error);
+void ExternalNames::State::tell(Followed& name, std::string error) {
+  if (name.error != error) {
+    name.error = std::move(error);
+    events.on_news(name.name, name.error);
   }
 }
 
@@ -233,6 +281,44 @@ ExternalNames::~ExternalNames() {
 
 void ExternalNames::set_names(const std::set<std::string>& names) {
   state_->set_names(names);
+}
+
+void ExternalNames::restore(std::vector<k8s_client::SavedName> names) {
+  state_->restored = std::move(names);
+}
+
+std::vector<k8s_client::SavedName> ExternalNames::known() const {
+  std::vector<k8s_client::SavedName> names;
+  for (const auto& [name, known] : state_->followed) {
+    if (known->good_at()) {
+      names.push_back({.name = name,
+                       .addresses = known->addresses,
+                       .v4_good_at = known->v4_good_at,
+                       .v6_good_at = known->v6_good_at});
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> ExternalNames::unanswered() const {
+  std::vector<std::string> names;
+  for (const auto& [name, known] : state_->followed) {
+    if (!known->good_at()) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+DnsStatus ExternalNames::status() const {
+  DnsStatus status{.lookups = state_->lookups, .names = {}};
+  for (const auto& [name, known] : state_->followed) {
+    status.names.push_back({.name = name,
+                            .addresses = known->addresses.size(),
+                            .good_at = known->good_at(),
+                            .error = known->error});
+  }
+  return status;
 }
 
 void ExternalNames::stop() {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include "k8s_client/clock.hpp"
+#include "k8s_client/saved_view.hpp"
 #include "router/control/resolver.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,6 +21,31 @@
 #include <boost/asio/ip/address.hpp>
 
 namespace router::control {
+
+/// How a lookup ended: the label `outcome` of nodeway_dns_lookups_total, in the order of
+/// `kLookupOutcomeNames`.
+enum class LookupOutcome : std::uint8_t {
+  answered,  ///< for both families; there are addresses
+  empty,     ///< for both families; the name has no address, or there is no such name
+  failed,    ///< there is no answer for either family
+  partial,   ///< there is one for the other family
+};
+inline constexpr std::array<std::string_view, 4> kLookupOutcomeNames{
+    "answered", "empty", "failed", "partial"};
+
+/// How DNS is doing. Plain copy.
+struct DnsStatus {
+  struct Name {
+    std::string name;
+    std::size_t addresses = 0;  ///< in use, those of a saved view among them
+    /// When DNS answered last, for whichever family; nothing before the first answer.
+    std::optional<k8s_client::Clock::TimePoint> good_at{};
+    std::string error{};  ///< what was wrong with the last answer; "" if nothing was
+  };
+
+  std::array<std::uint64_t, kLookupOutcomeNames.size()> lookups{};  ///< by LookupOutcome
+  std::vector<Name> names{};                                        ///< by name
+};
 
 /// Keeps the addresses of names outside of the cluster as DNS has them. Control thread.
 ///
@@ -63,6 +92,18 @@ class ExternalNames {
 
   /// These are the names from here on. Of one that is there no longer nothing more is told.
   void set_names(const std::set<std::string>& names);
+
+  /// What a process before this one knew of names: those among the first `set_names` have it until
+  /// DNS says something else, each family as long as kMaxStale allows. Called before that.
+  void restore(std::vector<k8s_client::SavedName> names);
+
+  /// What `restore` of the next process is given: the names that DNS has answered for.
+  [[nodiscard]] std::vector<k8s_client::SavedName> known() const;
+
+  /// The names for which DNS has given no answer so far, nor has been restored one.
+  [[nodiscard]] std::vector<std::string> unanswered() const;
+
+  [[nodiscard]] DnsStatus status() const;
 
   /// Asks and tells nothing any more. Repeated: no-op.
   void stop();

@@ -4,6 +4,7 @@
 #include "router/control/config_values.hpp"
 #include "router/h1/fields.hpp"
 #include "router/resolve/ascii_case.hpp"
+#include "router/route/grpc_status_names.hpp"
 
 #include <array>
 #include <chrono>
@@ -57,25 +58,7 @@ constexpr CountRange kPercent{.least = 0, .most = 100};
 constexpr CountRange kLatencyFactor{.least = 0, .most = 1000};
 }  // namespace range
 
-/// By number. Source: gRPC `statuscodes.md`.
-constexpr std::array<std::string_view, ReplyClass::kGrpcStatuses> kGrpcStatusNames{
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED"};
+static_assert(kGrpcStatusNames.size() == ReplyClass::kGrpcStatuses);
 
 constexpr std::array<std::string_view, 6> kBalancers{
     "peak_ewma", "least_request", "round_robin", "random", "ring_hash", "maglev"};

@@ -42,12 +42,14 @@ struct ViewKeeper::State : std::enable_shared_from_this<State> {
         Options given,
         std::string this_node,
         k8s_client::Stores& kept,
+        ExternalNames& kept_names,
         LogSink log_sink)
       : executor{std::move(runs_on)},
         clock{time},
         options{std::move(given)},
         node{std::move(this_node)},
         stores{kept},
+        external_names{kept_names},
         log{std::move(log_sink)} {
     status.is_kept = true;
   }
@@ -66,6 +68,7 @@ struct ViewKeeper::State : std::enable_shared_from_this<State> {
   Options options;
   std::string node;
   k8s_client::Stores& stores;
+  ExternalNames& external_names;
   LogSink log;
   SavedViewStatus status;
   std::optional<TimePoint> began_at;  // the last write
@@ -91,6 +94,7 @@ std::string ViewKeeper::State::why_useless(const SavedView& view) const {
 
 void ViewKeeper::State::take_over(const SavedView& view) {
   status.served_as_of = view.as_of;
+  external_names.restore(view.external_names);
   stores.config_maps.restore(view.config_maps);
   stores.nodes.restore(view.nodes);
   stores.pods.restore(view.pods);
@@ -137,6 +141,7 @@ SavedView ViewKeeper::State::collect(const std::vector<k8s_client::WatchStatus>&
   }
   view.nodes = objects_of(stores.nodes);
   view.pods = objects_of(stores.pods);
+  view.external_names = external_names.known();
   return view;
 }
 
@@ -186,9 +191,15 @@ ViewKeeper::ViewKeeper(const asio::any_io_executor& executor,
                        Options options,
                        std::string node,
                        k8s_client::Stores& stores,
+                       ExternalNames& external_names,
                        LogSink log)
-    : state_{std::make_shared<State>(
-          executor, clock, std::move(options), std::move(node), stores, std::move(log))} {}
+    : state_{std::make_shared<State>(executor,
+                                     clock,
+                                     std::move(options),
+                                     std::move(node),
+                                     stores,
+                                     external_names,
+                                     std::move(log))} {}
 
 ViewKeeper::~ViewKeeper() = default;
 

@@ -4,6 +4,7 @@
 #include "k8s_client/clock.hpp"
 #include "k8s_client/source.hpp"
 #include "k8s_client/store.hpp"
+#include "router/control/external_names.hpp"
 #include "router/control/log_sink.hpp"
 
 #include <chrono>
@@ -63,13 +64,15 @@ class ViewKeeper {
              Options options,
              std::string node,
              k8s_client::Stores& stores,
+             ExternalNames& external_names,
              LogSink log);
   ViewKeeper(const ViewKeeper&) = delete;
   ViewKeeper& operator=(const ViewKeeper&) = delete;
   ~ViewKeeper();
 
-  /// Fills the stores from the file; whether they are known by it. Otherwise the log says why not.
-  /// Blocks for as long as the file is read. Called once, before the source is started.
+  /// Fills the stores and the external names from the file; whether the stores are known by it.
+  /// Otherwise the log says why not. Blocks for as long as the file is read. Called once, before
+  /// the source is started.
   [[nodiscard]] bool restore();
 
   /// Something in the stores has changed.

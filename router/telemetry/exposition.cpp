@@ -1,83 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/telemetry/exposition.hpp"
 
-#include "router/control/certificate_files.hpp"
-#include "router/control/control_plane.hpp"
 #include "router/errc.hpp"
+#include "router/telemetry/control_families.hpp"
+#include "router/telemetry/families.hpp"
 #include "router/telemetry/totals.hpp"
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
-#include <string_view>
+#include <string>
 #include <utility>
 #include <vector>
 
 namespace router::telemetry {
 namespace {
-
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Families = std::vector<MetricFamily>;
-using Labels = std::vector<ClientMetric::Label>;
-
-// Borders of the buckets that Prometheus gets: 1, 2 and 5 of each decade, which our own cells hit
-// exactly. From the fastest answers on a node to what only streams last.
-constexpr std::array kBucketBorders{
-    std::chrono::nanoseconds{200'000},
-    std::chrono::nanoseconds{500'000},
-    std::chrono::nanoseconds{1'000'000},
-    std::chrono::nanoseconds{2'000'000},
-    std::chrono::nanoseconds{5'000'000},
-    std::chrono::nanoseconds{10'000'000},
-    std::chrono::nanoseconds{20'000'000},
-    std::chrono::nanoseconds{50'000'000},
-    std::chrono::nanoseconds{100'000'000},
-    std::chrono::nanoseconds{200'000'000},
-    std::chrono::nanoseconds{500'000'000},
-    std::chrono::nanoseconds{1'000'000'000},
-    std::chrono::nanoseconds{2'000'000'000},
-    std::chrono::nanoseconds{5'000'000'000},
-    std::chrono::nanoseconds{10'000'000'000},
-    std::chrono::nanoseconds{20'000'000'000},
-    std::chrono::nanoseconds{50'000'000'000},
-    std::chrono::nanoseconds{100'000'000'000},
-};
-
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>{duration}.count();
-}
-
-MetricFamily& add_family(Families& families, std::string name, MetricType type, std::string help) {
-  return families.emplace_back(MetricFamily{std::move(name), std::move(help), type, {}});
-}
-
-void add_value(MetricFamily& family, Labels labels, double value) {
-  ClientMetric& metric = family.metric.emplace_back();
-  metric.label = std::move(labels);
-  if (family.type == MetricType::Counter) {
-    metric.counter.value = value;
-  } else {
-    metric.gauge.value = value;
-  }
-}
-
-void add_value(MetricFamily& family, Labels labels, std::uint64_t value) {
-  add_value(family, std::move(labels), static_cast<double>(value));
-}
-
-void add_histogram(MetricFamily& family, Labels labels, const HistogramCounts& counts) {
-  ClientMetric& metric = family.metric.emplace_back();
-  metric.label = std::move(labels);
-  metric.histogram.sample_count = counts.count();
-  metric.histogram.sample_sum = seconds(counts.sum());
-  for (const std::chrono::nanoseconds border : kBucketBorders) {
-    metric.histogram.bucket.push_back({counts.count_up_to(border), seconds(border)});
-  }
-}
 
 Labels labels_of(const ServiceTotals& service) {
   return {{"namespace", service.service_namespace},
@@ -231,243 +167,28 @@ void add_core_figures(Families& families, std::span<const CoreMetrics* const> co
   }
 }
 
-void add_cluster(Families& families, const control::ControlStatus& control) {
-  add_value(
-      add_family(
-          families, "nodeway_ready", MetricType::Gauge, "1 once the cluster has been seen whole."),
-      {},
-      control.ready ? 1.0 : 0.0);
-  add_value(
-      add_family(
-          families, "nodeway_services", MetricType::Gauge, "Services with at least one TCP port."),
-      {},
-      std::uint64_t{control.services});
-  add_value(add_family(families,
-                       "nodeway_snapshot_generation",
-                       MetricType::Gauge,
-                       "Number of the routing state in force; it rises with each change."),
-            {},
-            control.generation);
-  MetricFamily& endpoints =
-      add_family(families,
-                 "nodeway_endpoints",
-                 MetricType::Gauge,
-                 "Endpoints of all Service ports, by what their EndpointSlices say of them.");
-  add_value(endpoints, {{"state", "ready"}}, control.endpoints.ready);
-  add_value(endpoints, {{"state", "serving_terminating"}}, control.endpoints.serving_terminating);
-  add_value(endpoints, {{"state", "not_ready"}}, control.endpoints.not_ready);
-}
-
-using WatchStatus = k8s_client::WatchStatus;
-
-// One row for each counter of a watch.
-struct WatchCounter {
-  const char* name;
-  const char* help;
-  std::uint64_t WatchStatus::*value;
-};
-constexpr std::array kWatchCounters{
-    WatchCounter{"nodeway_watch_lists_total", "Whole lists taken over.", &WatchStatus::lists},
-    WatchCounter{"nodeway_watch_watches_total",
-                 "Watches that the API server accepted.",
-                 &WatchStatus::watches},
-    WatchCounter{"nodeway_watch_reconnects_total",
-                 "Watches that went on from the last version, without a list.",
-                 &WatchStatus::reconnects},
-    WatchCounter{"nodeway_watch_errors_total",
-                 "Failed lists and watches, and objects or files that could not be understood.",
-                 &WatchStatus::errors},
-    WatchCounter{
-        "nodeway_watch_events_total", "Changes received, without bookmarks.", &WatchStatus::events},
-    WatchCounter{"nodeway_watch_audits_total",
-                 "Comparisons of the view with what the API server lists.",
-                 &WatchStatus::audits},
-    WatchCounter{"nodeway_watch_audit_differences_total",
-                 "Objects that were found to differ in them; there must be none.",
-                 &WatchStatus::audit_differences},
-};
-
-void add_age(MetricFamily& family,
-             const WatchStatus& watch,
-             const std::optional<k8s_client::Clock::TimePoint>& at,
-             k8s_client::Clock::TimePoint now) {
-  if (at) {
-    add_value(family, {{"resource", watch.resource}}, seconds(now - *at));
-  }
-}
-
-void add_watches(Families& families, const Exposed& exposed) {
-  MetricFamily synced{
-      "nodeway_watch_synced", "1 once a resource has been seen whole.", MetricType::Gauge, {}};
-  MetricFamily open{"nodeway_watch_open",
-                    "1 while a watch is open: changes are heard of as they happen.",
-                    MetricType::Gauge,
-                    {}};
-  MetricFamily contact{"nodeway_watch_last_contact_age_seconds",
-                       "Time since the last sign of life: a list, an accepted watch, an event, a "
-                       "bookmark.",
-                       MetricType::Gauge,
-                       {}};
-  MetricFamily event{
-      "nodeway_watch_last_event_age_seconds",
-      "Time since an object of this resource last changed; absent before the first change.",
-      MetricType::Gauge,
-      {}};
-  MetricFamily bookmark{
-      "nodeway_watch_last_bookmark_age_seconds",
-      "Time since the last bookmark: a sign of life of a watch in which nothing changes.",
-      MetricType::Gauge,
-      {}};
-  for (const WatchStatus& watch : exposed.control.watches) {
-    add_value(synced, {{"resource", watch.resource}}, watch.synced ? 1.0 : 0.0);
-    add_value(open, {{"resource", watch.resource}}, watch.watching ? 1.0 : 0.0);
-    add_age(contact, watch, watch.last_contact_at, exposed.now);
-    add_age(event, watch, watch.last_event_at, exposed.now);
-    add_age(bookmark, watch, watch.last_bookmark_at, exposed.now);
-  }
-  for (MetricFamily* family : {&synced, &open, &contact, &event, &bookmark}) {
-    families.push_back(std::move(*family));
-  }
-  for (const WatchCounter& counter : kWatchCounters) {
-    MetricFamily& family = add_family(families, counter.name, MetricType::Counter, counter.help);
-    for (const WatchStatus& watch : exposed.control.watches) {
-      add_value(family, {{"resource", watch.resource}}, watch.*counter.value);
-    }
-  }
-}
-
-void add_config(Families& families, const control::ConfigStatus& config) {
-  add_value(add_family(families,
-                       "nodeway_config_valid",
-                       MetricType::Gauge,
-                       "1 if the newest configuration is in force, or if it is known that there "
-                       "is none."),
-            {},
-            config.valid ? 1.0 : 0.0);
-  add_value(add_family(families,
-                       "nodeway_config_applied_total",
-                       MetricType::Counter,
-                       "Configurations put in force."),
-            {},
-            config.applied);
-  add_value(add_family(families,
-                       "nodeway_config_rejected_total",
-                       MetricType::Counter,
-                       "Configurations found wrong."),
-            {},
-            config.rejected);
-  MetricFamily& applied_at =
-      add_family(families,
-                 "nodeway_config_last_applied_timestamp_seconds",
-                 MetricType::Gauge,
-                 "When a configuration was last put in force; absent while the defaults hold.");
-  if (config.last_applied_at) {
-    add_value(applied_at,
-              {},
-              std::chrono::duration<double>{config.last_applied_at->time_since_epoch()}.count());
-  }
-}
-
-void add_certificate(Families& families, const control::CertificateStatus* certificate) {
-  if (certificate == nullptr) {
-    return;
-  }
-  add_value(add_family(families,
-                       "nodeway_tls_certificate_valid",
-                       MetricType::Gauge,
-                       "1 if what the certificate's files hold is in force."),
-            {},
-            certificate->valid ? 1.0 : 0.0);
-  add_value(add_family(families,
-                       "nodeway_tls_certificate_loaded_total",
-                       MetricType::Counter,
-                       "Certificates put in force, the first included."),
-            {},
-            certificate->loaded);
-  add_value(add_family(families,
-                       "nodeway_tls_certificate_rejected_total",
-                       MetricType::Counter,
-                       "Contents of the certificate's files that were no usable pair."),
-            {},
-            certificate->rejected);
-  MetricFamily& expires_at = add_family(families,
-                                        "nodeway_tls_certificate_expiry_timestamp_seconds",
-                                        MetricType::Gauge,
-                                        "Until when the certificate in force is valid.");
-  if (certificate->expires_at) {
-    add_value(expires_at,
-              {},
-              std::chrono::duration<double>{certificate->expires_at->time_since_epoch()}.count());
-  }
-}
-
-void add_saved_view(Families& families, const Exposed& exposed) {
-  const control::SavedViewStatus& view = exposed.control.saved_view;
-  if (!view.is_kept) {
-    return;
-  }
-  add_value(add_family(families,
-                       "nodeway_saved_view_served",
-                       MetricType::Gauge,
-                       "1 while anything that is served comes from the saved view."),
-            {},
-            view.served_as_of ? 1.0 : 0.0);
-  MetricFamily& age = add_family(families,
-                                 "nodeway_saved_view_age_seconds",
-                                 MetricType::Gauge,
-                                 "Time since the saved view that is served was known to be right.");
-  if (view.served_as_of) {
-    add_value(age, {}, seconds(exposed.now - *view.served_as_of));
-  }
-  add_value(add_family(families,
-                       "nodeway_saved_view_writes_total",
-                       MetricType::Counter,
-                       "Times that the view of the cluster was written to the disk."),
-            {},
-            view.saves);
-  add_value(add_family(families,
-                       "nodeway_saved_view_write_errors_total",
-                       MetricType::Counter,
-                       "Times that it could not be written."),
-            {},
-            view.failures);
-}
-
 void add_process(Families& families, const ProcessFigures& process, const std::string& version) {
-  const auto add = [&families](const char* name, MetricType type, const char* help, double value) {
-    add_value(add_family(families, name, type, help), {}, value);
-  };
   add_value(add_family(families,
                        "nodeway_build_info",
                        MetricType::Gauge,
                        "Always 1; the label tells the version."),
             {{"version", version}},
             1.0);
-  add("process_cpu_seconds_total",
-      MetricType::Counter,
-      "User and system time spent.",
-      process.cpu_seconds);
-  add("process_resident_memory_bytes",
-      MetricType::Gauge,
-      "Memory in RAM.",
-      static_cast<double>(process.resident_memory_bytes));
-  add("process_virtual_memory_bytes",
-      MetricType::Gauge,
-      "Address space in use.",
-      static_cast<double>(process.virtual_memory_bytes));
-  add("process_open_fds",
-      MetricType::Gauge,
-      "File descriptors in use.",
-      static_cast<double>(process.open_fds));
-  add("process_max_fds",
-      MetricType::Gauge,
-      "File descriptors allowed.",
-      static_cast<double>(process.max_fds));
-  add("process_threads", MetricType::Gauge, "Threads.", static_cast<double>(process.threads));
-  add("process_start_time_seconds",
-      MetricType::Gauge,
-      "Start, since the epoch.",
-      process.start_time_seconds);
+  add_value(add_family(families,
+                       "process_cpu_seconds_total",
+                       MetricType::Counter,
+                       "User and system time spent."),
+            {},
+            process.cpu_seconds);
+  const auto add = [&families](const char* name, const char* help, auto value) {
+    add_gauge(families, name, help, static_cast<double>(value));
+  };
+  add("process_resident_memory_bytes", "Memory in RAM.", process.resident_memory_bytes);
+  add("process_virtual_memory_bytes", "Address space in use.", process.virtual_memory_bytes);
+  add("process_open_fds", "File descriptors in use.", process.open_fds);
+  add("process_max_fds", "File descriptors allowed.", process.max_fds);
+  add("process_threads", "Threads.", process.threads);
+  add("process_start_time_seconds", "Start, since the epoch.", process.start_time_seconds);
 }
 
 }  // namespace
@@ -480,11 +201,10 @@ std::string render_metrics(const Exposed& exposed) {
   add_ejections(families, services);
   add_latencies(families, services);
   add_core_figures(families, exposed.cores);
-  add_cluster(families, exposed.control);
-  add_watches(families, exposed);
-  add_saved_view(families, exposed);
-  add_certificate(families, exposed.certificate);
-  add_config(families, exposed.control.config);
+  add_control_families(families, exposed.control, exposed.now);
+  if (exposed.certificate != nullptr) {
+    add_certificate(families, *exposed.certificate);
+  }
   add_process(families, exposed.process, exposed.version);
   return prometheus::TextSerializer{}.Serialize(families);
 }

@@ -47,7 +47,7 @@ class Routers:
         return next(pod for pod in self.pods() if pod["spec"]["nodeName"] == node)
 
     def endpoints(self, pod: Object, namespace: str) -> set[str]:
-        """Addresses of the endpoints that a router has for the Services of a namespace that were called through it."""
+        """Addresses of the endpoints that a router has for the Services of a namespace."""
         # The admin port tells them only to callers in the pod itself.
         done = self._bed.execute(pod, "nodeway", "endpoints", "--namespace", namespace, "--output", "json")
         assert done.returncode == 0, done.stderr

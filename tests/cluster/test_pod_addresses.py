@@ -42,6 +42,24 @@ def test_an_unready_pod_is_reached_by_its_address_alone(bed: TestBed, routers: R
     assert [reply.body for reply in by_address] == ["unready"]
 
 
+def test_an_unready_pod_is_reached_by_name_where_its_service_publishes_it(
+    bed: TestBed, routers: Routers, namespace: str
+) -> None:
+    pods = deploy(bed, namespace, ["node-2"])
+    unready = make_pod(bed, namespace, "unready", "node-3", is_ready=False)
+    wait_for_addresses(bed, namespace, [*pods, unready])
+    caller = Caller(bed, namespace)
+    _wait_until_known(caller, address_of(unready))
+
+    patch = '{"spec": {"publishNotReadyAddresses": true}}'
+    bed.kubectl("-n", namespace, "patch", "service", "web", "--type=merge", "--patch", patch)
+
+    def answering() -> set[str]:
+        return {reply.body for reply in caller.ask(*[f"web.{namespace}"] * _CALLS)}
+
+    wait_until(lambda: answering() == {"web-0", "unready"}, 30, "both pods to answer")
+
+
 def test_addresses_that_are_no_pod_of_a_service_are_refused(bed: TestBed, routers: Routers, namespace: str) -> None:
     pods = deploy(bed, namespace, ["node-2"])
     alone = make_pod(bed, namespace, "alone", "node-2", in_service=False)

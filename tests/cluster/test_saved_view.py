@@ -13,6 +13,7 @@ from router import NAMESPACE, WATCHED, Routers
 from testbed.api import Object
 from testbed.bed import TestBed
 from testbed.wait import wait_until
+from web import PORT, Caller, address_of, make_pod
 
 _NODE = "node-1"
 _FILE = "/var/lib/nodeway/saved-view.json"
@@ -29,6 +30,7 @@ def victim(bed: TestBed, routers: Routers) -> Iterator[Object]:
     pod = routers.on(_NODE)
     yield pod
     bed.gate.open()
+    bed.dns.is_away = False
     bed.kubectl("-n", NAMESPACE, "delete", "pod", pod["metadata"]["name"])
     routers.pods()
     routers.wait_for_watches()
@@ -141,3 +143,21 @@ def test_a_killed_router_keeps_its_last_good_configuration_if_a_wrong_one_awaits
     assert "defaultNamespac" in routers.fetch(victim, "/ready")  # an error unless it is ready
     _wait_for_good_calls(load, 20)
     load.stop()
+
+
+def test_a_router_killed_while_dns_is_away_serves_the_last_addresses_of_names_outside(
+    bed: TestBed, routers: Routers, namespace: str, victim: Object, configuration: str
+) -> None:
+    outside = make_pod(bed, namespace, "outside", "node-2", in_service=False)
+    bed.dns.set("steady.example.com", address_of(outside), ttl_s=5)
+    caller = Caller(bed, namespace, _NODE)
+    routers.configure_and_wait(f"version: 1\nexternalNames: ['steady.example.com:{PORT}']\n")
+    wait_until(lambda: f'"{address_of(outside)}"' in _saved(bed, victim), 30, "its address in the saved view")
+
+    bed.dns.is_away = True
+    _kill(bed, victim)
+
+    wait_until(lambda: caller.ask(f"steady.example.com:{PORT}")[0].body == "outside", _RESTART_S, "an answer of it")
+    assert routers.value(victim, "nodeway_dns_lookups_total", outcome="answered") == 0
+    assert routers.value(victim, "nodeway_dns_addresses", name="steady.example.com") == 1
+    assert "ready without an answer of DNS" not in bed.log_of(victim)

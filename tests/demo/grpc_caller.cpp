@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/demo/grpc_caller.hpp"
 
+#include "router/route/grpc_status_names.hpp"
 #include "tests/demo/grpc_channel.hpp"
 
-#include <array>
 #include <calculator.grpc.pb.h>
 #include <chrono>
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace demo {
@@ -19,25 +18,9 @@ constexpr std::chrono::seconds kDeadline{
     10};  // a call that hangs is a failure to report, not to wait for
 
 std::string name_of_code(grpc::StatusCode code) {
-  constexpr std::array<std::string_view, 17> kCodes{"OK",
-                                                    "CANCELLED",
-                                                    "UNKNOWN",
-                                                    "INVALID_ARGUMENT",
-                                                    "DEADLINE_EXCEEDED",
-                                                    "NOT_FOUND",
-                                                    "ALREADY_EXISTS",
-                                                    "PERMISSION_DENIED",
-                                                    "RESOURCE_EXHAUSTED",
-                                                    "FAILED_PRECONDITION",
-                                                    "ABORTED",
-                                                    "OUT_OF_RANGE",
-                                                    "UNIMPLEMENTED",
-                                                    "INTERNAL",
-                                                    "UNAVAILABLE",
-                                                    "DATA_LOSS",
-                                                    "UNAUTHENTICATED"};
   const auto index = static_cast<std::size_t>(code);
-  return index < kCodes.size() ? std::string{kCodes[index]} : std::to_string(index);
+  return index < router::kGrpcStatusNames.size() ? std::string{router::kGrpcStatusNames[index]}
+                                                 : std::to_string(index);
 }
 
 std::string pod_of(const grpc::ClientContext& context) {

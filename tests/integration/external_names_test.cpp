@@ -25,8 +25,10 @@ struct Outside {
                       "spec: {type: ExternalName, externalName: other.example.com}\n");
   }
 
-  [[nodiscard]] test::RouterProcess::Options options() const {
-    return {.source = cluster.path(), .args = {"--dns-server", dns.address()}};
+  [[nodiscard]] test::RouterProcess::Options options(bool wait_ready = true) const {
+    return {.source = cluster.path(),
+            .args = {"--dns-server", dns.address()},
+            .wait_ready = wait_ready};
   }
 
   test::Upstream upstream{test::answer(200, "outside")};
@@ -44,14 +46,14 @@ TEST_CASE("nodeway: an allowed name outside of the cluster is resolved by DNS",
   outside.dns.set("other.example.com", {.v4 = {"127.0.0.1"}});
   test::RouterProcess router{outside.options()};
   test::H2Client client{router.listen_port()};
-  test::eventually("the name to be resolved",
-                   [&] { return client.get(outside.authority, "/").status == 200; });
 
   CHECK(client.get(outside.authority, "/").body == "outside");
   CHECK(client.get("pay.shop", "/").body == "outside");
   CHECK(client.get("node", "/", {{"l5d-dst-override", outside.authority}}).body == "outside");
   CHECK(router.metric("nodeway_requests_total", {{"namespace", "shop"}, {"service", "pay"}}) == 1);
-  CHECK(router.metric("nodeway_requests_total", {{"service", "api.example.com"}}) >= 3);
+  CHECK(router.metric("nodeway_requests_total", {{"service", "api.example.com"}}) == 2);
+  CHECK(router.metric("nodeway_dns_lookups_total", {{"outcome", "answered"}}) == 1);
+  CHECK(router.metric("nodeway_dns_addresses", {{"name", "api.example.com"}}) == 1);
   CHECK(client.get("api.example.com:1", "/").header("nodeway-error") == "unknown_port");
   const std::string admin = "http://127.0.0.1:" + std::to_string(router.admin_port());
   CHECK_THAT(test::run_nodeway({"stat", "-A", "--admin", admin}).out,
@@ -87,8 +89,6 @@ TEST_CASE("nodeway: a name outside of the cluster without an address is no_endpo
   outside.dns.set("api.example.com", {.v4 = {"169.254.169.254"}});
   test::RouterProcess router{outside.options()};
   test::H2Client client{router.listen_port()};
-  test::eventually("the name to be asked for",
-                   [&] { return outside.dns.questions("api.example.com") == 2; });
 
   const test::Reply reply = client.get("pay.shop", "/");
 
@@ -103,11 +103,28 @@ TEST_CASE("nodeway: an address that cannot be connected is left for the next one
   outside.dns.set("api.example.com", {.v4 = {"127.0.0.1", "127.0.0.2"}, .v6 = {"::1"}});
   test::RouterProcess router{outside.options()};
   test::H2Client client{router.listen_port()};
-  test::eventually("the name to be resolved",
-                   [&] { return client.get("pay.shop", "/").status == 200; });
 
   for (int i = 0; i < 20; ++i) {
     CHECK(client.get("pay.shop", "/").body == "outside");  // the upstream is on 127.0.0.1 alone
   }
   CHECK(router.metric("nodeway_repicks_total", {{"service", "pay"}}) >= 1);
+}
+
+TEST_CASE("nodeway: is not ready before DNS has answered, and serves what it can meanwhile",
+          "[integration][external]") {
+  Outside outside;
+  outside.dns.set("api.example.com", {.is_silent = true});
+  outside.cluster.add_service("cart.shop", 80, {outside.upstream.endpoint()});
+  test::RouterProcess router{outside.options(/*wait_ready=*/false)};
+  test::H2Client client{router.listen_port()};
+  test::eventually("the Services to be served",
+                   [&] { return client.get("cart.shop", "/").status == 200; });
+
+  const test::Reply waiting = router.http_get("/ready");
+  CHECK(waiting.status == 503);
+  CHECK_THAT(waiting.body, Catch::Contains("DNS has not answered yet for api.example.com"));
+  outside.dns.set("api.example.com", {.v4 = {"127.0.0.1"}});  // the question is asked again
+  router.wait_ready();
+
+  CHECK(client.get(outside.authority, "/").body == "outside");
 }

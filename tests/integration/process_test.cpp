@@ -196,6 +196,22 @@ TEST_CASE("nodeway stat and endpoints: show the running router", "[integration][
   CHECK_THAT(endpoints.out, Catch::Contains("127.0.0.1:" + std::to_string(path.upstream.port())));
 }
 
+TEST_CASE("nodeway endpoints: lists those of a Service before its first request",
+          "[integration][process]") {
+  test::OneService path{test::answer(200, "ok")};
+  const std::string admin = "http://127.0.0.1:" + std::to_string(path.router.admin_port());
+  const std::string address = "127.0.0.1:" + std::to_string(path.upstream.port());
+
+  const auto listed = [&admin](const std::string& service) {
+    return test::run_nodeway({"endpoints", service, "-n", "shop", "--admin", admin}).out;
+  };
+  CHECK_THAT(listed("cart"), Catch::Contains(address + "  unused "));
+  CHECK_THAT(listed("bank"), Catch::StartsWith("No endpoints of bank in namespace shop"));
+
+  REQUIRE(path.client.get("cart.shop", "/").status == 200);
+  CHECK_THAT(listed("cart"), Catch::Contains(address + "  ready "));
+}
+
 TEST_CASE("nodeway stat: fails clearly where no router answers", "[integration][process]") {
   const std::string admin = "http://127.0.0.1:" + std::to_string(test::unused_port());
 

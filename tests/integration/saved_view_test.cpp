@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The router with an API server that is out of reach, and what a process before it has left.
 #include "tests/support/cluster_folder.hpp"
+#include "tests/support/dns_server.hpp"
 #include "tests/support/h2_client.hpp"
 #include "tests/support/router_process.hpp"
 #include "tests/support/upstream.hpp"
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch.hpp>
@@ -72,14 +74,16 @@ struct Outage {
 
   void leave(const std::string& text) const { std::ofstream{file()} << text; }
 
-  [[nodiscard]] test::RouterProcess::Options router(bool wait_ready = true) const {
-    return {.args = {"--kubeconfig",
-                     cluster.path() / "kubeconfig",
-                     "--node",
-                     "node-1",
-                     "--saved-view",
-                     folder()},
-            .wait_ready = wait_ready};
+  [[nodiscard]] test::RouterProcess::Options router(
+      bool wait_ready = true, const std::vector<std::string>& more_args = {}) const {
+    std::vector<std::string> args{"--kubeconfig",
+                                  cluster.path() / "kubeconfig",
+                                  "--node",
+                                  "node-1",
+                                  "--saved-view",
+                                  folder()};
+    args.insert(args.end(), more_args.begin(), more_args.end());
+    return {.args = std::move(args), .wait_ready = wait_ready};
   }
 
   test::ClusterFolder cluster;
@@ -107,6 +111,38 @@ TEST_CASE("nodeway: without the API server it serves at once from the saved view
   test::H2Client again{next.listen_port()};
   CHECK(again.get("cart.shop", "/").body == "pong");
   CHECK(next.metric("nodeway_saved_view_age_seconds") >= 60);
+}
+
+TEST_CASE("nodeway: without DNS it serves the addresses of the saved view, at once",
+          "[integration][saved_view][external]") {
+  test::DnsServer dns;
+  dns.set("api.example.com", {.is_silent = true});
+  Outage outage;
+  outage.cluster.write_raw("nodeway.yaml", "version: 1\nexternalNames: [api.example.com]\n");
+  json view = saved_view(1);
+  view["items"][0]["externalNames"] =
+      json::array({{{"name", "api.example.com"},
+                    {"addresses", json::array({"192.0.2.1", "2001:db8::1"})},
+                    {"v4GoodAtMs", now_ms() - 3'600'000},
+                    {"v6GoodAtMs", now_ms() - 3'600'000}}});
+  outage.leave(view.dump());
+  const std::vector<std::string> args{
+      "--config", outage.cluster.path() / "nodeway.yaml", "--dns-server", dns.address()};
+
+  test::RouterProcess router{outage.router(/*wait_ready=*/true, args)};
+
+  CHECK(router.metric("nodeway_dns_addresses", {{"name", "api.example.com"}}) == 2);
+  CHECK(router.metric("nodeway_dns_last_answer_age_seconds") >= 3'600);
+  CHECK_THAT(router.child().stderr_text(), !Catch::Contains("without an answer of DNS"));
+  const std::string admin = "http://127.0.0.1:" + std::to_string(router.admin_port());
+  CHECK_THAT(test::run_nodeway({"stat", "-A", "--admin", admin}).out,
+             Catch::Contains("api.example.com  2/2"));
+  REQUIRE(router.stop() == 0);
+
+  // What DNS said is in what it leaves, as old as it is.
+  test::RouterProcess next{outage.router(/*wait_ready=*/true, args)};
+  CHECK(next.metric("nodeway_dns_addresses", {{"name", "api.example.com"}}) == 2);
+  CHECK(next.metric("nodeway_dns_last_answer_age_seconds") >= 3'600);
 }
 
 TEST_CASE("nodeway: --source files runs from a saved view as from any folder",

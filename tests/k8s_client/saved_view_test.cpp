@@ -34,6 +34,13 @@ SavedView generated_view(std::uint32_t seed, int n_each = 5) {
   view.node = "node-1";
   view.saved_at = Clock::TimePoint{5s};
   view.as_of = Clock::TimePoint{4s};
+  const auto address = [](const char* text) { return boost::asio::ip::make_address(text); };
+  view.external_names = {
+      {.name = "api.example.com",
+       .addresses = {address("192.0.2.1"), address("2001:db8::1")},
+       .v4_good_at = Clock::TimePoint{3s},
+       .v6_good_at = Clock::TimePoint{2s}},
+      {.name = "db.example.com", .addresses = {}, .v4_good_at = {}, .v6_good_at = {}}};
   for (int i = 0; i < n_each; ++i) {
     add(view.services, generate.service());
     add(view.endpoint_slices, generate.slice());
@@ -85,6 +92,7 @@ TEST_CASE("SavedView: what was written is read again", "[k8s_client][saved_view]
   CHECK(same(read->config_maps, view.config_maps));
   CHECK(same(read->nodes, view.nodes));
   CHECK(same(read->pods, view.pods));
+  CHECK(read->external_names == view.external_names);
 }
 
 TEST_CASE("SavedView: a folder source reads it as any folder of objects",
@@ -133,6 +141,9 @@ TEST_CASE("SavedView: what it cannot understand is refused with its place",
       {R"({"kind":"Service"})", "item 1: is no saved view of format 1"},
       {R"({"kind":"SavedView","format":2})", "item 1: is no saved view of format 1"},
       {R"({"kind":"SavedView","format":1})", "item 1: "},
+      {R"({"kind":"SavedView","format":1,"bootId":"b","node":"n","savedAtMs":1,"asOfMs":1,)"
+       R"("objects":0,"externalNames":[{"name":"a.b","addresses":["1.2.3"],"v4GoodAtMs":null,"v6GoodAtMs":1}]})",
+       "item 1: '1.2.3' is no address"},
       {header + R"(,{"kind":"Secret"})", "item 2: is of no kind that is saved"},
       {header + R"(,{"kind":"Service","metadata":{}})", "item 2: metadata.name: is required"},
       {header + ",{]", "item 2: is no JSON"},
@@ -145,6 +156,19 @@ TEST_CASE("SavedView: what it cannot understand is refused with its place",
 
   REQUIRE_FALSE(read);
   CHECK_THAT(read.error().message(), Catch::Contains(said));
+}
+
+TEST_CASE("SavedView: one of before external names were in it is read",
+          "[k8s_client][saved_view]") {
+  const test::ScratchFolder folder;
+  folder.write(SavedView::kFile,
+               R"({"kind":"List","items":[{"kind":"SavedView","format":1,"bootId":"b","node":"n",)"
+               R"("savedAtMs":1,"asOfMs":1,"objects":0}]})");
+
+  const Result<SavedView> read = read_saved_view(folder.path());
+
+  REQUIRE(read);
+  CHECK(read->external_names.empty());
 }
 
 TEST_CASE("SavedView: none is no failure of a file", "[k8s_client][saved_view]") {

@@ -40,10 +40,17 @@ def test_the_routers_lists_have_a_level_of_their_own() -> None:
 
 
 def test_no_roll_needs_a_second_pod_on_a_host_port() -> None:
-    assert value_of("hostPort") == "4140"
+    assert value_of("hostPort")
     assert value_of("maxSurge") == "0"
     assert value_of("maxUnavailable") == "1"
     assert value_of("hostNetwork") == ""
+
+
+def test_apps_find_the_router_at_port_4140_of_their_nodes_address() -> None:
+    assert value_of("hostPort") == "4140"
+    readme = (ROOT / "README.md").read_text()
+    assert "valueFrom: {fieldRef: {fieldPath: status.hostIP}}" in readme
+    assert "$(HOST_IP):4140" in readme
 
 
 def test_the_grace_period_exceeds_the_default_drain() -> None:

@@ -111,7 +111,9 @@ void DnsServer::serve() {
     const ssize_t n = ::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, peer, &size);
     if (n > static_cast<ssize_t>(kHeaderBytes)) {
       const std::string reply = reply_to({buffer.data(), static_cast<std::size_t>(n)});
-      ::sendto(socket_.get(), reply.data(), reply.size(), 0, peer, size);
+      if (!reply.empty()) {
+        ::sendto(socket_.get(), reply.data(), reply.size(), 0, peer, size);
+      }
     }
   }
 }
@@ -126,6 +128,9 @@ std::string DnsServer::reply_to(std::string_view question) {
   ++questions_[name];
   const auto known = records_.find(name);
   const DnsRecords records = known == records_.end() ? DnsRecords{} : known->second;
+  if (records.is_silent) {
+    return "";
+  }
   const bool is_broken = type == kTypeA ? records.is_v4_broken : records.is_v6_broken;
   std::string answers;
   std::size_t n_answers = 0;

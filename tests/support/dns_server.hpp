@@ -22,6 +22,7 @@ struct DnsRecords {
   std::uint32_t ttl_s = 60;
   bool is_v4_broken = false;  ///< SERVFAIL to A
   bool is_v6_broken = false;  ///< likewise to AAAA
+  bool is_silent = false;     ///< no reply at all
 };
 
 /// A DNS server over UDP on 127.0.0.1, on a thread of its own. Names that it does not know do not
@@ -42,6 +43,7 @@ class DnsServer {
 
  private:
   void serve();
+  /// "": it gives none.
   [[nodiscard]] std::string reply_to(std::string_view question);
 
   Fd socket_;

@@ -28,6 +28,8 @@ class Dns:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.questions: Counter[str] = Counter()
         """How often a name was asked for, whatever the type."""
+        self.is_away = False
+        """Whether questions get no reply."""
 
     def start(self) -> None:
         """Answers when it returns."""
@@ -41,7 +43,9 @@ class Dns:
     def _serve(self) -> None:
         while True:
             question, peer = self._socket.recvfrom(4096)
-            self._socket.sendto(self._reply_to(question), peer)
+            reply = self._reply_to(question)
+            if not self.is_away:
+                self._socket.sendto(reply, peer)
 
     def _reply_to(self, question: bytes) -> bytes:
         name, end = _name_in(question)

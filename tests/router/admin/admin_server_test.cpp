@@ -63,7 +63,7 @@ class Served {
              return status;
            },
        .endpoints = [] { return std::vector<EndpointView>{}; },
-       .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
+       .show_endpoints = [](const auto& /*filter*/, const auto& /*visit*/) {},
        .is_draining = [] { return false; },
        .now = [] { return Clock::now(); },
        .version = "1.2.3"}};
@@ -273,14 +273,13 @@ TEST_CASE("AdminServer: serves its pages", "[integration][admin]") {
 
 TEST_CASE("AdminServer: an address that is taken is told", "[integration][admin]") {
   const Served first;
-  admin::AdminServer second{
-      {.cores = {},
-       .control = [] { return control::ControlStatus{}; },
-       .endpoints = [] { return std::vector<EndpointView>{}; },
-       .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
-       .is_draining = [] { return false; },
-       .now = [] { return Clock::now(); },
-       .version = ""}};
+  admin::AdminServer second{{.cores = {},
+                             .control = [] { return control::ControlStatus{}; },
+                             .endpoints = [] { return std::vector<EndpointView>{}; },
+                             .show_endpoints = [](const auto& /*filter*/, const auto& /*visit*/) {},
+                             .is_draining = [] { return false; },
+                             .now = [] { return Clock::now(); },
+                             .version = ""}};
   std::string error;
 
   CHECK_FALSE(second.start({.host = "127.0.0.1", .port = first.port}, error).has_value());

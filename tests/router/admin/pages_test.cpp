@@ -19,12 +19,20 @@ namespace {
 struct World {
   telemetry::CoreMetrics core;
   control::ControlStatus control;
+  std::vector<control::EndpointSince> known{};
   bool is_draining = false;
   std::chrono::steady_clock::time_point now{1h};
   Pages pages{{.cores = {&core},
                .control = [this] { return control; },
                .endpoints = [] { return std::vector<EndpointView>(1); },
-               .endpoints_since = [] { return std::vector<control::EndpointSince>{}; },
+               .show_endpoints =
+                   [this](const control::EndpointFilter& filter, const auto& visit) {
+                     for (const control::EndpointSince& each : known) {
+                       if (filter.takes(each.service_namespace, each.service)) {
+                         visit(each);
+                       }
+                     }
+                   },
                .is_draining = [this] { return is_draining; },
                .now = [this] { return now; },
                .version = "1.2.3"}};
@@ -81,7 +89,11 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
   world.control.watches[0].resource = "services";
   world.control.watches[0].synced = true;
   world.control.watches[0].watching = true;
+  world.control.watches[0].resource_version = "4711";
   world.control.watches[0].last_contact_at = world.now - 12s;
+  world.control.watches[0].last_event_at = world.now - 40s;
+  world.control.watches[0].last_bookmark_at = world.now - 12s;
+  world.control.watches[0].reconnects = 3;
   world.control.watches[1].resource = "endpointslices";
   world.control.watches[1].last_error = "connection refused";
   world.control.config.valid = true;  // as there is none
@@ -91,7 +103,8 @@ TEST_CASE("/ready?verbose=1: one line for each part", "[admin]") {
 
   CHECK(page.body ==
         "not ready: endpointslices: not listed yet\n"
-        "[+] services: seen whole; last sign of life 12s ago\n"
+        "[+] services: seen whole; version 4711; last sign of life 12s ago; last event 40s ago; "
+        "last bookmark 12s ago; reconnects: 3\n"
         "[-] endpointslices: not seen yet; connection refused\n"
         "[+] configuration: none; the defaults are in force\n"
         "[-] routing: endpointslices: not listed yet\n"
@@ -115,6 +128,23 @@ TEST_CASE("/ready?verbose=1: a view that may be stale is told, and leaves it rea
                        "Connection refused\n") != std::string::npos);
   watch.last_contact_at = world.now - 149s;
   CHECK(world.pages.ready({{"verbose", "1"}}).body.find("[+] services") != std::string::npos);
+}
+
+TEST_CASE("/ready?verbose=1: says which external names DNS does not answer for", "[admin]") {
+  World world;
+  world.control.ready = true;
+  const auto tells = [&world](const std::string& line) {
+    return world.pages.ready({{"verbose", "1"}}).body.find(line) != std::string::npos;
+  };
+  CHECK_FALSE(tells("external names"));
+
+  world.control.dns.names = {{.name = "api.example.com", .addresses = 2, .good_at = world.now}};
+  CHECK(tells("[+] external names: as DNS has them\n"));
+  world.control.dns.names[0].error = "A: timeout";
+  world.control.dns.names.push_back({.name = "db.example.com"});
+  CHECK(
+      tells("[-] external names: api.example.com: A: timeout, 2 addresses in use; "
+            "db.example.com: no answer yet, 0 addresses in use\n"));
 }
 
 TEST_CASE("/ready?verbose=1: says that a saved view is served, or cannot be written", "[admin]") {
@@ -234,4 +264,30 @@ TEST_CASE("/api: is for peers on this machine itself", "[admin]") {
   CHECK_FALSE(admin::is_loopback("fe80::1"));
   CHECK_FALSE(admin::is_loopback(""));
   CHECK(admin::forbidden_page().status == 403);
+}
+
+TEST_CASE("/api/v1/endpoints: lists what no worker has looked at, of the wanted Service",
+          "[admin]") {
+  World world;
+  for (const char* const service : {"cart", "bank"}) {
+    world.known.push_back({.service_namespace = "shop",
+                           .service = service,
+                           .port = 80,
+                           .address = "10.0.0.1:8080",
+                           .pod = "cart-0",
+                           .first_seen = world.now - 9s});
+  }
+  const auto rows = [&world](const admin::Query& query) {
+    return nlohmann::json::parse(world.pages.endpoints(query).body).at("rows");
+  };
+
+  CHECK(rows({}).size() == 3);  // and the one that a worker told of
+  CHECK(rows({{"namespace", "shop"}}).size() == 2);
+  CHECK(rows({{"namespace", "other"}}).empty());
+  const auto of_cart = rows({{"namespace", "shop"}, {"service", "cart"}});
+  REQUIRE(of_cart.size() == 1);
+  CHECK(of_cart[0].at("service") == "cart");
+  CHECK(of_cart[0].at("state") == "unused");
+  CHECK(of_cart[0].at("pod") == "cart-0");
+  CHECK(of_cart[0].at("age_seconds") == 9);
 }

@@ -125,7 +125,7 @@ TEST_CASE("sum_endpoints: counts of all workers are added, and the best state co
   other.failures = 2;
   other.connections = 1;
 
-  const auto rows = sum_endpoints({one, other}, "");
+  const auto rows = sum_endpoints({one, other}, {});
 
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].address == "10.0.0.1:80");
@@ -145,7 +145,7 @@ TEST_CASE("sum_endpoints: latencies are weighted by the requests behind them", "
   idle.latency = 110ms;
   const EndpointView unmeasured = view_of("10.0.0.1:80", "ready", 50);
 
-  const auto rows = sum_endpoints({busy, idle, unmeasured}, "");
+  const auto rows = sum_endpoints({busy, idle, unmeasured}, {});
 
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].latency_ms.value() == Approx((100 * 10.0 + 110) / 101));
@@ -153,32 +153,78 @@ TEST_CASE("sum_endpoints: latencies are weighted by the requests behind them", "
 
 TEST_CASE("sum_endpoints: endpoints come by Service, port and address, of the wanted namespace",
           "[admin]") {
-  const auto rows = sum_endpoints(
-      {view_of("10.0.0.2:80", "ready", 1), view_of("10.0.0.1:80", "ready", 1)}, "calc");
+  const auto rows =
+      sum_endpoints({view_of("10.0.0.2:80", "ready", 1), view_of("10.0.0.1:80", "ready", 1)},
+                    {.service_namespace = "calc", .service = "add"});
 
   REQUIRE(rows.size() == 2);
   CHECK(rows[0].address == "10.0.0.1:80");
-  CHECK(sum_endpoints({view_of("10.0.0.2:80", "ready", 1)}, "shop").empty());
+  CHECK(sum_endpoints({view_of("10.0.0.2:80", "ready", 1)}, {.service_namespace = "shop"}).empty());
+  CHECK(sum_endpoints({view_of("10.0.0.2:80", "ready", 1)}, {.service = "sub"}).empty());
 }
 
-TEST_CASE("add_ages: tells how long ago an endpoint came, of those that are known", "[admin]") {
-  auto rows = sum_endpoints(
-      {view_of("10.0.0.1:80", "ready", 1), view_of("10.0.0.2:80", "draining", 1)}, "");
+TEST_CASE("list_endpoints: tells how long ago an endpoint came, and which ones nobody uses",
+          "[admin]") {
+  const auto used = sum_endpoints(
+      {view_of("10.0.0.3:80", "ready", 1), view_of("10.0.0.2:80", "draining", 1)}, {});
   const std::chrono::steady_clock::time_point now{100s};
-  control::EndpointSince since{.service_namespace = "calc",
-                               .service = "add",
-                               .port = 80,
-                               .address = "10.0.0.1:80",
-                               .first_seen = now - 90s};
-  control::EndpointSince other = since;
-  other.port = 81;
-  other.first_seen = now;
+  const control::EndpointSince since{.service_namespace = "calc",
+                                     .service = "add",
+                                     .port = 80,
+                                     .address = "10.0.0.3:80",
+                                     .pod = "add-3",
+                                     .first_seen = now - 90s};
+  control::EndpointSince unused = since;
+  unused.address = "10.0.0.1:80";
+  unused.pod = "add-1";
+  control::EndpointSince other_port = since;
+  other_port.port = 81;
+  other_port.first_seen = now;
 
-  admin::add_ages(rows, {other, since}, now);
+  const admin::EndpointList list = admin::list_endpoints(
+      used,
+      [&](const auto& visit) {
+        visit(other_port);
+        visit(since);
+        visit(unused);
+      },
+      now);
 
-  REQUIRE(rows.size() == 2);
-  CHECK(rows[0].age_seconds == 90);
-  CHECK_FALSE(rows[1].age_seconds.has_value());
+  CHECK(list.left_out == 0);
+  REQUIRE(list.rows.size() == 4);  // by port and address
+  CHECK(list.rows[0].state == "unused");
+  CHECK(list.rows[0].pod == "add-1");
+  CHECK(list.rows[0].age_seconds == 90);
+  CHECK(list.rows[0].requests == 0);
+  CHECK(list.rows[1].state == "draining");
+  CHECK_FALSE(list.rows[1].age_seconds.has_value());
+  CHECK(list.rows[2].state == "ready");
+  CHECK(list.rows[2].age_seconds == 90);
+  CHECK(list.rows[3].port == 81);
+  CHECK(list.rows[3].state == "unused");
+}
+
+TEST_CASE("list_endpoints: of unused endpoints there is a bound, of used ones none", "[admin]") {
+  const auto used = sum_endpoints({view_of("10.0.0.1:80", "ready", 1)}, {});
+  constexpr std::size_t kMany = admin::EndpointList::kMaxUnused + 7;
+
+  const admin::EndpointList list = admin::list_endpoints(
+      used,
+      [](const auto& visit) {
+        control::EndpointSince since{.service_namespace = "calc", .service = "add"};
+        for (std::size_t i = 0; i < kMany; ++i) {
+          since.address = std::to_string(i);
+          visit(since);
+        }
+        since.port = 80;
+        since.address = "10.0.0.1:80";
+        visit(since);
+      },
+      std::chrono::steady_clock::time_point{100s});
+
+  CHECK(list.left_out == 7);
+  CHECK(list.rows.size() == admin::EndpointList::kMaxUnused + 1);
+  CHECK(list.rows.back().age_seconds.has_value());
 }
 
 TEST_CASE("rows: the CLI reads back what the admin endpoint wrote", "[admin]") {
@@ -188,7 +234,7 @@ TEST_CASE("rows: the CLI reads back what the admin endpoint wrote", "[admin]") {
                               "");
   EndpointView view = view_of("10.0.0.1:80", "ready", 9);
   view.latency = 3ms;
-  auto endpoints = sum_endpoints({view, view_of("10.0.0.2:80", "draining", 0)}, "");
+  auto endpoints = sum_endpoints({view, view_of("10.0.0.2:80", "draining", 0)}, {});
   endpoints[0].age_seconds = 5;
 
   CHECK(nlohmann::json::parse(nlohmann::json(stat).dump()).get<Stat>() == stat);

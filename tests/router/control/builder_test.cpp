@@ -125,6 +125,19 @@ TEST_CASE("Builder: conditions that are absent mean what KEP-1672 says", "[build
   CHECK(port.endpoints_known == 1);
 }
 
+TEST_CASE("Builder: ready is believed whatever else is said, as of publishNotReadyAddresses",
+          "[builder]") {
+  Builder builder =
+      cart({slice("cart-a",
+                  "cart",
+                  {endpoint("10.0.0.1", {.ready = true, .serving = false, .terminating = false}),
+                   endpoint("10.0.0.2", {.ready = true, .serving = false, .terminating = true}),
+                   endpoint("10.0.0.3", kReady)})});
+
+  CHECK(addresses(port_of(builder.build())) ==
+        Addresses{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"});
+}
+
 TEST_CASE("Builder: terminating endpoints are used only where none is ready", "[builder]") {
   const auto all = [](k8s_client::EndpointConditions first) {
     return slice("cart-a",

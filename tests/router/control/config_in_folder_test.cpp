@@ -3,6 +3,7 @@
 #include "k8s_client/file_source.hpp"
 #include "router/control/control_plane.hpp"
 #include "tests/k8s_client/scratch_folder.hpp"
+#include "tests/router/control/scripted_resolver.hpp"
 #include "tests/support/sim_clock.hpp"
 
 #include <chrono>
@@ -48,11 +49,13 @@ struct Bench {
   boost::asio::io_context loop;
   test::SimClock clock{loop};
   test::ScratchFolder files;
+  test::ScriptedResolver resolver;
   ControlPlane control{loop.get_executor(),
                        clock,
+                       resolver,
                        {.config_in_any_namespace = true},
                        [](auto&&...) {},
-                       [](const SnapshotPtr&) {}};
+                       {.on_snapshot = [](const SnapshotPtr&) {}, .on_ready = [] {}}};
 };
 
 Row generate_broken() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a wrong configuration is told, above all by Events on the ConfigMap.
+#include "router/control/config_follower.hpp"
 #include "tests/router/control/control_plane_bench.hpp"
 
 #include <chrono>

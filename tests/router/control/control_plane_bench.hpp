@@ -3,9 +3,11 @@
 
 #include "router/control/control_plane.hpp"
 #include "tests/router/control/kube_objects.hpp"
+#include "tests/router/control/scripted_resolver.hpp"
 #include "tests/support/sim_clock.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,21 +76,29 @@ struct Logged {
   std::string error;
 };
 
-/// A control plane whose cluster and time belong to the test.
+/// A control plane whose cluster, DNS and time belong to the test.
 struct Bench {
   explicit Bench(router::control::ControlPlane::Options options = {})
       : control{
             loop.get_executor(),
             clock,
+            resolver,
             std::move(options),
             [this](
                 router::control::LogLevel level, std::string_view message, std::string_view error) {
               log.push_back({level, std::string{message}, std::string{error}});
             },
-            [this](router::SnapshotPtr snapshot) {
-              was_ready_in_publish = control.is_ready();
-              published.push_back(std::move(snapshot));
-            }} {}
+            {.on_snapshot =
+                 [this](router::SnapshotPtr snapshot) {
+                   was_ready_in_publish = control.is_ready();
+                   published.push_back(std::move(snapshot));
+                 },
+             .on_ready =
+                 [this] {
+                   ++times_ready;
+                   n_published_at_ready = published.size();
+                   was_ready_when_told = control.status().ready;
+                 }}} {}
 
   void start() {
     control.start(std::make_unique<ScriptedSource>(script, control.stores()));
@@ -134,10 +144,14 @@ struct Bench {
 
   boost::asio::io_context loop;
   SimClock clock{loop};
+  ScriptedResolver resolver;
   Script script;
   std::vector<Logged> log;
   std::vector<router::SnapshotPtr> published;
   bool was_ready_in_publish = false;
+  int times_ready = 0;
+  std::size_t n_published_at_ready = 0;
+  bool was_ready_when_told = false;
   router::control::ControlPlane control;
 };
 

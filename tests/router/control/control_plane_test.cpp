@@ -50,6 +50,52 @@ TEST_CASE("ControlPlane: nothing is published before cluster and configuration w
   CHECK(bench.control.status().not_ready_reason.empty());
 }
 
+TEST_CASE("ControlPlane: ready waits for the first answer of DNS for each external name",
+          "[control_plane][external_names]") {
+  Bench bench;
+  bench.resolver.answers["api.example.com"] = test::dns_answer({"192.0.2.1"});
+  bench.resolver.answers["db.example.com"] = test::dns_failure("timeout");
+  bench.start();
+  bench.sync_config("{version: 1, externalNames: [api.example.com, db.example.com]}");
+
+  bench.sync_cluster();  // and a second for it
+
+  REQUIRE_FALSE(bench.published.empty());  // the Services are served meanwhile
+  CHECK_FALSE(bench.control.is_ready());
+  CHECK(bench.control.status().not_ready_reason == "DNS has not answered yet for db.example.com");
+
+  SECTION("which comes") {
+    bench.resolver.answers["db.example.com"] = test::dns_answer({"192.0.2.2"});
+    bench.clock.advance(2s);
+
+    REQUIRE(bench.control.is_ready());
+    const auto& at_ready = *bench.published.at(bench.n_published_at_ready - 1);
+    CHECK(at_ready.services.find("db.example.com.")->ports[0].endpoints.size() == 1);
+    CHECK_FALSE(has(bench.log.back().message, "ready without an answer"));
+  }
+  SECTION("which says that there is no address") {
+    bench.resolver.answers["db.example.com"] = test::dns_answer({});
+    bench.clock.advance(2s);
+
+    CHECK(bench.control.is_ready());
+  }
+  SECTION("for a bounded time") {
+    bench.clock.advance(kFirstAnswerWait - 2s);
+    CHECK_FALSE(bench.control.is_ready());
+    bench.clock.advance(2s);
+
+    CHECK(bench.control.is_ready());
+    CHECK(has(bench.log.back().message, "ready without an answer of DNS for db.example.com"));
+  }
+  CHECK(bench.times_ready == 1);
+  CHECK(bench.was_ready_when_told);
+
+  // Names that come later change nothing of it.
+  bench.resolver.silent = {"new.example.com"};
+  bench.put_config("{version: 1, externalNames: [new.example.com]}");
+  CHECK(bench.control.is_ready());
+}
+
 TEST_CASE("ControlPlane: why it is not ready includes what the watch says", "[control_plane]") {
   Bench bench;
   bench.script.services_error = "connection refused";
@@ -177,16 +223,21 @@ TEST_CASE("ControlPlane: tells since when an endpoint could get requests", "[con
   Bench bench;
   bench.start();
   bench.sync_cluster();
-  CHECK(bench.control.endpoints().empty());
+  const auto endpoints = [&bench] {
+    std::vector<EndpointSince> all;
+    bench.control.show_endpoints({}, [&all](const EndpointSince& each) { all.push_back(each); });
+    return all;
+  };
+  CHECK(endpoints().empty());
 
   bench.clock.advance(5s);
   bench.sync_config(std::nullopt);
   bench.clock.advance(5s);
   bench.put_config(kGood);  // changes the Service's policy, not its endpoints
 
-  REQUIRE(bench.control.endpoints().size() == 1);
-  CHECK(bench.control.endpoints()[0].service == "cart");
-  CHECK(bench.control.endpoints()[0].first_seen - k8s_client::Clock::TimePoint{} < 7s);
+  REQUIRE(endpoints().size() == 1);
+  CHECK(endpoints()[0].service == "cart");
+  CHECK(endpoints()[0].first_seen - k8s_client::Clock::TimePoint{} < 7s);
 }
 
 TEST_CASE("ControlPlane: a configuration is in force at once, and a change of it too",

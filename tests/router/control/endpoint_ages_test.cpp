@@ -30,6 +30,7 @@ Snapshot with_cart(const std::vector<const char*>& addresses) {
   for (const char* const address : addresses) {
     Endpoint endpoint;
     endpoint.address = {boost::asio::ip::make_address(address), 8080};
+    endpoint.pod = std::string{"pod-of-"} + address;
     port.endpoints.push_back(endpoint);
   }
   Snapshot snapshot;
@@ -37,9 +38,16 @@ Snapshot with_cart(const std::vector<const char*>& addresses) {
   return snapshot;
 }
 
+std::vector<EndpointSince> all_of(const EndpointAges& ages,
+                                  const control::EndpointFilter& filter = {}) {
+  std::vector<EndpointSince> all;
+  ages.show(filter, [&all](const EndpointSince& each) { all.push_back(each); });
+  return all;
+}
+
 std::map<std::string, std::chrono::nanoseconds> seen_at(const EndpointAges& ages) {
   std::map<std::string, std::chrono::nanoseconds> seen;
-  for (const EndpointSince& since : ages.all()) {
+  for (const EndpointSince& since : all_of(ages)) {
     seen[since.address] = since.first_seen - kStart;
   }
   return seen;
@@ -56,9 +64,13 @@ TEST_CASE("EndpointAges: an endpoint is as old as the first snapshot that has it
   ages.see(with_cart({"10.0.0.1", "fd00::1"}), kStart + 5s);
 
   CHECK(seen_at(ages) == Seen{{"10.0.0.1:8080", 1s}, {"[fd00::1]:8080", 5s}});
-  CHECK(ages.all().front().service_namespace == "shop");
-  CHECK(ages.all().front().service == "cart");
-  CHECK(ages.all().front().port == 80);
+  CHECK(all_of(ages).front().service_namespace == "shop");
+  CHECK(all_of(ages).front().service == "cart");
+  CHECK(all_of(ages).front().port == 80);
+  CHECK(all_of(ages).front().pod == "pod-of-10.0.0.1");
+  CHECK(all_of(ages, {.service_namespace = "shop", .service = "cart"}).size() == 2);
+  CHECK(all_of(ages, {.service_namespace = "shop", .service = "bank"}).empty());
+  CHECK(all_of(ages, {.service_namespace = "bank", .service = ""}).empty());
 }
 
 TEST_CASE("EndpointAges: any history of Services, ports and endpoints is remembered",
@@ -105,7 +117,7 @@ TEST_CASE("EndpointAges: any history of Services, ports and endpoints is remembe
     ages.see(snapshot, now);
 
     decltype(model) seen;
-    for (const EndpointSince& since : ages.all()) {
+    for (const EndpointSince& since : all_of(ages)) {
       seen.emplace(std::tuple{since.service, since.port, since.address}, since.first_seen);
     }
     REQUIRE(seen == model);

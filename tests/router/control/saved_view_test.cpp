@@ -208,6 +208,39 @@ TEST_CASE("saved view: defaults in force are last good, too", "[saved_view]") {
   CHECK_FALSE(next.control.status().config.valid);
 }
 
+TEST_CASE("saved view: what DNS said last of external names is served while DNS is away",
+          "[saved_view][external_names]") {
+  const std::string with_name = "{version: 1, externalNames: [api.example.com]}";
+  Disk disk;
+  {
+    Bench bench{disk.options()};
+    bench.resolver.answers["api.example.com"] = test::dns_answer({"192.0.2.1", "2001:db8::1"});
+    bench.start();
+    bench.sync_cluster();
+    bench.control.stores().config_maps.replace({Bench::config_map(with_name, "nodeway-system")});
+    REQUIRE(pass(bench, disk, 2s) == 1);
+  }
+  Bench next{disk.options()};
+  next.resolver.silent = {"api.example.com"};
+  next.clock.advance(60s);
+
+  next.start();
+
+  const auto endpoints = [&next] {
+    return next.published.back()->services.find("api.example.com.")->ports.front().endpoints;
+  };
+  REQUIRE(next.published.size() == 1);
+  CHECK(endpoints().size() == 2);
+  CHECK(next.times_ready == 1);  // without a wait for DNS
+  const DnsStatus dns = next.control.status().dns;
+  REQUIRE(dns.names.size() == 1);
+  CHECK(next.clock.now() - *dns.names.front().good_at > 55s);
+
+  // And so on, to the process after that.
+  REQUIRE(pass(next, disk, 2s) >= 1);
+  CHECK(k8s_client::read_saved_view(disk.folder.path())->external_names.size() == 1);
+}
+
 TEST_CASE("saved view: one that may not be true is not used, and the log says why",
           "[saved_view]") {
   Disk disk;

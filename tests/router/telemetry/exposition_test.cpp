@@ -55,8 +55,12 @@ class Subject {
     status.watches.back().last_event_at = kNow - 5s;
     status.watches.back().last_bookmark_at = kNow - 2s;
     status.watches.back().events = 9;
+    status.watches.back().resource_version = "4711";
     status.saved_view = {
         .is_kept = true, .served_as_of = kNow - 42s, .saved_at = {}, .saves = 3, .failures = 1};
+    status.dns.lookups = {7, 1, 3, 2};
+    status.dns.names = {{.name = "api.example.com", .addresses = 2, .good_at = kNow - 30s},
+                        {.name = "never.example.com"}};
     status.watches.back().audits = 4;
     status.watches.back().audit_differences = 2;
     status.config.present = true;
@@ -190,6 +194,7 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_watch_last_event_age_seconds", {{"resource", "services"}}) == 5);
   CHECK(subject.value("nodeway_watch_last_bookmark_age_seconds", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_watch_events_total", {{"resource", "services"}}) == 9);
+  CHECK(subject.value("nodeway_watch_resource_version", {{"resource", "services"}}) == 4711);
   CHECK(subject.value("nodeway_saved_view_served") == 1);
   CHECK(subject.value("nodeway_saved_view_age_seconds") == 42);
   CHECK(subject.value("nodeway_saved_view_writes_total") == 3);
@@ -203,6 +208,13 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("process_resident_memory_bytes") == 4'096);
 }
 
+TEST_CASE("render_metrics: a version that is no number is not told", "[telemetry]") {
+  Subject subject;
+  subject.status.watches.back().resource_version = GENERATE("", "12a", "abc");
+
+  CHECK(subject.render().find("\nnodeway_watch_resource_version{") == std::string::npos);
+}
+
 TEST_CASE(
     "render_metrics: the age of a saved view is there while it is served, and all of it while one "
     "is kept",
@@ -214,6 +226,22 @@ TEST_CASE(
 
   subject.status.saved_view.is_kept = false;
   CHECK(subject.render().find("nodeway_saved_view") == std::string::npos);
+}
+
+TEST_CASE("render_metrics: tells how DNS is doing, and what of each external name", "[telemetry]") {
+  const Subject subject;
+
+  CHECK(subject.value("nodeway_dns_names") == 2);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "answered"}}) == 7);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "empty"}}) == 1);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "failed"}}) == 3);
+  CHECK(subject.value("nodeway_dns_lookups_total", {{"outcome", "partial"}}) == 2);
+  CHECK(subject.value("nodeway_dns_addresses", {{"name", "api.example.com"}}) == 2);
+  CHECK(subject.value("nodeway_dns_last_answer_age_seconds", {{"name", "api.example.com"}}) == 30);
+  CHECK(subject.render().find("nodeway_dns_addresses{name=\"never.example.com\"} 0") !=
+        std::string::npos);
+  CHECK(subject.render().find("nodeway_dns_last_answer_age_seconds{name=\"never.example.com\"}") ==
+        std::string::npos);
 }
 
 TEST_CASE("render_metrics: tells how the TLS listener's certificate is doing", "[telemetry]") {
