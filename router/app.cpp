@@ -22,6 +22,7 @@
 #include <optional>
 #include <sstream>
 #include <string_view>
+#include <sys/resource.h>
 #include <thread>
 #include <utility>
 
@@ -39,9 +40,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using telemetry::LogLevel;
-
-constexpr std::uint32_t kMaxClientConnections =
-    10'000;  // product.md, clients; of all workers together
 
 /// The certificate's files are read this often, as a configuration file is.
 constexpr std::chrono::seconds kCertificateInterval{1};
@@ -77,6 +75,12 @@ void log_notice(const k8s_client::Notice& notice) {
 void log_control(control::LogLevel level, std::string_view message, std::string_view error) {
   constexpr std::array kLevels{LogLevel::info, LogLevel::warning, LogLevel::error};
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
+}
+
+/// How many files the process may have open.
+std::uint64_t max_descriptors() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 /// Drawn by the kernel at its start; "" where it is not told. Source: random(4).
@@ -134,6 +138,7 @@ class App::State {
   k8s_client::SteadyClock clock_;
   std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
   SharedPorts shared_ports_;
+  ClientQuota client_quota_;
   Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
@@ -151,6 +156,7 @@ App::State::State(Options options)
     : config_{std::move(options.config)},
       seed_{options.seed},
       stop_signal_{control_loop_, options.stop_fd},
+      client_quota_{max_descriptors()},
       control_{control_loop_.get_executor(),
                clock_,
                control_options(),
@@ -198,12 +204,20 @@ admin::Subject App::State::subject() {
 
 void App::State::make_cores() {
   for (std::uint32_t i = 0; i < config_.workers; ++i) {
-    cores_.push_back(std::make_unique<Core>(Core::Options{
-        .index = i,
-        .seed = seed_ + i,
-        .via = fmt::format("nodeway-{:08x}", seed_),
-        .max_client_connections = std::max(1U, kMaxClientConnections / config_.workers),
-        .shared = shared_ports_}));
+    cores_.push_back(
+        std::make_unique<Core>(Core::Options{.index = i,
+                                             .seed = seed_ + i,
+                                             .via = fmt::format("nodeway-{:08x}", seed_),
+                                             .shared = shared_ports_,
+                                             .clients = client_quota_}));
+  }
+  if (client_quota_.max_connections() < ClientQuota::kMaxConnections) {
+    telemetry::log(LogLevel::warning,
+                   "app",
+                   fmt::format("clients may have {} connections open, not {}: half of the file "
+                               "descriptors that the process may have",
+                               client_quota_.max_connections(),
+                               ClientQuota::kMaxConnections));
   }
 }
 

@@ -64,6 +64,11 @@ void Exchange::begin() {
   }
 }
 
+void Exchange::refuse(Errc reason, std::string_view detail) {
+  fail(reason, detail);
+  count_request();
+}
+
 void Exchange::find_way() {
   IdentifiedName identified;
   const auto name = identified.find(*snapshot_->identifiers, request_);
