@@ -139,6 +139,7 @@ class App::State {
   std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
   SharedPorts shared_ports_;
   ClientQuota client_quota_;
+  BufferBudget buffers_;
   Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;
@@ -209,7 +210,8 @@ void App::State::make_cores() {
                                              .seed = seed_ + i,
                                              .via = fmt::format("nodeway-{:08x}", seed_),
                                              .shared = shared_ports_,
-                                             .clients = client_quota_}));
+                                             .clients = client_quota_,
+                                             .buffers = buffers_}));
   }
   if (client_quota_.max_connections() < ClientQuota::kMaxConnections) {
     telemetry::log(LogLevel::warning,

@@ -44,6 +44,8 @@ Exchange::Exchange(
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
+      request_body_{host.loop().buffers()},
+      reply_body_{host.loop().buffers()},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
   request_body_.keep_taken();

@@ -165,6 +165,7 @@ void ClientConnection::on_connect(boost::asio::ip::tcp::socket socket) {
 }
 
 void ClientConnection::on_bytes(std::span<const std::byte> bytes) {
+  session_.set_pressure(loop_.buffers().pressure());
   if (session_.feed(bytes, loop_.now()).has_error()) {
     end(Errc::upstream_protocol_error);
     return;

@@ -7,6 +7,7 @@
 #include "router/h2/conduct.hpp"
 #include "router/h2/frame_heads.hpp"
 #include "router/h2/window_estimate.hpp"
+#include "router/limits/buffer_budget.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -112,6 +113,11 @@ class Session {
   /// Whether the peer broke the protocol, so that the connection ends with a GOAWAY that says so.
   [[nodiscard]] bool has_peer_failed() const noexcept { return has_peer_failed_; }
 
+  /// How large the windows of streams may be from now on: with no pressure, as large as they need;
+  /// with high, no larger than at their beginning; with full, narrow. What the peer may send
+  /// already is not taken back, but not given again either.
+  void set_pressure(Pressure pressure);
+
   /// Which head, or trailers, of the peer has begun and is not whole, counting from 0 for its
   /// preface; nothing if none is.
   [[nodiscard]] std::optional<std::uint64_t> open_field_block() const noexcept {
@@ -163,6 +169,9 @@ class Session {
   [[nodiscard]] bool may_come(const nghttp2_frame_hd& frame);
   void on_data(std::size_t n_bytes);
   void fit_window(StreamId id);
+  void announce_window(std::uint32_t bytes);
+  /// Of streams at their beginning, as the peer knows it.
+  [[nodiscard]] std::int32_t initial_window() const noexcept;
   void on_goaway_sent(const nghttp2_goaway& goaway);
   void end(std::uint32_t h2_error_code);
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
@@ -174,6 +183,10 @@ class Session {
   Conduct conduct_;
   FrameHeads heads_;
   WindowEstimate window_;
+  std::uint32_t stream_window_bytes_;  ///< SessionLimits'
+  Pressure pressure_ = Pressure::none;
+  bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`
+  std::size_t n_unacked_settings_ = 0;
   std::unique_ptr<nghttp2_session, Deleter> session_;
   TimePoint now_{};  ///< of the last `feed`
   bool has_peer_failed_ = false;

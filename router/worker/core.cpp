@@ -137,7 +137,9 @@ Core::State::State(Options options)
     : options_{std::move(options)},
       via_entry_{std::string{kViaProtocol} + options_.via},
       unresolved_{metrics.add_service({}, {}, {})},
-      loop_{io, metrics} {}
+      loop_{io, metrics} {
+  loop_.buffers().join(options_.buffers);
+}
 
 Core::State::~State() {
   // Exchanges refer to connections, pools and clusters, so they go first.

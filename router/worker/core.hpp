@@ -3,6 +3,7 @@
 
 #include "router/control/snapshot.hpp"
 #include "router/errc.hpp"
+#include "router/limits/buffer_budget.hpp"
 #include "router/limits/client_quota.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/tls/server_context.hpp"
@@ -52,6 +53,7 @@ class Core {
     std::string via;         ///< who we are in `via` headers, for instance `nodeway-1a2b3c4d`
     SharedPorts& shared;     ///< what the cores tell each other; outlives them
     ClientQuota& clients;    ///< of all cores; outlives them
+    BufferBudget& buffers;   ///< ditto
   };
 
   explicit Core(Options options);

@@ -3,6 +3,9 @@
 #include "tests/integration/one_service.hpp"
 #include "tests/support/delayed_link.hpp"
 
+#include <algorithm>
+#include <list>
+
 #include <catch2/catch.hpp>
 
 using namespace std::chrono_literals;
@@ -126,4 +129,45 @@ TEST_CASE("nodeway: long bidirectional streams, slow and fast, share their conne
   CHECK(path.client.wait(fast).body_bytes == kFast);
   CHECK(path.client.wait(slow).body_bytes == 8 * kMessages);
   CHECK(path.upstream.complaints().empty());
+}
+
+TEST_CASE("nodeway: many slow readers do not take more than the memory for buffers",
+          "[integration][windows][promise]") {
+  constexpr int kClients = 3;
+  constexpr int kStreams = 900;  // of each: with a window for all of them, three times the limit
+  constexpr std::uint64_t kMaxBuffers = 64 << 20;
+  // What is on its way when it is reached, and what a stream costs besides.
+  constexpr std::uint64_t kMore = 48 << 20;
+  test::OneService path{{.answer = [](const test::SeenRequest& request) {
+    return test::Answer{.body = "ok",
+                        .filler_bytes = request.header(":path") == "/much" ? 1U << 30U : 0};
+  }}};
+  const std::size_t rss_before = path.router.rss_bytes();
+
+  std::list<test::H2Client> slow;
+  for (int n = 0; n < kClients; ++n) {
+    test::H2Client& client = slow.emplace_back(
+        path.router.listen_port(), test::H2Client::Options{.stream_window_bytes = 1024});
+    for (int i = 0; i < kStreams; ++i) {
+      client.set_reading(client.open_get("cart.shop", "/much"), false);
+    }
+    client.pump_for(kRest);
+  }
+  std::uint64_t most = 0;
+  for (int n = 0; n < 20; ++n) {
+    const test::Reply reply = path.client.get("cart.shop", "/");
+    CHECK(reply.status == 200);
+    CHECK(reply.body == "ok");
+    most = std::max(most, static_cast<std::uint64_t>(path.router.metric("nodeway_buffer_bytes")));
+  }
+
+  CHECK(path.client.post("cart.shop", "/", std::string(1 << 20, 'x')).status == 200);
+  CHECK(most > kMaxBuffers / 2);  // else it proved nothing
+  CHECK(most <= kMaxBuffers + kMore);
+  CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "buffer_bytes"}}) > 0);
+  if (!test::is_sanitized()) {
+    CHECK(path.router.rss_bytes() <= rss_before + kMaxBuffers + kMore);
+  }
+  slow.clear();
+  path.router.wait_metric("nodeway_buffer_bytes", 0);
 }

@@ -252,6 +252,45 @@ TEST_CASE("Session: a stream whose bytes are not taken keeps the window of its b
         upload.pair.limits.stream_window_bytes);
 }
 
+TEST_CASE("Session: under pressure a window that has grown is not given again", "[h2]") {
+  LongUpload upload;
+  upload.pass(10);
+
+  upload.pair.server.set_pressure(Pressure::high);
+  upload.pass(20);
+
+  CHECK(upload.stall() == upload.pair.limits.stream_window_bytes);
+  upload.pair.server.set_pressure(Pressure::none);
+  upload.pass(20);
+  CHECK(upload.is_at_most(upload.stall()));
+}
+
+TEST_CASE("Session: at the limit windows are narrow, and streams go on", "[h2]") {
+  LongUpload upload;
+  upload.pass(10);
+
+  upload.pair.server.set_pressure(Pressure::full);
+  upload.pass(20);
+
+  CHECK(upload.stall() == BufferBudget::kNarrowWindow);
+  const RequestHead head = request();
+  RecordingStream other;
+  other.to_send.assign(100'000, 'y');
+  const StreamId id = upload.pair.client.submit_request(head, false, other);
+  upload.pair.settle();
+  RecordingStream& at_server = upload.pair.server_peer.streams.back();
+  CHECK(at_server.data.size() == BufferBudget::kNarrowWindow);
+  for (std::size_t n_consumed = 0; n_consumed < at_server.data.size();) {
+    upload.pair.server.consume(id, at_server.data.size() - n_consumed);
+    n_consumed = at_server.data.size();
+    upload.pair.settle();
+  }
+  CHECK(at_server.data.size() == 100'000);
+  upload.pair.server.set_pressure(Pressure::none);
+  upload.pass(20);
+  CHECK(upload.is_at_most(upload.stall()));
+}
+
 TEST_CASE("Session: a reset reaches the other side with its code", "[h2]") {
   Pair pair;
   const RequestHead head = request();
