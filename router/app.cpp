@@ -22,6 +22,7 @@
 #include <iostream>
 #include <optional>
 #include <string_view>
+#include <sys/resource.h>
 #include <thread>
 #include <utility>
 
@@ -39,9 +40,6 @@ namespace {
 namespace asio = boost::asio;
 using telemetry::LogLevel;
 
-constexpr std::uint32_t kMaxClientConnections =
-    10'000;  // product.md, clients; of all workers together
-
 void log_control(control::LogLevel level, std::string_view message, std::string_view error) {
   constexpr std::array kLevels{LogLevel::info, LogLevel::warning, LogLevel::error};
   telemetry::log(kLevels[static_cast<std::size_t>(level)], "control", message, error);
@@ -54,6 +52,12 @@ std::string text_of(const std::vector<ListenAddress>& servers) {
     text += (text.empty() ? "" : ",") + text_of(server);
   }
   return text;
+}
+
+/// How many files the process may have open.
+std::uint64_t max_descriptors() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
 /// Drawn by the kernel at its start; "" where it is not told. Source: random(4).
@@ -98,6 +102,8 @@ class App::State {
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
   SharedPorts shared_ports_;
+  ClientQuota client_quota_;
+  BufferBudget buffers_;
   Cores cores_;
   std::optional<ServedCertificate> certificate_;  ///< nothing without a TLS listener
   control::DnsResolver resolver_;
@@ -116,6 +122,7 @@ App::State::State(Options options)
     : config_{std::move(options.config)},
       seed_{options.seed},
       stop_signal_{control_loop_, options.stop_fd},
+      client_quota_{max_descriptors()},
       resolver_{control_loop_.get_executor(), text_of(config_.dns_servers)},
       control_{control_loop_.get_executor(),
                clock_,
@@ -164,12 +171,21 @@ admin::Subject App::State::subject() {
 
 void App::State::make_cores() {
   for (std::uint32_t i = 0; i < config_.workers; ++i) {
-    cores_.push_back(std::make_unique<Core>(Core::Options{
-        .index = i,
-        .seed = seed_ + i,
-        .via = fmt::format("nodeway-{:08x}", seed_),
-        .max_client_connections = std::max(1U, kMaxClientConnections / config_.workers),
-        .shared = shared_ports_}));
+    cores_.push_back(
+        std::make_unique<Core>(Core::Options{.index = i,
+                                             .seed = seed_ + i,
+                                             .via = fmt::format("nodeway-{:08x}", seed_),
+                                             .shared = shared_ports_,
+                                             .clients = client_quota_,
+                                             .buffers = buffers_}));
+  }
+  if (client_quota_.max_connections() < ClientQuota::kMaxConnections) {
+    telemetry::log(LogLevel::warning,
+                   "app",
+                   fmt::format("clients may have {} connections open, not {}: half of the file "
+                               "descriptors that the process may have",
+                               client_quota_.max_connections(),
+                               ClientQuota::kMaxConnections));
   }
 }
 

@@ -101,6 +101,12 @@ constexpr std::array kVerdicts{
             4,
             Sent::maybe,
             "the reply took longer than is allowed"},
+    Verdict{Errc::caller_limit,
+            "caller_limit",
+            429,
+            8,
+            Sent::no,
+            "the caller has too many connections open"},
 };
 
 constexpr std::size_t row_of(Errc code) {

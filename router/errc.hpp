@@ -43,6 +43,7 @@ enum class Errc : std::uint8_t {
   denied,
   all_ejected,
   response_timeout,
+  caller_limit,
 };
 
 /// Whether the request may have reached the application.
@@ -58,7 +59,7 @@ struct Verdict {
   std::string_view text;      ///< what a person is told first; the cause in detail follows it
 };
 
-inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::response_timeout);
+inline constexpr std::size_t kErrcCount = static_cast<std::size_t>(Errc::caller_limit);
 
 [[nodiscard]] const Verdict& verdict_of(Errc code) noexcept;
 [[nodiscard]] error_code make_error_code(Errc code) noexcept;

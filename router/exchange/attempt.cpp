@@ -139,9 +139,9 @@ void Attempt::bound_silence() {
 
 void Attempt::on_no_connection(Errc reason) {
   stop_waiting();
-  // Refused: the endpoint has left the snapshot.
-  end(reason == Errc::stream_refused ? AttemptOutcome::Kind::unsent
-                                     : AttemptOutcome::Kind::failure);
+  // Refused: the endpoint has left the snapshot. Queue timeout: there was no socket for it.
+  const bool is_of_endpoint = reason != Errc::stream_refused && reason != Errc::queue_timeout;
+  end(is_of_endpoint ? AttemptOutcome::Kind::failure : AttemptOutcome::Kind::unsent);
   last_failure_ = reason;
   events_.on_attempt_lost(*this, {reason, Sent::no});
 }

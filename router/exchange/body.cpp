@@ -8,6 +8,7 @@ namespace router {
 
 void Body::append(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  counted_.set(bytes_.size());
 }
 
 Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
@@ -31,13 +32,16 @@ Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
 void Body::drop_before(std::uint64_t position) noexcept {
   // Moving the rest to the front costs as much as it frees, so only when at least half is free.
   const auto n_bytes = static_cast<std::size_t>(position - first_);
-  if (n_bytes == bytes_.size()) {
+  if (n_bytes == bytes_.size() && bytes_.capacity() > kKeptBytes) {
+    std::vector<std::byte>{}.swap(bytes_);  // a stream may be idle for hours after a burst
+  } else if (n_bytes == bytes_.size()) {
     bytes_.clear();
   } else if (n_bytes > bytes_.size() / 2) {
     bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(n_bytes));
   } else {
     return;
   }
+  counted_.set(bytes_.size());
   first_ = position;
 }
 
@@ -53,6 +57,7 @@ std::size_t Body::discard() noexcept {
   first_ = end_of_bytes();
   furthest_ = first_;
   bytes_.clear();
+  counted_.set(0);
   is_kept_ = false;
   return untaken;
 }

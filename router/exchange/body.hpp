@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/exchange/stream.hpp"
+#include "router/limits/buffer_budget.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,9 @@ class Body {
   /// product.md, "retry body": beyond it a request is not repeatable, and never stalled for being
   /// kept.
   static constexpr std::size_t kKeptBytes = 64 * std::size_t{1024};
+
+  /// What is in it counts in `share`, which must outlive it.
+  explicit Body(BufferShare& share) noexcept : counted_{share} {}
 
   /// Keeps what is taken, for further takers. Called before the first byte.
   void keep_taken() noexcept { is_kept_ = true; }
@@ -62,6 +66,7 @@ class Body {
   std::uint64_t first_ = 0;     ///< position of `bytes_`' first
   std::uint64_t furthest_ = 0;  ///< how far anybody has taken
   std::size_t newly_taken_ = 0;
+  CountedBytes counted_;
   BodyState end_ = BodyState::open;
   bool is_kept_ = false;
 };

@@ -44,6 +44,8 @@ Exchange::Exchange(
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
+      request_body_{host.loop().buffers()},
+      reply_body_{host.loop().buffers()},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
   request_body_.keep_taken();
@@ -62,6 +64,11 @@ void Exchange::begin() {
   } else {
     find_way();
   }
+}
+
+void Exchange::refuse(Errc reason, std::string_view detail) {
+  fail(reason, detail);
+  count_request();
 }
 
 void Exchange::find_way() {

@@ -88,6 +88,8 @@ class Exchange final : public Disposable,
 
   /// Takes the ten steps of docs/life-of-a-request.md as far as they go at once.
   void begin();
+  /// Instead: answers without looking for a way.
+  void refuse(Errc reason, std::string_view detail);
   /// The cluster has changed while the exchange waited for that.
   void on_snapshot();
 

@@ -144,7 +144,8 @@ class UpstreamConnectionEvents {
   /// No new stream may be opened; open ones go on (GOAWAY, `Connection: close`).
   virtual void on_draining(UpstreamConnection& connection) = 0;
   /// Gone. Its streams have been failed. `connected` tells whether `on_connected` had come; if not,
-  /// `reason` is connect_failed, connect_timeout or upstream_protocol_error. The pool destroys the
+  /// `reason` is connect_failed, connect_timeout or upstream_protocol_error, or what says nothing
+  /// of the endpoint: queue_timeout, since no socket was to be had. The pool destroys the
   /// connection later, from its own stack.
   virtual void on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) = 0;
 

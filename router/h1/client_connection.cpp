@@ -142,7 +142,7 @@ void ClientConnection::read_body(std::span<const std::byte>& bytes) {
   }
   if (!content->empty()) {
     uncredited_bytes_ += content->size();
-    if (uncredited_bytes_ > kWindowBytes) {
+    if (uncredited_bytes_ > window_bytes()) {
       transport_->pause_reading();
     }
     exchange_->on_reply_data(*content);
@@ -179,7 +179,7 @@ void ClientConnection::end_attempt() {
 
 void ClientConnection::consumed(std::size_t n_bytes) {
   uncredited_bytes_ -= std::min(n_bytes, uncredited_bytes_);
-  if (uncredited_bytes_ <= kWindowBytes && state_ == State::busy) {
+  if (uncredited_bytes_ <= window_bytes() && state_ == State::busy) {
     transport_->start_reading();
   }
 }

@@ -84,6 +84,10 @@ class ClientConnection final : public UpstreamConnection,
   void flush() override { end(Errc::upstream_reset); }
   void end(Errc reason);
 
+  [[nodiscard]] std::size_t window_bytes() noexcept {
+    return BufferBudget::read_ahead(loop_.buffers().pressure(), kWindowBytes);
+  }
+
   Loop& loop_;
   UpstreamConnectionEvents& events_;
   State state_ = State::connecting;

@@ -136,7 +136,7 @@ void ServerConnection::update_reading() {
     return;
   }
   const bool is_full = is_closing_ || !unparsed_.empty() ||
-                       (exchange_ != nullptr && uncredited_bytes_ > kWindowBytes);
+                       (exchange_ != nullptr && uncredited_bytes_ > window_bytes());
   if (is_full) {
     transport_.pause_reading();
   } else if (!transport_.is_reading()) {

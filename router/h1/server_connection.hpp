@@ -98,6 +98,10 @@ class ServerConnection final : public router::ClientConnection,
   void close_when_read();
   void end();
 
+  [[nodiscard]] std::size_t window_bytes() noexcept {
+    return BufferBudget::read_ahead(loop_.buffers().pressure(), kWindowBytes);
+  }
+
   Loop& loop_;
   RequestAcceptor& acceptor_;
   ServerTimeouts timeouts_;

@@ -148,11 +148,7 @@ ClientConnection::ClientConnection(Loop& loop,
                                    std::chrono::nanoseconds connect_timeout,
                                    const SessionLimits& limits,
                                    UpstreamConnectionEvents& events)
-    : loop_{loop},
-      limits_{limits},
-      events_{events},
-      connect_deadline_{loop.now() + connect_timeout},
-      session_{Role::client, limits, *this} {
+    : loop_{loop}, limits_{limits}, events_{events}, session_{Role::client, limits, *this} {
   ConnectorEvents& self = *this;
   connector_.emplace(loop, endpoint, connect_timeout, self);
 }
@@ -163,12 +159,13 @@ void ClientConnection::on_connect(boost::asio::ip::tcp::socket socket) {
   state_ = State::greeting;
   TransportEvents& self = *this;
   transport_.emplace(loop_, std::move(socket), self);
-  loop_.arm(greeting_timer_, connect_deadline_);
+  loop_.arm(greeting_timer_, connector_->deadline());
   transport_->start_reading();
   transport_->want_write();
 }
 
 void ClientConnection::on_bytes(std::span<const std::byte> bytes) {
+  session_.set_pressure(loop_.buffers().pressure());
   if (session_.feed(bytes, loop_.now()).has_error()) {
     end(Errc::upstream_protocol_error);
     return;

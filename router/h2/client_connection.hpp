@@ -76,7 +76,6 @@ class ClientConnection final : public UpstreamConnection,
   UpstreamConnectionEvents& events_;
   State state_ = State::connecting;
   bool was_connected_ = false;
-  TimePoint connect_deadline_;
   Session session_;
   std::list<Stream> streams_;
   std::optional<Connector> connector_;

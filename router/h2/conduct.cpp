@@ -58,6 +58,10 @@ std::optional<Limit> Conduct::on_sent(const nghttp2_frame_hd& frame,
         static_cast<std::uint32_t>(frame.length / limits_.bytes_per_control_frame));
     return std::nullopt;
   }
+  if (frame.type == NGHTTP2_PING && (frame.flags & NGHTTP2_FLAG_ACK) == 0) {
+    control_frames_.give(1);  // its answer
+    return std::nullopt;
+  }
   // Our own reasons to reset have other codes: CANCEL, NO_ERROR, REFUSED_STREAM, INTERNAL_ERROR.
   const bool is_fault = frame.type == NGHTTP2_RST_STREAM &&
                         (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||

@@ -221,6 +221,7 @@ void ServerConnection::start(std::span<const std::byte> already_read) {
 }
 
 void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
+  session_.set_pressure(loop_.buffers().pressure());
   const bool fed = session_.feed(bytes, loop_.now()).has_value();
   if (!fed) {
     end();

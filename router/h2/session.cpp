@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h2/session.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <new>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,6 +18,13 @@ void require(int result) {
   if (result != 0) {
     throw std::bad_alloc{};
   }
+}
+
+/// Of the PINGs that measure a round trip, so that their answers are told from those of a shutdown.
+constexpr std::array<std::uint8_t, 8> kMeasuringPing{'r', 'o', 'u', 'n', 'd', 't', 'r', 'p'};
+
+bool is_measuring(const nghttp2_ping& ping) noexcept {
+  return std::equal(kMeasuringPing.begin(), kMeasuringPing.end(), std::begin(ping.opaque_data));
 }
 
 /// nghttp2 refers to the text, which its owner keeps until the frame is out.
@@ -74,6 +84,11 @@ struct Session::Callbacks {
     const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
       connection.on_settings();
+    } else if (frame->hd.type == NGHTTP2_SETTINGS) {
+      --static_cast<Session*>(self)->n_unacked_settings_;  // nghttp2 has checked that one was due
+    } else if (frame->hd.type == NGHTTP2_PING && is_ack && is_measuring(frame->ping)) {
+      auto& owner = *static_cast<Session*>(self);
+      owner.window_.on_ping_ack(owner.now_);
     } else if (frame->hd.type == NGHTTP2_PING && is_ack) {
       connection.on_ping_ack();
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
@@ -102,8 +117,9 @@ struct Session::Callbacks {
                      std::int32_t id,
                      const std::uint8_t* data,
                      std::size_t size,
-                     void* /*self*/) noexcept {
+                     void* self) noexcept {
     nghttp2_session_consume_connection(session, size);
+    static_cast<Session*>(self)->on_data(size);
     if (StreamEvents* const events = stream(session, id); events != nullptr) {
       events->on_data(std::as_bytes(std::span{data, size}));
     } else {
@@ -204,7 +220,9 @@ Session::Session(Role role, const SessionLimits& limits, SessionEvents& events)
     : events_{events},
       role_{role},
       conduct_{limits.conduct},
-      heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0} {
+      heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0},
+      window_{limits.stream_window_bytes, limits.max_stream_window_bytes},
+      stream_window_bytes_{limits.stream_window_bytes} {
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -243,6 +261,7 @@ void Session::submit_settings(Role role, const SessionLimits& limits) {
       nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
   require(nghttp2_session_set_local_window_size(
       session_.get(), NGHTTP2_FLAG_NONE, 0, limits.connection_window_bytes));
+  ++n_unacked_settings_;
 }
 
 Result<void> Session::feed(std::span<const std::byte> bytes, TimePoint now) {
@@ -372,7 +391,53 @@ bool Session::has_window(StreamId id) const noexcept {
          nghttp2_session_get_stream_remote_window_size(session_.get(), id) > 0;
 }
 
+void Session::on_data(std::size_t n_bytes) {
+  if (window_.on_data(n_bytes, now_)) {
+    nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kMeasuringPing.data());
+  }
+}
+
+void Session::set_pressure(Pressure pressure) {
+  const Pressure before = std::exchange(pressure_, pressure);
+  if ((before == Pressure::full) != (pressure == Pressure::full)) {
+    announce_window(pressure == Pressure::full
+                        ? std::min(BufferBudget::kNarrowWindow, stream_window_bytes_)
+                        : stream_window_bytes_);
+  }
+}
+
+void Session::announce_window(std::uint32_t bytes) {
+  const nghttp2_settings_entry window{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bytes};
+  require(nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, &window, 1));
+  ++n_unacked_settings_;
+}
+
+std::int32_t Session::initial_window() const noexcept {
+  return static_cast<std::int32_t>(
+      nghttp2_session_get_local_settings(session_.get(), NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE));
+}
+
+void Session::fit_window(StreamId id) {
+  const std::int32_t now =
+      nghttp2_session_get_stream_effective_local_window_size(session_.get(), id);
+  const std::int32_t wanted = pressure_ == Pressure::none
+                                  ? static_cast<std::int32_t>(window_.window_bytes())
+                                  : initial_window();
+  const std::int32_t n_unreturned =
+      nghttp2_session_get_stream_effective_recv_data_length(session_.get(), id);
+  // A stream that has not come this far needs no larger one, and one that is not read not yet.
+  const bool is_due = now > wanted || (now < wanted && n_unreturned >= now / 2);
+  if (now >= 0 && is_due) {
+    require(nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, id, wanted));
+    are_windows_apart_ = true;
+  }
+}
+
 void Session::consume(StreamId id, std::size_t n_bytes) {
+  // While SETTINGS are on their way, which of them a stream's window knows of is not known.
+  if ((window_.has_grown() || are_windows_apart_) && n_unacked_settings_ == 0) {
+    fit_window(id);
+  }
   nghttp2_session_consume_stream(
       session_.get(), id, n_bytes);  // fails harmlessly if the stream is gone
 }

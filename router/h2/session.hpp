@@ -6,6 +6,8 @@
 #include "router/exchange/stream.hpp"
 #include "router/h2/conduct.hpp"
 #include "router/h2/frame_heads.hpp"
+#include "router/h2/window_estimate.hpp"
+#include "router/limits/buffer_budget.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +26,10 @@ using StreamId = std::int32_t;
 /// Our own settings and limits of one connection, toward clients and endpoints alike.
 struct SessionLimits {
   std::uint32_t max_concurrent_streams = 1000;    ///< product.md; announced to clients only
-  std::uint32_t stream_window_bytes = 64 * 1024;  ///< what one stalled stream can make us keep
+  std::uint32_t stream_window_bytes = 64 * 1024;  ///< of a stream at its beginning
+  /// What it may grow to, as far as the way is long and its bytes are taken: so also what one that
+  /// has been fast and then stalls can make us keep.
+  std::uint32_t max_stream_window_bytes = 1024 * 1024;
   std::int32_t connection_window_bytes = 4 * 1024 * 1024;
   std::uint32_t header_list_bytes = 64 * 1024;  ///< RFC 9113 section 10.5.1
   /// Resets by the peer that are answered (CVE-2023-44487): one connection carries all the calls of
@@ -84,7 +89,9 @@ enum class Role : std::uint8_t { server, client };
 /// Owning no socket and no timer makes it drivable from a test, a fuzzer, or a connection alike.
 /// The connection's own window is credited as soon as bytes come in, a stream's only by `consume`:
 /// so a stalled stream holds back nobody else, and what a connection can make us keep is its
-/// streams times their window. Not movable: nghttp2 holds a pointer to it. Source: RFC 9113.
+/// streams times their window. A stream's window grows when half of it has come and been taken, to
+/// what `WindowEstimate` says of the connection. Not movable: nghttp2 holds a pointer to it.
+/// Source: RFC 9113.
 class Session {
  public:
   /// `events` must outlive the session. Queues the preface (client) and SETTINGS, which `drain`
@@ -105,6 +112,11 @@ class Session {
   [[nodiscard]] bool is_finished() const noexcept;
   /// Whether the peer broke the protocol, so that the connection ends with a GOAWAY that says so.
   [[nodiscard]] bool has_peer_failed() const noexcept { return has_peer_failed_; }
+
+  /// How large the windows of streams may be from now on: with no pressure, as large as they need;
+  /// with high, no larger than at their beginning; with full, narrow. What the peer may send
+  /// already is not taken back, but not given again either.
+  void set_pressure(Pressure pressure);
 
   /// Which head, or trailers, of the peer has begun and is not whole, counting from 0 for its
   /// preface; nothing if none is.
@@ -127,7 +139,7 @@ class Session {
   void resume(StreamId id);
   /// Whether the peer's windows let a byte of the stream's body go out.
   [[nodiscard]] bool has_window(StreamId id) const noexcept;
-  /// Returns `n_bytes` of the stream's window to the peer.
+  /// Returns `n_bytes` of the stream's window to the peer, and makes it larger if that is due.
   void consume(StreamId id, std::size_t n_bytes);
   /// Ends a stream with RST_STREAM; its `on_stream_closed` follows from `drain`.
   void reset(StreamId id, Reset how);
@@ -155,6 +167,11 @@ class Session {
   void submit_settings(Role role, const SessionLimits& limits);
   /// Whether a frame of the peer is to be read. If not, the connection ends for it.
   [[nodiscard]] bool may_come(const nghttp2_frame_hd& frame);
+  void on_data(std::size_t n_bytes);
+  void fit_window(StreamId id);
+  void announce_window(std::uint32_t bytes);
+  /// Of streams at their beginning, as the peer knows it.
+  [[nodiscard]] std::int32_t initial_window() const noexcept;
   void on_goaway_sent(const nghttp2_goaway& goaway);
   void end(std::uint32_t h2_error_code);
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
@@ -165,6 +182,11 @@ class Session {
   Role role_;
   Conduct conduct_;
   FrameHeads heads_;
+  WindowEstimate window_;
+  std::uint32_t stream_window_bytes_;  ///< SessionLimits'
+  Pressure pressure_ = Pressure::none;
+  bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`
+  std::size_t n_unacked_settings_ = 0;
   std::unique_ptr<nghttp2_session, Deleter> session_;
   TimePoint now_{};  ///< of the last `feed`
   bool has_peer_failed_ = false;

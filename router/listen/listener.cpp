@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/listen/listener.hpp"
 
+#include "router/telemetry/log.hpp"
 #include "router/worker/keep_alive.hpp"
+#include "router/worker/shortage.hpp"
+#include "router/worker/unmapped.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +17,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 #include <boost/smart_ptr/make_local_shared.hpp>
+#include <fmt/format.h>
 
 namespace router {
 
@@ -22,9 +26,13 @@ using boost::asio::ip::tcp;
 /// A connection whose protocol is not known yet.
 class Listener::Greeting : public Disposable {
  public:
-  Greeting(Listener& listener, tcp::socket socket, std::chrono::seconds timeout)
+  Greeting(Listener& listener,
+           tcp::socket socket,
+           ClientQuota::Place place,
+           std::chrono::seconds timeout)
       : listener_{listener},
         socket_{std::move(socket)},
+        place_{std::move(place)},
         self_{boost::make_local_shared<Greeting*>(this)} {
     listener_.loop_.arm(timer_, listener_.loop_.now() + timeout);
   }
@@ -50,6 +58,7 @@ class Listener::Greeting : public Disposable {
                  std::unique_ptr<tls::Session> tls = nullptr) {
     const auto owned = release();
     listener_.events_.on_accepted({.socket = std::move(socket_),
+                                   .place = std::move(place_),
                                    .tls = std::move(tls),
                                    .protocol = protocol,
                                    .already_read = already_read});
@@ -71,6 +80,7 @@ class Listener::Greeting : public Disposable {
     return owned;
   }
 
+  ClientQuota::Place place_;
   Timer timer_{on_timer<&Greeting::on_timeout>, this};
   /// Shared with the wait in flight, which may complete after the greeting is gone: then it holds
   /// null.
@@ -80,8 +90,8 @@ class Listener::Greeting : public Disposable {
 /// Reads the first bytes of a plain connection.
 class Listener::PlainGreeting final : public Greeting {
  public:
-  PlainGreeting(Listener& listener, tcp::socket socket)
-      : Greeting{listener, std::move(socket), kFirstByteTimeout} {}
+  PlainGreeting(Listener& listener, tcp::socket socket, ClientQuota::Place place)
+      : Greeting{listener, std::move(socket), std::move(place), kFirstByteTimeout} {}
 
  private:
   static constexpr std::string_view kPreface = "PRI";
@@ -116,8 +126,8 @@ class Listener::PlainGreeting final : public Greeting {
 /// Leads a TLS handshake to its end.
 class Listener::TlsGreeting final : public Greeting {
  public:
-  TlsGreeting(Listener& listener, tcp::socket socket)
-      : Greeting{listener, std::move(socket), kHandshakeTimeout},
+  TlsGreeting(Listener& listener, tcp::socket socket, ClientQuota::Place place)
+      : Greeting{listener, std::move(socket), std::move(place), kHandshakeTimeout},
         session_{std::make_unique<tls::Session>(**listener.tls_)} {}
 
  private:
@@ -196,8 +206,11 @@ class Listener::TlsGreeting final : public Greeting {
   bool has_failed_ = false;
 };
 
-Listener::Listener(Loop& loop, ListenerEvents& events, const tls::ServerContextPtr* tls)
-    : loop_{loop}, events_{events}, tls_{tls}, acceptor_{loop.io()} {}
+Listener::Listener(Loop& loop,
+                   ClientQuota& quota,
+                   ListenerEvents& events,
+                   const tls::ServerContextPtr* tls)
+    : loop_{loop}, quota_{quota}, events_{events}, tls_{tls}, acceptor_{loop.io()} {}
 
 Listener::~Listener() = default;
 
@@ -229,7 +242,7 @@ Result<tcp::endpoint> Listener::open(const tcp::endpoint& address) {
 }
 
 void Listener::accept_next() {
-  if (is_waiting_ || !acceptor_.is_open() || !events_.has_room()) {
+  if (is_waiting_ || !acceptor_.is_open()) {
     return;
   }
   is_waiting_ = true;
@@ -250,46 +263,88 @@ void Listener::on_acceptable(error_code error) {
 }
 
 bool Listener::accept_one() {
+  // Before accepting: what finds no place waits in the kernel, and is not lost.
+  auto place = quota_.take();
+  if (!place) {
+    pause(telemetry::Limit::client_connections);
+    return false;
+  }
   error_code error;
   tcp::socket socket{loop_.io()};
   acceptor_.accept(socket, error);
-  if (error == boost::asio::error::would_block || error == boost::asio::error::connection_aborted) {
-    return true;  // gone before we came
-  }
-  if (error) {
-    loop_.arm(pause_timer_, loop_.now() + kAcceptPause);
+  if (is_shortage(error)) {
+    pause(telemetry::Limit::file_descriptors);
     return false;
   }
-  greet(std::move(socket));
+  if (error) {
+    return true;  // gone before we came; accept(2) lists the ways
+  }
+  is_paused_ = false;
+  admit(std::move(socket), *std::move(place));
   return true;
 }
 
-void Listener::greet(tcp::socket socket) {
+void Listener::pause(telemetry::Limit limit) {
+  if (!std::exchange(is_paused_, true)) {
+    loop_.metrics().hit(limit);
+  }
+  loop_.arm(pause_timer_, loop_.now() + kShortagePause);
+}
+
+void Listener::log_excess(const boost::asio::ip::address& caller) {
+  if (loop_.now() >= next_log_at_) {
+    next_log_at_ = loop_.now() + kLogPause;
+    telemetry::log(telemetry::LogLevel::warning,
+                   "listen",
+                   fmt::format("{} has {} connections open and gets no more",
+                               caller.to_string(),
+                               ClientQuota::kMaxPerCaller));
+  }
+}
+
+void Listener::admit(tcp::socket socket, ClientQuota::Place place) {
   error_code ignored;
+  const auto caller = unmapped(socket.remote_endpoint(ignored).address());
+  const Admission admission = place.give_to(caller);
+  if (admission != Admission::taken) {
+    loop_.metrics().hit(telemetry::Limit::caller_connections);
+    log_excess(caller);
+  }
+  if (admission == Admission::closed) {
+    return;
+  }
   socket.non_blocking(true, ignored);
   keep_alive(socket);
   std::unique_ptr<Greeting> greeting;
   if (tls_ != nullptr) {
-    greeting = std::make_unique<TlsGreeting>(*this, std::move(socket));
+    greeting = std::make_unique<TlsGreeting>(*this, std::move(socket), std::move(place));
   } else {
-    greeting = std::make_unique<PlainGreeting>(*this, std::move(socket));
+    greeting = std::make_unique<PlainGreeting>(*this, std::move(socket), std::move(place));
   }
   Greeting* const key = greeting.get();
   greetings_.emplace(key, std::move(greeting));
+  if (admission == Admission::refused) {
+    key->hurry();
+  }
   key->wait();
 }
 
 void Listener::resume() {
+  pause_timer_.cancel();
   accept_next();
 }
 
 void Listener::close() {
   error_code error;
   while (!error && acceptor_.is_open()) {
+    auto place = quota_.take();
+    if (!place) {
+      break;
+    }
     tcp::socket socket{loop_.io()};
     acceptor_.accept(socket, error);
     if (!error) {
-      greet(std::move(socket));
+      admit(std::move(socket), *std::move(place));
     }
   }
   for (const auto& [key, greeting] : greetings_) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/errc.hpp"
+#include "router/limits/client_quota.hpp"
 #include "router/tls/server_context.hpp"
 #include "router/tls/session.hpp"
 #include "router/worker/loop.hpp"
@@ -22,6 +23,7 @@ enum class WireProtocol : std::uint8_t { http1, h2 };
 /// A connection whose protocol is known.
 struct AcceptedConnection {
   boost::asio::ip::tcp::socket socket;
+  ClientQuota::Place place;           ///< to be held for as long as the connection is
   std::unique_ptr<tls::Session> tls;  ///< its handshake done; null if the connection is plain
   WireProtocol protocol = WireProtocol::http1;
   /// What was read, and decrypted, until then: the first bytes of the connection. Valid during the
@@ -33,9 +35,6 @@ struct AcceptedConnection {
 class ListenerEvents {
  public:
   virtual void on_accepted(AcceptedConnection connection) = 0;
-  /// Whether one more connection is within the limit. If not, accepting pauses until
-  /// `Listener::resume`.
-  [[nodiscard]] virtual bool has_room() = 0;
   /// A connection whose protocol was not known yet is gone, or has been handed over.
   virtual void on_greeting_over() = 0;
 
@@ -54,6 +53,7 @@ class Listener {
   /// (product.md, clients).
   static constexpr std::chrono::seconds kFirstByteTimeout{60};
   /// The same once the listener is closed: what was accepted last had its first bytes under way.
+  /// So has a connection that is to be told that its caller has too many.
   static constexpr std::chrono::seconds kClosingTimeout{1};
   /// For a TLS handshake, which takes two round trips; as long as a head may take (product.md,
   /// clients).
@@ -61,11 +61,14 @@ class Listener {
   /// What a client may send before its handshake is done; a ClientHello with its extensions is a
   /// tenth of it.
   static constexpr std::size_t kMaxHandshakeBytes = 64 * std::size_t{1024};
-  /// After accept fails for want of descriptors or memory.
-  static constexpr std::chrono::milliseconds kAcceptPause{100};
+  /// Between two lines that name a caller with too many connections: one tells whom to ask.
+  static constexpr std::chrono::minutes kLogPause{1};
 
   /// With `tls`, connections are encrypted: each begins with what `*tls` is at that time.
-  Listener(Loop& loop, ListenerEvents& events, const tls::ServerContextPtr* tls = nullptr);
+  Listener(Loop& loop,
+           ClientQuota& quota,
+           ListenerEvents& events,
+           const tls::ServerContextPtr* tls = nullptr);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener();
@@ -73,7 +76,7 @@ class Listener {
   /// Binds and listens. Returns the address, with the port that the kernel chose for port 0.
   Result<boost::asio::ip::tcp::endpoint> open(const boost::asio::ip::tcp::endpoint& address);
   void start() { accept_next(); }
-  /// Accepts again after `has_room` was false.
+  /// A connection of this core has ended: accepts again, if that had paused.
   void resume();
   /// Takes what the kernel has accepted already, then listens no more.
   void close();
@@ -89,15 +92,20 @@ class Listener {
   void on_acceptable(error_code error);
   /// Accepts one connection; false if none is waiting, or none can be taken now.
   bool accept_one();
-  void greet(boost::asio::ip::tcp::socket socket);
+  void admit(boost::asio::ip::tcp::socket socket, ClientQuota::Place place);
+  void log_excess(const boost::asio::ip::address& caller);
+  void pause(telemetry::Limit limit);
   void on_pause_over() { accept_next(); }
 
   Loop& loop_;
+  ClientQuota& quota_;
   ListenerEvents& events_;
   const tls::ServerContextPtr* tls_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::unordered_map<Greeting*, std::unique_ptr<Greeting>> greetings_;
   bool is_waiting_ = false;
+  bool is_paused_ = false;
+  TimePoint next_log_at_{};
   Timer pause_timer_{on_timer<&Listener::on_pause_over>, this};
 };
 

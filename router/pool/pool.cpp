@@ -130,8 +130,10 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
     serve_waiters();
     return;
   }
-  context_.loop.metrics().figure(CoreFigure::upstream_connects_failed).add();
-  events_.on_connect_failed(reason);
+  if (reason != Errc::queue_timeout) {  // there was no socket for it: not the endpoint's fault
+    context_.loop.metrics().figure(CoreFigure::upstream_connects_failed).add();
+    events_.on_connect_failed(reason);
+  }
   if (!is_connected()) {
     fail_waiters(reason);
   }

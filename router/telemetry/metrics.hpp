@@ -45,6 +45,7 @@ enum class CoreFigure : std::uint8_t {
   caller_waits,     ///< waits of a request for the pod that it comes from to be known
   tls_handshakes,   ///< of clients, done
   tls_handshakes_failed,
+  buffer_bytes,  ///< gauge
 };
 
 enum class FigureKind : std::uint8_t { counter, gauge };
@@ -93,15 +94,22 @@ inline constexpr std::array kCoreFigures{
                          "nodeway_tls_handshakes_failed_total",
                          "TLS handshakes of clients that were not: refused by either side, broken "
                          "off, or beyond their limits."},
+    CoreFigureDefinition{CoreFigure::buffer_bytes,
+                         FigureKind::gauge,
+                         "nodeway_buffer_bytes",
+                         "Bytes of bodies and output that wait for the other side to take them."},
 };
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
 enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
+  buffer_bytes,          ///< bytes that wait in all buffers: streams get narrow windows
+  caller_connections,    ///< connections of one caller: further ones are refused
   client_connections,    ///< connections of all clients: accepting pauses
   client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
   continuations,         ///< CONTINUATION frames of one field block: the connection ends
   control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
+  file_descriptors,      ///< of the process: accepting and connecting pause
   header_list_bytes,     ///< header fields of one request
   header_timeout,        ///< a head of HTTP/2 took 10 s: the connection ends
   informational_heads,   ///< 1xx heads that wait for a slow client: dropped
@@ -113,11 +121,14 @@ enum class Limit : std::uint8_t {
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 15> kLimitNames{"adaptive_concurrency",
+inline constexpr std::array<std::string_view, 18> kLimitNames{"adaptive_concurrency",
+                                                              "buffer_bytes",
+                                                              "caller_connections",
                                                               "client_connections",
                                                               "client_streams",
                                                               "continuations",
                                                               "control_frames",
+                                                              "file_descriptors",
                                                               "header_list_bytes",
                                                               "header_timeout",
                                                               "informational_heads",

@@ -15,7 +15,9 @@ namespace router {
 class ConnectorEvents {
  public:
   virtual void on_connect(boost::asio::ip::tcp::socket socket) = 0;
-  virtual void on_connect_failed(Errc reason) = 0;  ///< connect_failed or connect_timeout
+  /// connect_failed or connect_timeout; queue_timeout if all the time no socket was to be had,
+  /// which is not the endpoint's fault.
+  virtual void on_connect_failed(Errc reason) = 0;
 
  protected:
   ~ConnectorEvents() = default;
@@ -23,7 +25,8 @@ class ConnectorEvents {
 
 /// Opens one TCP connection to an endpoint. Destroying it before its event gives the attempt up.
 ///
-/// The socket gets what finds a dead peer: see `keep_alive_and_time_out`.
+/// While there are no file descriptors it goes on trying. The socket gets what finds a dead peer:
+/// see `keep_alive_and_time_out`.
 class Connector {
  public:
   /// `events` must outlive the connector. No event comes from inside the constructor.
@@ -35,14 +38,23 @@ class Connector {
   Connector& operator=(const Connector&) = delete;
   ~Connector();
 
+  /// When the timeout is over. It begins anew once there is a socket, if there was none at first.
+  [[nodiscard]] TimePoint deadline() const noexcept { return deadline_; }
+
  private:
+  void connect();
   void on_connected(error_code error);
   void on_timeout();
 
   Loop& loop_;
+  boost::asio::ip::tcp::endpoint endpoint_;
+  std::chrono::nanoseconds timeout_;
+  TimePoint deadline_;
   boost::asio::ip::tcp::socket socket_;
   ConnectorEvents& events_;
-  Timer timeout_{on_timer<&Connector::on_timeout>, this};
+  bool is_short_ = false;  ///< no socket was to be had yet
+  Timer pause_timer_{on_timer<&Connector::connect>, this};
+  Timer timeout_timer_{on_timer<&Connector::on_timeout>, this};
   /// Shared with the connect in flight, which may complete after the connector is gone: then it
   /// holds null.
   boost::local_shared_ptr<Connector*> self_;

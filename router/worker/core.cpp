@@ -16,6 +16,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 
 namespace router {
 
@@ -46,14 +47,22 @@ class Core::State final : public ListenerEvents,
   /// in turn: with many clusters in use, a look at each would be a turn of milliseconds.
   static constexpr std::size_t kTidiedClusters = 256;
 
+  class Refusals;
+  /// A client's connection, by whom its requests are taken, and its place.
+  struct Client {
+    ClientQuota::Place place;
+    std::unique_ptr<Refusals> refusals;  ///< null unless its caller has too many connections
+    std::unique_ptr<ClientConnection> connection;
+  };
+
   void on_accepted(AcceptedConnection accepted) override;
-  [[nodiscard]] bool has_room() override;
   void on_greeting_over() override { on_fewer_connections(); }
 
   [[nodiscard]] ClientEvents& begin(ClientStream& stream,
                                     RequestHead head,
                                     bool end,
                                     CallerProtocol protocol) override;
+  Exchange& add_exchange(ClientStream& stream, RequestHead head, bool end, CallerProtocol protocol);
   void on_unreadable_request(Errc reason) override;
   void on_connection_closed(Disposable& connection) override;
 
@@ -93,18 +102,44 @@ class Core::State final : public ListenerEvents,
   std::vector<std::unique_ptr<Cluster>> clusters_;
   std::size_t next_tidied_ = 0;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::unordered_map<Disposable*, std::unique_ptr<ClientConnection>> connections_;
+  std::unordered_map<Disposable*, Client> connections_;
   ExchangeList
       exchanges_;  ///< owned: `on_exchange_over` hands each to the loop for its destruction
   SnapshotWaiterList snapshot_waiters_;
   bool is_draining_ = false;
 };
 
+/// Takes the requests of a connection that its caller has beyond its share.
+class Core::State::Refusals final : public RequestAcceptor, public Disposable {
+ public:
+  explicit Refusals(State& core) : core_{core} {}
+
+  ClientConnection* connection = nullptr;
+
+ private:
+  [[nodiscard]] ClientEvents& begin(ClientStream& stream,
+                                    RequestHead head,
+                                    bool end,
+                                    CallerProtocol protocol) override {
+    connection->drain();  // its next attempt may find a place
+    Exchange& exchange = core_.add_exchange(stream, std::move(head), end, protocol);
+    exchange.refuse(Errc::caller_limit,
+                    fmt::format("{} of {}", ClientQuota::kMaxPerCaller, stream.peer().to_string()));
+    return exchange;
+  }
+  void on_unreadable_request(Errc reason) override { core_.on_unreadable_request(reason); }
+  void on_connection_closed(Disposable& closed) override { core_.on_connection_closed(closed); }
+
+  State& core_;
+};
+
 Core::State::State(Options options)
     : options_{std::move(options)},
       via_entry_{std::string{kViaProtocol} + options_.via},
       unresolved_{metrics.add_service({}, {}, {})},
-      loop_{io, metrics} {}
+      loop_{io, metrics} {
+  loop_.buffers().join(options_.buffers);
+}
 
 Core::State::~State() {
   // Exchanges refer to connections, pools and clusters, so they go first.
@@ -114,7 +149,7 @@ Core::State::~State() {
 
 Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address,
                                           const tls::ServerContextPtr* with_tls) {
-  auto listener = std::make_unique<Listener>(loop_, *this, with_tls);
+  auto listener = std::make_unique<Listener>(loop_, options_.clients, *this, with_tls);
   auto opened = listener->open(address);
   if (opened) {
     listeners_.push_back(std::move(listener));
@@ -130,24 +165,21 @@ void Core::State::run() {
   io.run();
 }
 
-bool Core::State::has_room() {
-  std::size_t n_connections = connections_.size();
-  for (const auto& listener : listeners_) {
-    n_connections += listener->n_greetings();
-  }
-  const bool has_room = n_connections < options_.max_client_connections;
-  if (!has_room) {
-    metrics.hit(telemetry::Limit::client_connections);
-  }
-  return has_room;
-}
-
 void Core::State::on_accepted(AcceptedConnection accepted) {
   metrics.figure(CoreFigure::client_connections).add();
   metrics.figure(CoreFigure::client_connections_open).add();
+  const bool is_refused = accepted.place.admission() == Admission::refused;
+  auto refusals = is_refused ? std::make_unique<Refusals>(*this) : nullptr;
+  RequestAcceptor& acceptor = is_refused ? static_cast<RequestAcceptor&>(*refusals) : *this;
   const auto take = [&](auto connection) {
     auto& taken = *connection;
-    connections_.emplace(&taken, std::move(connection));
+    if (is_refused) {
+      refusals->connection = &taken;
+    }
+    connections_.emplace(&taken,
+                         Client{.place = std::move(accepted.place),
+                                .refusals = std::move(refusals),
+                                .connection = std::move(connection)});
     taken.start(accepted.already_read);
     if (is_draining_) {
       taken.drain();
@@ -155,10 +187,13 @@ void Core::State::on_accepted(AcceptedConnection accepted) {
   };
   if (accepted.protocol == WireProtocol::h2) {
     take(std::make_unique<h2::ServerConnection>(
-        loop_, std::move(accepted.socket), *this, h2::SessionLimits{}, std::move(accepted.tls)));
+        loop_, std::move(accepted.socket), acceptor, h2::SessionLimits{}, std::move(accepted.tls)));
   } else {
-    take(std::make_unique<h1::ServerConnection>(
-        loop_, std::move(accepted.socket), *this, h1::ServerTimeouts{}, std::move(accepted.tls)));
+    take(std::make_unique<h1::ServerConnection>(loop_,
+                                                std::move(accepted.socket),
+                                                acceptor,
+                                                h1::ServerTimeouts{},
+                                                std::move(accepted.tls)));
   }
 }
 
@@ -166,9 +201,17 @@ ClientEvents& Core::State::begin(ClientStream& stream,
                                  RequestHead head,
                                  bool end,
                                  CallerProtocol protocol) {
+  Exchange& exchange = add_exchange(stream, std::move(head), end, protocol);
+  exchange.begin();
+  return exchange;
+}
+
+Exchange& Core::State::add_exchange(ClientStream& stream,
+                                    RequestHead head,
+                                    bool end,
+                                    CallerProtocol protocol) {
   auto* const exchange = new Exchange(*this, stream, std::move(head), end, protocol);
   exchanges_.push_back(*exchange);
-  exchange->begin();
   return *exchange;
 }
 
@@ -195,7 +238,10 @@ void Core::State::on_unreadable_request(Errc reason) {
 void Core::State::on_connection_closed(Disposable& connection) {
   const auto found = connections_.find(&connection);
   metrics.figure(CoreFigure::client_connections_open).subtract();
-  loop_.destroy_later(std::move(found->second));
+  loop_.destroy_later(std::move(found->second.connection));
+  if (found->second.refusals) {
+    loop_.destroy_later(std::move(found->second.refusals));
+  }
   connections_.erase(found);
   on_fewer_connections();
 }
@@ -285,8 +331,8 @@ void Core::State::drain() {
   }
   std::vector<ClientConnection*> connections;
   connections.reserve(connections_.size());
-  for (const auto& [key, connection] : connections_) {
-    connections.push_back(connection.get());
+  for (const auto& [key, client] : connections_) {
+    connections.push_back(client.connection.get());
   }
   for (ClientConnection* const connection : connections) {
     connection->drain();  // may end it at once; it is destroyed at the end of the turn

@@ -3,6 +3,8 @@
 
 #include "router/control/snapshot.hpp"
 #include "router/errc.hpp"
+#include "router/limits/buffer_budget.hpp"
+#include "router/limits/client_quota.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/tls/server_context.hpp"
 
@@ -49,9 +51,9 @@ class Core {
     std::uint32_t index = 0;
     std::uint32_t seed = 0;  ///< of the balancer's choices
     std::string via;         ///< who we are in `via` headers, for instance `nodeway-1a2b3c4d`
-    std::uint32_t max_client_connections =
-        10'000;           ///< product.md, clients; divided by the number of workers
-    SharedPorts& shared;  ///< what the cores tell each other; outlives them
+    SharedPorts& shared;     ///< what the cores tell each other; outlives them
+    ClientQuota& clients;    ///< of all cores; outlives them
+    BufferBudget& buffers;   ///< ditto
   };
 
   explicit Core(Options options);

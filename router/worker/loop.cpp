@@ -72,8 +72,17 @@ void Loop::end_turn() {
     // Destructors may hand over more; those wait for the next turn.
     const auto dead = std::exchange(to_destroy_, {});
   }
+  post_buffers();
   if (std::chrono::steady_clock::now() - turn_began_at_ > kSlowTurn) {
     metrics_.figure(telemetry::CoreFigure::loop_turns_slow).add();
+  }
+}
+
+void Loop::post_buffers() {
+  telemetry::Cell& figure = metrics_.figure(telemetry::CoreFigure::buffer_bytes);
+  figure.add(static_cast<std::uint64_t>(buffers_.n_bytes()) - figure.read());  // modulo 2^64
+  if (buffers_.post()) {
+    metrics_.hit(telemetry::Limit::buffer_bytes);
   }
 }
 

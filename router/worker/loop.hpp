@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/limits/buffer_budget.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/output_buffer.hpp"
 #include "router/worker/poller.hpp"
@@ -72,6 +73,8 @@ class Loop {
   void begin_turn();
   /// Of the core's connections.
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
+  /// What the core's buffers hold.
+  [[nodiscard]] BufferShare& buffers() noexcept { return buffers_; }
   /// Scratch for one read; its content is gone at the next read of any connection.
   [[nodiscard]] std::span<std::byte> read_buffer() noexcept { return read_buffer_; }
   /// Scratch for what one connection is about to encrypt; empty otherwise.
@@ -88,10 +91,12 @@ class Loop {
  private:
   void schedule_end_of_turn();
   void end_turn();
+  void post_buffers();
   void schedule_wake();
 
   boost::asio::io_context& io_;
   telemetry::CoreMetrics& metrics_;
+  BufferShare buffers_;  ///< before all that may hold a buffer
   TimePoint now_;
   TimePoint turn_began_at_;
   TimerWheel timers_;

@@ -150,9 +150,11 @@ void Transport::flush() {
       break;
     }
     if (!write_pending()) {
+      counted_output_.set(output_.pending().size());
       return;
     }
   }
+  counted_output_.set(0);
   stall_timer_.cancel();
   if (closing_ == Closing::when_flushed || (closing_ == Closing::when_read && has_peer_ended_)) {
     fail({});

@@ -101,6 +101,7 @@ class Transport final : private Flushable, private Pollable {
   TransportEvents& events_;
   std::unique_ptr<tls::Session> tls_;  ///< null if the socket carries plain bytes
   OutputBuffer output_;                ///< as it goes to the socket
+  CountedBytes counted_output_{loop_.buffers()};
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
   bool is_full_ = false;  ///< the socket takes no more for now

@@ -112,7 +112,7 @@ void H2Stream::on_data(std::span<const std::byte> bytes) {
   uncredited_bytes_ += bytes.size();
   // nghttp2 hands over the frame that breaks the window, too, before it ends the connection.
   constexpr std::size_t kFrameBytes = 16 * std::size_t{1024};
-  require(uncredited_bytes_ <= rig_.limits_.stream_window_bytes + kFrameBytes,
+  require(uncredited_bytes_ <= rig_.limits_.max_stream_window_bytes + kFrameBytes,
           "what is not consumed is within the stream's window");
   if (is_server() && !is_reset_) {
     outgoing_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -308,3 +308,29 @@ TEST_CASE("nodeway: a client that never reads is given up", "[integration][attac
   path.upstream.wait_until_open(0);
   check(bystander);
 }
+
+TEST_CASE("nodeway: bodies that come byte by byte hurt nobody else, and arrive",
+          "[integration][attack]") {
+  constexpr std::size_t kStreams = 500;
+  constexpr std::size_t kBytes = 20;
+  test::OneService path{answers_on_demand()};
+  Bystander bystander{path.router.listen_port()};
+  std::vector<test::StreamId> slow;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    slow.push_back(path.client.open_post("cart.shop", "/"));
+  }
+
+  for (std::size_t n = 0; n < kBytes; ++n) {
+    for (const test::StreamId stream : slow) {
+      path.client.send(stream, "x");
+    }
+    path.client.pump_for(50ms);
+  }
+
+  for (const test::StreamId stream : slow) {
+    path.client.end(stream);
+    CHECK(path.client.wait(stream).body == "ok");
+  }
+  CHECK(path.router.metric("nodeway_limit_hits_total") == 0);
+  check(bystander);
+}

@@ -85,6 +85,9 @@ class H2Client {
   /// only its own.
   void set_reading(StreamId stream, bool reads);
 
+  /// The client vanishes from the network without a word: see `test::cut_off`.
+  void vanish() { cut_off(socket_.fd().get()); }
+
   /// Sends PING and waits for its ACK.
   Milliseconds ping();
   /// Announces new SETTINGS_INITIAL_WINDOW_SIZE.

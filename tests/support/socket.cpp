@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
@@ -88,6 +91,19 @@ Fd accept_from(const Fd& listener) {
     send_without_delay(socket);
   }
   return socket;
+}
+
+void cut_off(int socket) {
+  // The kernel would send it again and again, and so give a sign of life.
+  eventually("all that was sent to be acknowledged", [socket] {
+    int n_bytes = 0;
+    return ioctl(socket, SIOCOUTQ, &n_bytes) == 0 && n_bytes == 0;
+  });
+  sock_filter drop_all{.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0};
+  const sock_fprog program{.len = 1, .filter = &drop_all};
+  if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+    fail_with_errno("SO_ATTACH_FILTER");
+  }
 }
 
 Fd connect_to_loopback(std::uint16_t port, const std::string& from) {

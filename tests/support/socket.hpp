@@ -43,6 +43,10 @@ class Fd {
 /// A port of loopback on which nobody listens: connections are refused.
 [[nodiscard]] std::uint16_t unused_port();
 
+/// From now on the kernel drops whatever comes in, and answers nothing: to its peer it is as if the
+/// machine behind the socket had lost its power.
+void cut_off(int socket);
+
 /// Waits until one of `poll_events` (POLLIN, POLLOUT) holds; throws when the deadline has passed.
 void wait_for(const Fd& socket, short poll_events, const Deadline& deadline);
 

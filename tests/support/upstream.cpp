@@ -109,6 +109,13 @@ void Upstream::close_connections() {
   wake();
 }
 
+void Upstream::vanish() {
+  const std::lock_guard lock{mutex_};
+  for (const auto& connection : connections_) {
+    cut_off(connection->fd());
+  }
+}
+
 void Upstream::stop_listening() {
   std::unique_lock lock{mutex_};
   listener_.close();

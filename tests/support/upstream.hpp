@@ -112,6 +112,8 @@ class Upstream {
   void go_away_gracefully(Milliseconds later = Milliseconds{100});
   /// Closes all connections; with `stop_listening`, new ones are refused until `listen_again`.
   void close_connections();
+  /// Its connections vanish from the network without a word (see `cut_off`); new ones work.
+  void vanish();
   void stop_listening();
   void listen_again();
 

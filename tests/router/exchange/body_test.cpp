@@ -33,7 +33,8 @@ struct Taker {
 }  // namespace
 
 TEST_CASE("Body: gives the bytes in order, and its end with the last of them", "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   Taker taker{body};
   body.append(bytes_of("hello "));
   body.append(bytes_of("world"));
@@ -45,13 +46,15 @@ TEST_CASE("Body: gives the bytes in order, and its end with the last of them", "
 
 TEST_CASE("Body: an empty one that is not finished has nothing to give and stays open",
           "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
 
   CHECK(Taker{body}.take(8, BodyState::open).empty());
 }
 
 TEST_CASE("Body: a second taker gets what was kept, and no byte is credited twice", "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   body.keep_taken();
   body.append(bytes_of("request"));
   body.finish(BodyState::ended);
@@ -68,7 +71,8 @@ TEST_CASE("Body: a second taker gets what was kept, and no byte is credited twic
 }
 
 TEST_CASE("Body: two takers side by side each get all of it", "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   body.keep_taken();
   Taker first{body};
   Taker second{body};
@@ -86,7 +90,8 @@ TEST_CASE("Body: two takers side by side each get all of it", "[exchange]") {
 
 TEST_CASE("Body: what was credited to a taker before is not credited again once nothing is kept",
           "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   body.keep_taken();
   body.append(std::vector<std::byte>(60'000));
   REQUIRE(Taker{body}.take(60'000, BodyState::open).size() == 60'000);
@@ -102,7 +107,8 @@ TEST_CASE("Body: what was credited to a taker before is not credited again once 
 
 TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing can be repeated",
           "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   body.keep_taken();
   Taker taker{body};
   const std::string chunk(1000, 'x');
@@ -121,7 +127,8 @@ TEST_CASE("Body: beyond its limit nothing is kept, nothing is lost, and nothing 
 
 TEST_CASE("Body: discarding tells how many bytes nobody had taken, whatever was kept",
           "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   body.keep_taken();
   body.append(bytes_of("0123456789"));
   REQUIRE(Taker{body}.take(4, BodyState::open).size() == 4);
@@ -131,12 +138,13 @@ TEST_CASE("Body: discarding tells how many bytes nobody had taken, whatever was 
 }
 
 TEST_CASE("Body: is empty if it ended without a byte, and not once it had one", "[exchange]") {
-  Body body;
+  BufferShare share;
+  Body body{share};
   CHECK_FALSE(body.is_empty());
   body.finish(BodyState::ended);
   CHECK(body.is_empty());
 
-  Body other;
+  Body other{share};
   Taker taker{other};
   other.append(bytes_of("x"));
   REQUIRE(taker.take(1, BodyState::open) == "x");
@@ -150,7 +158,8 @@ TEST_CASE("Body: every byte is given once, in order, however appends and takes i
   CAPTURE(seed);
   std::minstd_rand rng{seed};
   const bool is_kept = seed % 2 == 0;
-  Body body;
+  BufferShare share;
+  Body body{share};
   if (is_kept) {
     body.keep_taken();
   }

@@ -71,8 +71,17 @@ struct RecordingPeer final : SessionEvents {
   std::vector<telemetry::Limit> limits;
 };
 
+/// With windows that stay as they are.
+SessionLimits fixed_windows() {
+  SessionLimits limits;
+  limits.max_stream_window_bytes = limits.stream_window_bytes;
+  return limits;
+}
+
 /// A client's and a server's session, joined in memory.
 struct Pair {
+  explicit Pair(const SessionLimits& its_limits = fixed_windows()) : limits{its_limits} {}
+
   /// Carries bytes to and fro until neither side has any.
   void settle() {
     for (bool moved = true; moved;) {
@@ -181,6 +190,105 @@ TEST_CASE("Session: a stalled stream holds back no other on its connection", "[h
   CHECK(at_server.data.size() == 300'000);
   CHECK(at_server.ended);
   CHECK(pair.server_peer.streams.front().data.size() == pair.limits.stream_window_bytes);
+}
+
+namespace {
+
+/// A request whose body never ends, over a way of 20 ms.
+struct LongUpload {
+  LongUpload() { at_client.to_send.assign(64 << 20, 'x'); }
+
+  /// Round trips in which the server takes all that has come.
+  void pass(int n_round_trips) {
+    for (int n = 0; n < n_round_trips; ++n) {
+      pair.now += std::chrono::milliseconds{10};
+      pair.carry(pair.client, pair.server);
+      RecordingStream& stream = pair.server_peer.streams.front();
+      pair.server.consume(id, stream.data.size());
+      stream.data.clear();
+      pair.now += std::chrono::milliseconds{10};
+      pair.carry(pair.server, pair.client);
+    }
+  }
+  /// What the client sends while the server takes nothing.
+  std::size_t stall() {
+    pair.settle();
+    return pair.server_peer.streams.front().data.size();
+  }
+
+  /// But for what the first window, of 65,535 bytes, was short of.
+  [[nodiscard]] bool is_at_most(std::size_t window_bytes) const {
+    return window_bytes <= pair.limits.max_stream_window_bytes &&
+           window_bytes >= pair.limits.max_stream_window_bytes - 64;
+  }
+
+  Pair pair{SessionLimits{}};
+  RequestHead head = request();
+  RecordingStream at_client;
+  StreamId id = pair.client.submit_request(head, false, at_client);
+};
+
+}  // namespace
+
+TEST_CASE("Session: on a long way a stream's window grows while its bytes are taken", "[h2]") {
+  LongUpload upload;
+
+  upload.pass(20);
+
+  CHECK(upload.is_at_most(upload.stall()));
+}
+
+TEST_CASE("Session: a stream whose bytes are not taken keeps the window of its beginning", "[h2]") {
+  LongUpload upload;
+  upload.pass(10);
+  const RequestHead head = request();
+  RecordingStream stalled;
+  stalled.to_send.assign(4 << 20, 'y');
+
+  (void)upload.pair.client.submit_request(head, false, stalled);
+  upload.pass(10);
+
+  CHECK(upload.pair.server_peer.streams.back().data.size() ==
+        upload.pair.limits.stream_window_bytes);
+}
+
+TEST_CASE("Session: under pressure a window that has grown is not given again", "[h2]") {
+  LongUpload upload;
+  upload.pass(10);
+
+  upload.pair.server.set_pressure(Pressure::high);
+  upload.pass(20);
+
+  CHECK(upload.stall() == upload.pair.limits.stream_window_bytes);
+  upload.pair.server.set_pressure(Pressure::none);
+  upload.pass(20);
+  CHECK(upload.is_at_most(upload.stall()));
+}
+
+TEST_CASE("Session: at the limit windows are narrow, and streams go on", "[h2]") {
+  LongUpload upload;
+  upload.pass(10);
+
+  upload.pair.server.set_pressure(Pressure::full);
+  upload.pass(20);
+
+  CHECK(upload.stall() == BufferBudget::kNarrowWindow);
+  const RequestHead head = request();
+  RecordingStream other;
+  other.to_send.assign(100'000, 'y');
+  const StreamId id = upload.pair.client.submit_request(head, false, other);
+  upload.pair.settle();
+  RecordingStream& at_server = upload.pair.server_peer.streams.back();
+  CHECK(at_server.data.size() == BufferBudget::kNarrowWindow);
+  for (std::size_t n_consumed = 0; n_consumed < at_server.data.size();) {
+    upload.pair.server.consume(id, at_server.data.size() - n_consumed);
+    n_consumed = at_server.data.size();
+    upload.pair.settle();
+  }
+  CHECK(at_server.data.size() == 100'000);
+  upload.pair.server.set_pressure(Pressure::none);
+  upload.pass(20);
+  CHECK(upload.is_at_most(upload.stall()));
 }
 
 TEST_CASE("Session: a reset reaches the other side with its code", "[h2]") {

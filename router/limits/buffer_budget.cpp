@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/limits/buffer_budget.hpp"
+
+namespace router {
+namespace {
+
+/// What was reached is left a quarter below it, so that peers are not told of each to and fro.
+Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
+  constexpr std::int64_t kFull = BufferBudget::kMaxBytes;
+  constexpr std::int64_t kHigh = kFull / 2;
+  const auto is_beyond = [n_bytes](bool was_beyond, std::int64_t limit) {
+    return n_bytes >= (was_beyond ? limit - limit / 4 : limit);
+  };
+  if (is_beyond(before == Pressure::full, kFull)) {
+    return Pressure::full;
+  }
+  return is_beyond(before != Pressure::none, kHigh) ? Pressure::high : Pressure::none;
+}
+
+}  // namespace
+
+bool BufferShare::post() noexcept {
+  const std::int64_t total = budget_ == nullptr ? n_bytes_ : budget_->change(n_bytes_ - n_posted_);
+  n_posted_ = n_bytes_;
+  const Pressure before = pressure_;
+  pressure_ = next(before, total);
+  return pressure_ == Pressure::full && before != Pressure::full;
+}
+
+}  // namespace router

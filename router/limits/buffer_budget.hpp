@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace router {
+
+/// How near the process is to the end of its memory for buffers.
+enum class Pressure : std::uint8_t {
+  none,
+  high,  ///< half of it is in use: no stream's window grows any more
+  full,  ///< a stream may bring `BufferBudget::kNarrowWindow` at a time
+};
+
+/// The bytes that wait in this process for the other side to take them: bodies, and output for
+/// sockets that are full. Any thread.
+///
+/// At the limit nothing is read ahead any more; but frames are still read, and each stream still
+/// moves. Not reading the connections would be no answer: the frames by which peers open their
+/// windows come on them too, so that what waits would wait for ever, and those who take nothing
+/// would stop those who do.
+class BufferBudget {
+ public:
+  /// product.md, memory. Exceeded by what is on its way when it is reached, and by the narrow
+  /// window of each stream.
+  static constexpr std::int64_t kMaxBytes = 64 << 20;
+  /// Of a stream, at the limit: small messages still come in one piece.
+  static constexpr std::uint32_t kNarrowWindow = 4 << 10;
+
+  /// What one side of an HTTP/1.1 connection may have in the other's way before it is read no more;
+  /// `window_bytes` without pressure.
+  [[nodiscard]] static constexpr std::size_t read_ahead(Pressure pressure,
+                                                        std::size_t window_bytes) noexcept {
+    return pressure == Pressure::full ? kNarrowWindow : window_bytes;
+  }
+
+  /// Adds `n_bytes`, which may be negative, and tells how many there are.
+  std::int64_t change(std::int64_t n_bytes) noexcept {
+    return n_bytes == 0 ? n_bytes_.load(std::memory_order_relaxed)
+                        : n_bytes_.fetch_add(n_bytes, std::memory_order_relaxed) + n_bytes;
+  }
+
+ private:
+  alignas(64) std::atomic<std::int64_t> n_bytes_{0};
+};
+
+/// One core's part of the budget, counted without a thought of the others, and told to the budget
+/// once per loop turn: so the limit is overshot by a turn's worth. Its core's thread.
+class BufferShare {
+ public:
+  /// Without a budget it counts for itself.
+  void join(BufferBudget& budget) noexcept { budget_ = &budget; }
+
+  void add(std::size_t n_bytes) noexcept { n_bytes_ += static_cast<std::int64_t>(n_bytes); }
+  void subtract(std::size_t n_bytes) noexcept { n_bytes_ -= static_cast<std::int64_t>(n_bytes); }
+  [[nodiscard]] std::int64_t n_bytes() const noexcept { return n_bytes_; }
+
+  /// Of the whole process, as of the last `post`.
+  [[nodiscard]] Pressure pressure() const noexcept { return pressure_; }
+  /// Called at the end of a turn. True if the limit has been reached in it.
+  bool post() noexcept;
+
+ private:
+  BufferBudget* budget_ = nullptr;
+  std::int64_t n_bytes_ = 0;
+  std::int64_t n_posted_ = 0;
+  Pressure pressure_ = Pressure::none;
+};
+
+/// How many bytes one buffer holds, counted in its core's share for as long as it lives.
+class CountedBytes {
+ public:
+  explicit CountedBytes(BufferShare& share) noexcept : share_{share} {}
+  CountedBytes(const CountedBytes&) = delete;
+  CountedBytes& operator=(const CountedBytes&) = delete;
+  ~CountedBytes() { share_.subtract(n_bytes_); }
+
+  void set(std::size_t n_bytes) noexcept {
+    share_.subtract(n_bytes_);
+    share_.add(n_bytes);
+    n_bytes_ = n_bytes;
+  }
+
+ private:
+  BufferShare& share_;
+  std::size_t n_bytes_ = 0;
+};
+
+}  // namespace router

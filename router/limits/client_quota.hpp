@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include <boost/asio/ip/address.hpp>
+
+namespace router {
+
+/// What becomes of a client's connection, by how many its caller has.
+enum class Admission : std::uint8_t {
+  taken,
+  refused,  ///< the first request on it is answered with `caller_limit`, then it closes
+  closed,   ///< at once: the caller has been told often enough
+};
+
+/// How many connections clients have open, of all cores together. Any thread: looked at when a
+/// connection is accepted and when it is gone, never in between.
+///
+/// All and one caller, an address, each have their share, so that no pod takes the places of the
+/// others.
+class ClientQuota {
+ public:
+  /// product.md, clients.
+  static constexpr std::uint32_t kMaxConnections = 10'000;
+  static constexpr std::uint32_t kMaxPerCaller = 500;
+  /// Of one caller, beyond its share: enough for a person to be told why, too few to be worth an
+  /// attacker's while.
+  static constexpr std::uint32_t kMaxRefused = 10;
+
+  class Place;
+
+  /// `n_descriptors`: what the process may open. Clients get half of it at most: without the other
+  /// half there would be none for endpoints, nor for the probe that asks whether we live.
+  explicit ClientQuota(std::uint64_t n_descriptors) noexcept;
+
+  /// A place for one connection; nothing if all are taken.
+  [[nodiscard]] std::optional<Place> take();
+
+  [[nodiscard]] std::uint32_t max_connections() const noexcept { return max_connections_; }
+
+ private:
+  struct Caller {
+    std::uint32_t n_taken = 0;
+    std::uint32_t n_refused = 0;
+  };
+
+  Admission enter(const boost::asio::ip::address& caller);
+  void leave(const boost::asio::ip::address& caller, Admission how);
+
+  const std::uint32_t max_connections_;
+  std::mutex mutex_;
+  std::uint32_t n_connections_ = 0;
+  std::unordered_map<boost::asio::ip::address, Caller> callers_;  ///< those with any
+};
+
+/// The place of one connection, given back when it is destroyed, before its quota is.
+class ClientQuota::Place {
+ public:
+  explicit Place(ClientQuota& quota) noexcept : quota_{&quota} {}
+  Place(Place&& other) noexcept;
+  Place& operator=(Place&&) = delete;
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place();
+
+  /// Counts the connection for its caller, once.
+  Admission give_to(const boost::asio::ip::address& caller);
+  [[nodiscard]] Admission admission() const noexcept { return admission_; }
+
+ private:
+  ClientQuota* quota_;  ///< null once it has been moved away
+  boost::asio::ip::address caller_;
+  Admission admission_ = Admission::closed;  ///< of no caller yet
+};
+
+}  // namespace router

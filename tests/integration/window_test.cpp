@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Windows of HTTP/2 streams: at their borders, over long ways, and of all streams together.
+#include "tests/integration/one_service.hpp"
+#include "tests/support/delayed_link.hpp"
+
+#include <algorithm>
+#include <list>
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t kWindow = 64 << 10;  // of a stream at its beginning
+constexpr std::uint64_t kMostWindow = 1 << 20;
+constexpr auto kOneWay = 10ms;
+constexpr auto kRest = 500ms;  // without progress for so long, a sender has come to rest
+constexpr auto kLongPatience = 60s;
+
+test::Script echoes() {
+  return test::always({.echo = true});
+}
+
+/// Works until `bytes()` has not changed for `kRest`, and returns it.
+template <class Bytes>
+std::uint64_t at_rest(test::H2Client& client, Bytes bytes) {
+  std::uint64_t before = 0;
+  do {
+    before = bytes();
+    client.pump_for(kRest);
+  } while (bytes() != before);
+  return before;
+}
+
+}  // namespace
+
+TEST_CASE("nodeway: messages as large as a window, a byte less and a byte more pass both ways",
+          "[integration][windows]") {
+  test::OneService path{echoes()};
+
+  for (const std::uint64_t window : {std::uint64_t{65535}, kWindow, kMostWindow}) {
+    for (const std::uint64_t n_bytes : {window - 1, window, window + 1}) {
+      CAPTURE(n_bytes);
+      const test::StreamId whole = path.client.open_post("cart.shop", "/");
+      path.client.send_filler(whole, n_bytes);
+      path.client.end(whole);
+      CHECK(path.client.wait(whole).body_bytes == n_bytes);
+
+      // The end comes by itself, when the window has been used up.
+      const test::StreamId open = path.client.open_post("cart.shop", "/");
+      path.client.send_filler(open, n_bytes);
+      path.client.wait_body(open, n_bytes);
+      path.client.end(open, {{"checksum", "1"}});
+      CHECK(path.client.wait(open).body_bytes == n_bytes);
+    }
+  }
+}
+
+TEST_CASE("nodeway: over a long way the window of a reply grows to what the way carries",
+          "[integration][windows]") {
+  test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};
+  test::DelayedLink link{upstream.port(), kOneWay};
+  test::ClusterFolder cluster;
+  cluster.add_service("far.shop", 80, {{.port = link.port()}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  const test::StreamId stream = client.open_get("far.shop", "/");
+
+  client.pump_until(
+      "much of the reply",
+      [&] { return client.peek(stream).body_bytes >= 16 * kMostWindow; },
+      kLongPatience);
+  client.set_reading(stream, false);
+  const std::uint64_t sent =
+      at_rest(client, [&] { return upstream.wait_for_request(1).reply_bytes; });
+
+  const std::uint64_t n_kept = sent - client.peek(stream).body_bytes;
+  CHECK(n_kept > kMostWindow / 2);
+  CHECK(n_kept <= kMostWindow + (512 << 10));  // what was written, but not read, is in it
+  test::H2Client other{router.listen_port()};
+  const test::StreamId beside = other.open_get("far.shop", "/");
+  other.pump_until(
+      "a reply beside a stalled one",
+      [&] { return other.peek(beside).body_bytes >= kMostWindow; },
+      kLongPatience);
+}
+
+TEST_CASE("nodeway: over a long way the window of a request grows to what the way carries",
+          "[integration][windows]") {
+  test::OneService path{{.answer = [](const test::SeenRequest& request) {
+    return test::Answer{.reads = request.header(":path") != "/stall"};
+  }}};
+  test::DelayedLink link{path.router.listen_port(), kOneWay};
+  test::H2Client client{link.port()};
+  const test::StreamId fast = client.open_post("cart.shop", "/");
+  client.send_filler(fast, 16 * kMostWindow);
+  client.end(fast);
+  client.pump_until(
+      "a long request", [&] { return client.peek(fast).ended; }, kLongPatience);
+
+  const test::StreamId stalled = client.open_post("cart.shop", "/stall");
+  client.send_filler(stalled, 16 * kMostWindow);
+  const std::uint64_t sent = at_rest(client, [&] { return client.sent_bytes(stalled); });
+
+  CHECK(client.peek(fast).status == 200);
+  CHECK(sent > kMostWindow / 2);  // what the pod's window took made this one grow
+  CHECK(sent <= kMostWindow + (512 << 10));
+}
+
+TEST_CASE("nodeway: long bidirectional streams, slow and fast, share their connections",
+          "[integration][windows]") {
+  constexpr std::uint64_t kFast = 16 << 20;
+  constexpr std::size_t kMessages = 50;
+  test::OneService path{echoes()};
+  const test::StreamId fast = path.client.open_post("cart.shop", "/fast");
+  const test::StreamId slow = path.client.open_post("cart.shop", "/slow");
+  path.client.send_filler(fast, kFast);
+
+  for (std::size_t n = 1; n <= kMessages; ++n) {
+    path.client.send(slow, "message ");
+    path.client.wait_body(slow, 8 * n);
+  }
+  path.client.pump_until(
+      "the fast one", [&] { return path.client.peek(fast).body_bytes == kFast; }, kLongPatience);
+  path.client.end(fast);
+  path.client.end(slow);
+
+  CHECK(path.client.wait(fast).body_bytes == kFast);
+  CHECK(path.client.wait(slow).body_bytes == 8 * kMessages);
+  CHECK(path.upstream.complaints().empty());
+}
+
+TEST_CASE("nodeway: many slow readers do not take more than the memory for buffers",
+          "[integration][windows][promise]") {
+  constexpr int kClients = 3;
+  constexpr int kStreams = 900;  // of each: with a window for all of them, three times the limit
+  constexpr std::uint64_t kMaxBuffers = 64 << 20;
+  // What is on its way when it is reached, and what a stream costs besides.
+  constexpr std::uint64_t kMore = 48 << 20;
+  test::OneService path{{.answer = [](const test::SeenRequest& request) {
+    return test::Answer{.body = "ok",
+                        .filler_bytes = request.header(":path") == "/much" ? 1U << 30U : 0};
+  }}};
+  const std::size_t rss_before = path.router.rss_bytes();
+
+  std::list<test::H2Client> slow;
+  for (int n = 0; n < kClients; ++n) {
+    test::H2Client& client = slow.emplace_back(
+        path.router.listen_port(), test::H2Client::Options{.stream_window_bytes = 1024});
+    for (int i = 0; i < kStreams; ++i) {
+      client.set_reading(client.open_get("cart.shop", "/much"), false);
+    }
+    client.pump_for(kRest);
+  }
+  std::uint64_t most = 0;
+  for (int n = 0; n < 20; ++n) {
+    const test::Reply reply = path.client.get("cart.shop", "/");
+    CHECK(reply.status == 200);
+    CHECK(reply.body == "ok");
+    most = std::max(most, static_cast<std::uint64_t>(path.router.metric("nodeway_buffer_bytes")));
+  }
+
+  CHECK(path.client.post("cart.shop", "/", std::string(1 << 20, 'x')).status == 200);
+  CHECK(most > kMaxBuffers / 2);  // else it proved nothing
+  CHECK(most <= kMaxBuffers + kMore);
+  CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "buffer_bytes"}}) > 0);
+  if (!test::is_sanitized()) {
+    CHECK(path.router.rss_bytes() <= rss_before + kMaxBuffers + kMore);
+  }
+  slow.clear();
+  path.router.wait_metric("nodeway_buffer_bytes", 0);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "router/limits/buffer_budget.hpp"
+
+#include <catch2/catch.hpp>
+
+using router::BufferBudget;
+using router::BufferShare;
+using router::CountedBytes;
+using router::Pressure;
+
+namespace {
+
+constexpr std::size_t kMax = BufferBudget::kMaxBytes;
+
+}  // namespace
+
+TEST_CASE("BufferBudget: the pressure is that of all cores together", "[limits]") {
+  BufferBudget budget;
+  BufferShare one;
+  BufferShare other;
+  one.join(budget);
+  other.join(budget);
+
+  one.add(kMax / 4);
+  CHECK_FALSE(one.post());
+  other.add(kMax / 4);
+  CHECK_FALSE(other.post());
+  CHECK(other.pressure() == Pressure::high);
+  other.add(kMax / 2);
+  CHECK(other.post());
+  CHECK(other.pressure() == Pressure::full);
+  CHECK(one.post());  // hears of it in its next turn
+  CHECK(one.pressure() == Pressure::full);
+  CHECK_FALSE(one.post());  // once
+}
+
+TEST_CASE("BufferBudget: it ends a quarter below where it began", "[limits]") {
+  BufferShare share;
+  share.add(kMax);
+  share.post();
+
+  share.subtract(kMax / 4);
+  share.post();
+  CHECK(share.pressure() == Pressure::full);
+  share.subtract(1);
+  share.post();
+  CHECK(share.pressure() == Pressure::high);
+  share.subtract(kMax / 2);
+  share.post();
+  CHECK(share.pressure() == Pressure::none);
+}
+
+TEST_CASE("BufferBudget: a buffer counts with what is in it, until it is gone", "[limits]") {
+  BufferShare share;
+  {
+    CountedBytes buffer{share};
+    buffer.set(100);
+    CHECK(share.n_bytes() == 100);
+    buffer.set(30);
+    CHECK(share.n_bytes() == 30);
+  }
+  CHECK(share.n_bytes() == 0);
+}
