@@ -48,6 +48,8 @@ class LineBlock {
   [[nodiscard]] Parsed<bool> feed(std::span<const std::byte>& bytes);
   /// Whether nothing of a block has come yet.
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
+  /// What has come of a block that is not complete.
+  [[nodiscard]] std::string_view partial() const noexcept { return text_; }
   /// Hands out the complete block and begins afresh.
   [[nodiscard]] std::string take();
 

@@ -59,6 +59,17 @@ Parsed<RequestLine> split_request_line(std::string_view line) {
   return parts;
 }
 
+/// RFC 3986 section 3.2, without userinfo, which RFC 9110 section 4.2.4 forbids. What it names is
+/// for the identifiers to say; here, that no reader ends it elsewhere.
+bool is_authority(std::string_view text) noexcept {
+  constexpr std::string_view kMarks = "-._~%!$&'()*+,;=:[]";
+  return std::all_of(text.begin(), text.end(), [kMarks](char c) {
+    const bool is_alphanumeric =
+        (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
+    return is_alphanumeric || kMarks.find(c) != std::string_view::npos;
+  });
+}
+
 struct Target {
   std::string_view scheme = "http";
   std::string_view authority;  ///< empty unless in absolute form
@@ -80,7 +91,7 @@ Parsed<Target> split_absolute_target(std::string_view method, std::string_view t
   } else if (!equals_ignoring_case(target.substr(0, mark), "http")) {
     return malformed("a request target of a scheme other than http");
   }
-  if (parts.authority.empty() || parts.authority.find('@') != std::string_view::npos) {
+  if (parts.authority.empty()) {
     return malformed("a request target without a plain authority");
   }
   if (parts.path.empty()) {
@@ -143,6 +154,18 @@ Parsed<std::uint16_t> parse_status_line(std::string_view line) {
 
 }  // namespace
 
+Parsed<void> check_beginning(std::string_view partial) {
+  const std::size_t length = partial.find(kLineEnd);
+  if (length == std::string_view::npos) {
+    const bool may_be_empty_line = partial.empty() || partial == "\r";
+    return may_be_empty_line || is_token(partial.substr(0, 1))
+               ? Parsed<void>{}
+               : malformed("no request line of HTTP/1.1");
+  }
+  const auto line = split_request_line(partial.substr(0, length));
+  return line ? Parsed<void>{} : line.error();
+}
+
 Parsed<ParsedRequest> parse_request(std::string block) {
   const Block parts = split(block);
   const auto line = split_request_line(parts.first_line);
@@ -165,6 +188,9 @@ Parsed<ParsedRequest> parse_request(std::string block) {
   request.is_http10 = line->version == kHttp10;
   if (!request.is_http10 && !control->host) {
     return malformed("no Host field");
+  }
+  if (!is_authority(control->host.value_or("")) || !is_authority(target->authority)) {
+    return malformed("an authority that is not host and port");
   }
   if (request.is_http10 && control->is_chunked) {
     return malformed("a Transfer-Encoding in HTTP/1.0");

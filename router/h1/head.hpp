@@ -47,6 +47,10 @@ struct ParsedReply {
 /// bad_request. One Host is required in HTTP/1.1. Source: RFC 9112 sections 3 and 6.
 [[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block);
 
+/// Whether a head whose rest has not come may become a request: refuses what begins with no token,
+/// or whose first line is no request line. Whoever speaks another protocol is told at once.
+[[nodiscard]] Parsed<void> check_beginning(std::string_view partial);
+
 /// Parses a head of a reply, final or informational, to a request that was HEAD or not. 101 is
 /// refused: no upgrade was asked. Source: RFC 9112 sections 4 and 6.
 [[nodiscard]] Parsed<ParsedReply> parse_reply(std::string block, bool to_head);

@@ -50,6 +50,9 @@ void ServerConnection::read_head(std::span<const std::byte>& bytes) {
     return;
   }
   if (!*is_whole) {
+    if (const auto may_become_one = check_beginning(head_lines_.partial()); !may_become_one) {
+      refuse(may_become_one.error());
+    }
     return;
   }
   timer_.cancel();

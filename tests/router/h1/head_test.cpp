@@ -239,6 +239,38 @@ TEST_CASE("parse_request: refuses what is no request line", "[h1]") {
   CHECK(request_of(line + "\r\nHost: a\r\n\r\n").error().code == Errc::bad_request);
 }
 
+TEST_CASE("parse_request: refuses an authority that a reader could end elsewhere",
+          "[h1][smuggling]") {
+  const std::string host =
+      GENERATE("a b", "a,b/", "a/b", "a?b", "a#b", "a@b", "a\\b", "\"a\"", "a\xff");
+  CAPTURE(host);
+
+  CHECK(request_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").error().code ==
+        Errc::bad_request);
+  CHECK(request_of("GET http://a\\b/ HTTP/1.1\r\nHost: a\r\n\r\n").error().code ==
+        Errc::bad_request);
+}
+
+TEST_CASE("parse_request: takes names, addresses and ports of every form as the authority",
+          "[h1]") {
+  const std::string host =
+      GENERATE("", "cart.shop:80", "_x.A-b~1", "10.0.0.1", "[fd00::1]:80", "a%20b");
+
+  CHECK(request_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")->head.authority == host);
+}
+
+TEST_CASE("check_beginning: another protocol is told by its first byte or first line", "[h1]") {
+  using router::h1::check_beginning;
+
+  CHECK(check_beginning("").has_value());
+  CHECK(check_beginning("\r").has_value());
+  CHECK(check_beginning("GE").has_value());
+  CHECK(check_beginning("GET / HTTP/1.1\r\nHo").has_value());
+  CHECK(check_beginning("\x16\x03").has_error());
+  CHECK(check_beginning("\ra").has_error());
+  CHECK(check_beginning("EHLO a\r\n").has_error());
+}
+
 TEST_CASE("parse_request: plain CONNECT is not allowed", "[h1]") {
   CHECK(request_of("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n").error().code ==
         Errc::method_not_allowed);
