@@ -102,9 +102,11 @@ Parsed<Target> split_absolute_target(std::string_view method, std::string_view t
   return parts;
 }
 
-Parsed<Target> split_target(std::string_view method, std::string_view target) {
+Parsed<Target> split_target(std::string_view method,
+                            std::string_view target,
+                            std::string_view scheme) {
   if (target.front() == '/' || (target == "*" && method == "OPTIONS")) {
-    return Target{.authority = {}, .path = target};
+    return Target{.scheme = scheme, .authority = {}, .path = target};
   }
   return split_absolute_target(method, target);
 }
@@ -166,7 +168,7 @@ Parsed<void> check_beginning(std::string_view partial) {
   return line ? Parsed<void>{} : line.error();
 }
 
-Parsed<ParsedRequest> parse_request(std::string block) {
+Parsed<ParsedRequest> parse_request(std::string block, std::string_view scheme) {
   const Block parts = split(block);
   const auto line = split_request_line(parts.first_line);
   if (!line) {
@@ -175,7 +177,7 @@ Parsed<ParsedRequest> parse_request(std::string block) {
   if (line->method == "CONNECT") {
     return Flaw{Errc::method_not_allowed, ""};
   }
-  const auto target = split_target(line->method, line->target);
+  const auto target = split_target(line->method, line->target, scheme);
   if (!target) {
     return target.error();
   }

@@ -45,7 +45,11 @@ struct ParsedReply {
 /// Takes targets in origin, absolute (the authority is the target's, not the Host's) and asterisk
 /// form. CONNECT is refused with method_not_allowed, everything malformed or ambiguous with
 /// bad_request. One Host is required in HTTP/1.1. Source: RFC 9112 sections 3 and 6.
-[[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block);
+///
+/// `scheme`, a literal, is that of targets which do not name it: `https` if the connection uses TLS,
+/// whatever the next hop uses. Source: RFC 9112 section 3.3.
+[[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block,
+                                                  std::string_view scheme = "http");
 
 /// Whether a head whose rest has not come may become a request: refuses what begins with no token,
 /// or whose first line is no request line. Whoever speaks another protocol is told at once.

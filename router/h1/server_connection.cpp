@@ -17,6 +17,7 @@ ServerConnection::ServerConnection(Loop& loop,
     : loop_{loop},
       acceptor_{acceptor},
       timeouts_{timeouts},
+      is_secure_{tls != nullptr},
       transport_{loop, std::move(socket), *this, std::move(tls)} {}
 
 void ServerConnection::start(std::span<const std::byte> already_read) {
@@ -56,7 +57,7 @@ void ServerConnection::read_head(std::span<const std::byte>& bytes) {
     return;
   }
   timer_.cancel();
-  auto request = parse_request(head_lines_.take());
+  auto request = parse_request(head_lines_.take(), is_secure_ ? "https" : "http");
   if (!request) {
     refuse(request.error());
     return;

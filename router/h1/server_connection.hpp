@@ -101,6 +101,7 @@ class ServerConnection final : public router::ClientConnection,
   Loop& loop_;
   RequestAcceptor& acceptor_;
   ServerTimeouts timeouts_;
+  bool is_secure_;  ///< over TLS
 
   RequestState request_state_ = RequestState::head;
   LineBlock head_lines_{LineBlock::LeadingEmptyLine::is_skipped};

@@ -321,6 +321,17 @@ TEST_CASE("parse_request: an expectation of 100 is told and not passed on", "[h1
   CHECK(value_of(request->head.fields, "te") == "trailers");
 }
 
+TEST_CASE("parse_request: the scheme is that of the connection, if the target has none", "[h1]") {
+  const auto scheme_of = [](const std::string& target) {
+    auto block = block_of("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    return std::string{router::h1::parse_request(*std::move(block), "https")->head.scheme};
+  };
+
+  CHECK(scheme_of("/") == "https");
+  CHECK(scheme_of("http://a/") == "http");
+  CHECK(scheme_of("https://a/") == "https");
+}
+
 TEST_CASE("parse_reply: reads the status, the fields and the framing", "[h1]") {
   const auto reply = reply_of("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\nX-One: 1\r\n\r\n");
 
