@@ -312,3 +312,21 @@ TEST_CASE("nodeway: a client that waits for 100 gets it, and its body arrives",
   CHECK(path.upstream.requests().at(0).body == "body");
   CHECK_FALSE(path.upstream.requests().at(0).header("expect"));
 }
+
+TEST_CASE("nodeway: informational heads of an HTTP/1.1 endpoint come in their order",
+          "[integration][http1]") {
+  Http1Service path{test::Http1Answer{.raw = "HTTP/1.1 102 Processing\r\n\r\n"
+                                             "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+                                             "HTTP/1.1 103 Early Hints\r\nLink: </b>\r\n\r\n"
+                                             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"},
+                    "http"};
+  test::H2Client h2{path.router.listen_port()};
+
+  for (const test::Reply& reply : {path.client.get("cart.shop", "/"), h2.get("cart.shop", "/")}) {
+    REQUIRE(reply.informational.size() == 3);
+    CHECK(test::find(reply.informational[0], ":status") == "102");
+    CHECK(test::find(reply.informational[1], "link") == "</a>");
+    CHECK(test::find(reply.informational[2], "link") == "</b>");
+    CHECK(reply.body == "ok");
+  }
+}
