@@ -36,6 +36,10 @@ RetryCondition condition_of(Errc failure) {
 
 void Exchange::on_attempt_lost(Attempt& attempt, AttemptFailure failure) {
   drop_held_head_of(attempt);
+  if (client_ == nullptr) {
+    finish();  // it was waited for with the last bytes of a tunnel
+    return;
+  }
   if (rival_of(attempt) != nullptr) {
     return;
   }
@@ -68,7 +72,7 @@ bool Exchange::repick(Attempt& attempt) {
 
 bool Exchange::may_retry(RetryCondition why) const {
   const RetryPolicy& policy = plan_.port->policy.retries;
-  return policy.conditions[static_cast<std::size_t>(why)] &&
+  return policy.conditions[static_cast<std::size_t>(why)] && request_.protocol.empty() &&
          (policy.idempotent || is_idempotent(request_.method));
 }
 
@@ -159,7 +163,7 @@ void Exchange::count_attempts_in(RequestHead& head) {
 void Exchange::plan_hedge() {
   const RetryPolicy& policy = plan_.port->policy.retries;
   if (policy.hedging == Hedging::none || !policy.idempotent || n_retries_ >= policy.limit ||
-      plan_.named_endpoint || hedge_) {
+      plan_.named_endpoint || hedge_ || !request_.protocol.empty()) {
     return;
   }
   if (const auto delay = plan_.cluster->retry_timing().hedging_delay()) {

@@ -159,6 +159,9 @@ class UpstreamConnection : public Disposable {
   /// `on_connected` and when draining.
   [[nodiscard]] virtual std::size_t free_streams() const noexcept = 0;
   [[nodiscard]] virtual std::size_t open_streams() const noexcept = 0;
+  /// Whether a tunnel can be asked for (`RequestHead::protocol`). Where it cannot, a request that
+  /// may ask for one, but must not have it, is sent without: HTTP/1.1's `upgrade`.
+  [[nodiscard]] virtual bool takes_tunnels() const noexcept = 0;
   /// Opens a stream; requires `free_streams() > 0`. `head` must live until the attempt is over.
   /// With `end` the request has no body; otherwise it is pulled from `events`.
   virtual UpstreamStream& open(UpstreamEvents& events, const RequestHead& head, bool end) = 0;

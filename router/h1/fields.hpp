@@ -68,6 +68,7 @@ struct Control {
   std::optional<std::uint64_t> content_length;  ///< one field, digits only
   bool is_chunked = false;        ///< one `transfer-encoding`, which is exactly `chunked`
   bool closes = false;            ///< `connection: close`
+  bool upgrades = false;          ///< `connection: upgrade`
   bool expects_continue = false;  ///< `expect: 100-continue`
   bool takes_trailers = false;    ///< `te: trailers`
 };

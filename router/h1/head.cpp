@@ -135,6 +135,26 @@ Framing reply_framing(const Control& control, std::uint16_t status, bool to_head
   return {Framing::Kind::until_close, 0};
 }
 
+/// The one protocol that `upgrade` names; empty if `connection` does not say that it is meant, or
+/// there are several. RFC 9110 section 7.8.
+std::string_view upgrade_of(const Control& control, const HeaderList& fields) {
+  if (!control.upgrades) {
+    return {};
+  }
+  const auto n_fields = std::count_if(fields.begin(), fields.end(), [](const HeaderField& field) {
+    return field.name() == "upgrade";
+  });
+  const std::string_view protocol = fields.find("upgrade").value_or("");
+  const std::size_t slash = std::min(protocol.find('/'), protocol.size());
+  const std::string_view version = protocol.substr(slash);
+  if (n_fields != 1 || !is_token(protocol.substr(0, slash)) ||
+      !(version.empty() || is_token(version.substr(1)))) {
+    return {};
+  }
+  // The case does not matter here, and does in HTTP/2.
+  return equals_ignoring_case(protocol, "websocket") ? "websocket" : protocol;
+}
+
 /// "HTTP/1.1 200 OK": the reason may be absent, and then even the space before it.
 Parsed<std::uint16_t> parse_status_line(std::string_view line) {
   constexpr std::size_t kStatusAt = kHttp11.size() + 1;
@@ -147,9 +167,6 @@ Parsed<std::uint16_t> parse_status_line(std::string_view line) {
   const std::string_view rest = line.substr(kStatusAt + kStatusDigits);
   if (!status || *status < 100 || (!rest.empty() && rest.front() != ' ')) {
     return malformed("a status that is not three digits");
-  }
-  if (*status == 101) {
-    return malformed("a switch of protocols that nobody asked for");
   }
   return static_cast<std::uint16_t>(*status);
 }
@@ -204,13 +221,16 @@ Parsed<ParsedRequest> parse_request(std::string block, std::string_view scheme) 
   request.head.path = fields.keep(target->path);
   request.head.is_grpc = fields.find("content-type").value_or("").starts_with("application/grpc");
   request.framing = request_framing(*control);
+  if (!request.is_http10 && request.framing.kind == Framing::Kind::none) {
+    request.head.protocol = upgrade_of(*control, fields);
+  }
   request.keeps_alive = !request.is_http10 && !control->closes;
   request.expects_continue = control->expects_continue && !request.is_http10;
   request.takes_trailers = control->takes_trailers && !request.is_http10;
   return request;
 }
 
-Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
+Parsed<ParsedReply> parse_reply(std::string block, Asked asked) {
   const Block parts = split(block);
   const auto status = parse_status_line(parts.first_line);
   if (!status) {
@@ -223,6 +243,12 @@ Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
   if (!control) {
     return control.error();
   }
+  if (*status == 101) {
+    reply.head.protocol = upgrade_of(*control, reply.head.fields);
+    if (!asked.for_tunnel || is_http10 || reply.head.protocol.empty()) {
+      return malformed("a switch of protocols that nobody asked for");
+    }
+  }
   const bool is_without_body = *status < 200 || *status == 204;
   if (control->is_chunked && (is_http10 || is_without_body)) {
     return malformed("a Transfer-Encoding where there is none");
@@ -230,7 +256,8 @@ Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
   if (is_without_body) {
     reply.head.fields.remove("content-length");  // RFC 9110 section 8.6: must not be there
   }
-  reply.framing = reply_framing(*control, *status, to_head);
+  reply.framing = *status == 101 ? Framing{Framing::Kind::until_close, 0}
+                                 : reply_framing(*control, *status, asked.by_head);
   reply.keeps_alive =
       !is_http10 && !control->closes && reply.framing.kind != Framing::Kind::until_close;
   return reply;

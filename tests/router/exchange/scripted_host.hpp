@@ -59,6 +59,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   ScriptedConnection(const router::ConnectOptions& options, router::UpstreamConnectionEvents& pool)
       : port{options.endpoint.port()}, pool_{pool} {}
 
+  [[nodiscard]] bool takes_tunnels() const noexcept override { return has_tunnels; }
   [[nodiscard]] std::size_t free_streams() const noexcept override {
     return is_connected && stream == nullptr ? 1 : 0;
   }
@@ -107,6 +108,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
 
   const std::uint16_t port;
   bool is_connected = false;
+  bool has_tunnels = true;
   router::UpstreamEvents* stream = nullptr;
   std::string request_path;
   std::string request_timeout;
