@@ -16,6 +16,9 @@ const RequestHead& Exchange::request_head(Attempt& attempt) {
   }
   count_attempts_in(head);
   plan_hedge();
+  if (!request_body_.is_finished()) {
+    client_->want_body();
+  }
   return head;
 }
 

@@ -73,6 +73,9 @@ class ClientStream {
   /// Where the connection comes from; an IPv4 address is never in its IPv6 form.
   [[nodiscard]] virtual const boost::asio::ip::address& peer() const noexcept = 0;
   virtual void send_informational(const ReplyHead& head) = 0;  ///< 1xx; `head` is read at once
+  /// The request is on its way to an endpoint: a client that waits for leave to send its body gets
+  /// it (RFC 9110 section 10.1.1), if that is a matter of its connection. May come again.
+  virtual void want_body() = 0;
   /// Sends the final head. With `end`, it is the whole reply; otherwise the body is pulled.
   virtual void send_head(ReplyHead head, bool end) = 0;
   /// Whether trailers reach the client. If not, they are left out.

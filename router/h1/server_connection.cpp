@@ -107,6 +107,7 @@ void ServerConnection::begin(ParsedRequest request) {
       .to_head = request.head.method == "HEAD", .to_http10 = request.is_http10, .closes = false};
   body_reader_ = BodyReader{request.framing};
   const bool has_body = !body_reader_.is_complete();
+  expects_continue_ = has_body && request.expects_continue;
   const bool asks_for_tunnel = !request.head.protocol.empty();
   if (asks_for_tunnel) {
     request_state_ = RequestState::undecided;
@@ -120,7 +121,10 @@ void ServerConnection::begin(ParsedRequest request) {
     return;  // reset from inside `begin`
   }
   exchange_ = &exchange;
-  if (has_body && request.expects_continue && reply_state_ == ReplyState::none) {
+}
+
+void ServerConnection::want_body() {
+  if (std::exchange(expects_continue_, false) && reply_state_ == ReplyState::none) {
     queued_ += write_informational({.status = 100, .fields = {}});
     transport_.want_write();
   }

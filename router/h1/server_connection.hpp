@@ -42,11 +42,11 @@ struct ServerTimeouts {
 /// second the connection closes.
 ///
 /// Pipelined requests wait unparsed until the reply before them is out; reading pauses meanwhile,
-/// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as the
-/// exchange has taken the request without refusing it, and is not passed on: an HTTP/2 endpoint
-/// might never answer it, and the client would wait for nothing. A client that closes its sending
-/// side has gone: its request is cancelled, as most proxies do. The first request, without a body
-/// and over a plain connection, may make it an HTTP/2 one
+/// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as an
+/// endpoint is connected, and is not passed on: an HTTP/2 endpoint might never answer it, and the
+/// client would wait for nothing. A request that is refused before gets its error without its body.
+/// A client that closes its sending side has gone: its request is cancelled, as most proxies do.
+/// The first request, without a body and over a plain connection, may make it an HTTP/2 one
 /// (`upgrade: h2c`); later that is ignored. Source: RFC 9112, RFC 7540 section 3.2.
 class ServerConnection final : public router::ClientConnection,
                                private TransportEvents,
@@ -82,6 +82,7 @@ class ServerConnection final : public router::ClientConnection,
     return transport_.peer();
   }
   void send_informational(const ReplyHead& head) override;
+  void want_body() override;
   void send_head(ReplyHead head, bool end) override;
   [[nodiscard]] bool takes_trailers() const noexcept override { return takes_trailers_; }
   void resume() override { transport_.want_write(); }
@@ -123,8 +124,9 @@ class ServerConnection final : public router::ClientConnection,
   std::size_t uncredited_bytes_ = 0;
   bool keeps_alive_ = true;
   bool takes_trailers_ = false;
-  bool is_tunnel_ = false;     ///< HTTP has ended on this connection
-  std::string websocket_key_;  ///< of a request that asks for a tunnel; empty if it has none
+  bool expects_continue_ = false;  ///< and has not been told to go on
+  bool is_tunnel_ = false;         ///< HTTP has ended on this connection
+  std::string websocket_key_;      ///< of a request that asks for a tunnel; empty if it has none
 
   ClientEvents* exchange_ = nullptr;  ///< from the request's head to the reply's end
   ReplyState reply_state_ = ReplyState::none;

@@ -37,6 +37,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     connection_.session_.submit_informational(id_, head);
     connection_.transport_.want_write();
   }
+  void want_body() override {}  // `expect` and its 100 pass through
   void send_head(ReplyHead head, bool end) override {
     reply_head_ = std::move(head);
     is_tunnel_ = !reply_head_.protocol.empty();

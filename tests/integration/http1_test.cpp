@@ -330,3 +330,22 @@ TEST_CASE("nodeway: informational heads of an HTTP/1.1 endpoint come in their or
     CHECK(reply.body == "ok");
   }
 }
+
+TEST_CASE(
+    "nodeway: a client that waits for 100 is told of a dead endpoint without sending its body",
+    "[integration][http1]") {
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {{.port = test::unused_port()}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::Http1Client client{router.listen_port()};
+
+  client.send(test::http1_head(
+      "PUT", "cart.shop", "/", {{"Content-Length", "1000000000"}, {"Expect", "100-continue"}}));
+  const test::Reply reply = client.read_reply();
+
+  CHECK(reply.status == 503);
+  CHECK(reply.header("nodeway-error") == "connect_failed");
+  CHECK(reply.informational.empty());
+  CHECK(reply.header("connection") == "close");  // or else a body would be awaited
+  client.wait_closed();
+}

@@ -30,6 +30,7 @@ class ScriptedClient final : public router::ClientStream {
   void send_informational(const router::ReplyHead& reply) override {
     informational.push_back(reply.status);
   }
+  void want_body() override { body_is_wanted = true; }
   void send_head(router::ReplyHead reply, bool end) override {
     head = std::move(reply);
     is_head_whole = end;
@@ -48,6 +49,7 @@ class ScriptedClient final : public router::ClientStream {
   std::optional<router::ReplyHead> head;
   bool is_head_whole = false;
   bool has_trailers = true;
+  bool body_is_wanted = false;
   int resumed = 0;
   std::size_t credited = 0;
   std::optional<router::Reset> was_reset;

@@ -132,7 +132,22 @@ TEST_CASE("Exchange: CONNECT is not sent to an endpoint that takes no tunnels",
   CHECK(client.head->status == 405);
   CHECK(client.header("nodeway-error") == "method_not_allowed");
   CHECK(host.connections[0]->stream == nullptr);
+  CHECK_FALSE(client.body_is_wanted);
   exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a body is wanted once an endpoint is connected, and not before",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request("POST"), false);
+  CHECK_FALSE(client.body_is_wanted);
+
+  host.connections[0]->connect();
+
+  CHECK(client.body_is_wanted);
+  exchange.on_client_gone(Reset::cancel);
   host.end_turn();
 }
 
