@@ -7,7 +7,21 @@
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/loop.hpp"
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
 namespace router {
+
+/// An HTTP/1.1 connection that has become an HTTP/2 one: RFC 7540 section 3.2.
+struct SwitchedConnection {
+  boost::asio::ip::tcp::socket socket;  ///< 101 has been written to it
+  RequestHead head;                     ///< the request, which is stream 1, and has no body
+  std::string settings;                 ///< payload of the client's SETTINGS
+  std::vector<std::byte> already_read;  ///< what came behind the request
+};
 
 /// What a client's connection needs of its core: somebody to take its requests and, at its end,
 /// itself.
@@ -22,6 +36,9 @@ class RequestAcceptor {
                                             CallerProtocol protocol) = 0;
   /// Counts a request that was answered by its connection, because it could not be read.
   virtual void on_unreadable_request(Errc reason) = 0;
+  /// The connection goes on as `switched`, and wants to be destroyed itself, at the end of this
+  /// turn.
+  virtual void on_switched_to_h2(Disposable& connection, SwitchedConnection switched) = 0;
   /// The connection is over and wants to be destroyed, at the end of this turn.
   virtual void on_connection_closed(Disposable& connection) = 0;
 

@@ -113,6 +113,12 @@ void Attempt::on_timer_due() {
 }
 
 void Attempt::on_connection(UpstreamConnection& connection) {
+  if (plan_.needs_tunnel && !connection.takes_tunnels()) {
+    events_.on_no_endpoint(*this,
+                           Errc::method_not_allowed,
+                           "the endpoint does not announce extended CONNECT (RFC 8441)");
+    return;
+  }
   stop_waiting();
   state_ = AttemptState::sent;
   began_at_ = loop_.now();

@@ -16,6 +16,9 @@ const RequestHead& Exchange::request_head(Attempt& attempt) {
   }
   count_attempts_in(head);
   plan_hedge();
+  if (!request_body_.is_finished()) {
+    client_->want_body();
+  }
   return head;
 }
 
@@ -91,6 +94,11 @@ void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
     plan_.cluster->on_good_head(attempt.endpoint(), *head_at_ - attempt.began_at());
   }
   edit_reply(head.fields);
+  is_tunnel_ = !head.protocol.empty();
+  if (is_tunnel_) {
+    plan_.deadline.reset();  // it was for an answer, and this is one
+    arm_timer();
+  }
   if (end) {
     timer_.cancel();  // nothing is left to wait for but the client
     reply_body_.finish(BodyState::ended);
@@ -137,6 +145,9 @@ void Exchange::on_reply_complete(Attempt& attempt) {
   attempt.end(speaks_against_endpoint() ? AttemptOutcome::Kind::failure
                                         : AttemptOutcome::Kind::reply);
   stop_taking_request();
+  if (client_ == nullptr) {
+    finish();  // it was waited for with the last bytes of a tunnel
+  }
 }
 
 bool Exchange::speaks_against_endpoint() const noexcept {

@@ -166,7 +166,7 @@ void Exchange::count_request() {
 bool Exchange::refuse_at_once() {
   if (request_.is_too_large) {
     fail(Errc::headers_too_large, {});
-  } else if (request_.method == "CONNECT") {
+  } else if (request_.method == "CONNECT" && request_.protocol.empty()) {
     fail(Errc::method_not_allowed, {});
   } else if (!has_sound_path(request_)) {
     fail(Errc::bad_request, "the path must begin with /");
@@ -204,6 +204,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   plan_.to_http1 =
       plan_.port->protocol == UpstreamProtocol::http1 ||
       (plan_.port->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
+  plan_.needs_tunnel = request_.method == "CONNECT";
   plan_.cluster = &host_.cluster_of(*found.service, *plan_.port);
   metrics_ = &plan_.cluster->metrics();
   if (plan_.port->endpoints.empty() && !plan_.named_endpoint) {
@@ -287,7 +288,10 @@ void Exchange::on_client_gone(Reset how) {
 
 void Exchange::on_reply_sent() {
   client_ = nullptr;
-  finish();
+  timer_.cancel();
+  if (!is_tunnel_ || !replying_->is_under_way()) {
+    finish();  // else the client's last bytes are still on their way
+  }
 }
 
 Pulled Exchange::pull_reply(std::span<std::byte> into) {

@@ -191,6 +191,7 @@ class Exchange final : public Disposable,
   HeaderList reply_trailers_;
   GrpcFraming reply_framing_;
   bool reply_has_begun_ = false;  ///< the head has gone to the client
+  bool is_tunnel_ = false;  ///< what follows the heads is no HTTP: both ways end by themselves
   std::uint16_t reply_status_ = 0;
   std::optional<std::uint8_t> grpc_status_;
   std::optional<TimePoint> head_at_;

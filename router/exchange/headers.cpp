@@ -84,6 +84,7 @@ RequestHead copy_of(const RequestHead& head) {
   copy.scheme = copy.pseudo.keep(head.scheme);
   copy.authority = copy.pseudo.keep(head.authority);
   copy.path = copy.pseudo.keep(head.path);
+  copy.protocol = copy.pseudo.keep(head.protocol);
   for (const HeaderField& field : head.fields) {
     copy.fields.add_copy(field.name(), field.value());
   }

@@ -97,10 +97,14 @@ struct RequestHead {
   std::string_view scheme;     ///< `http` unless the caller said otherwise
   std::string_view authority;  ///< `:authority`, else `Host`; may be empty
   std::string_view path;       ///< with the query; `*` for OPTIONS
-  HeaderList fields;           ///< without `host`
-  HeaderList pseudo;           ///< owns the text of the views above, where it is not in `fields`
-  bool is_grpc = false;        ///< content-type begins with `application/grpc`
-  bool is_too_large = false;   ///< over the limit on header fields: those beyond it are missing
+  /// What the client wants to speak through a tunnel, e.g. `websocket`: by `upgrade` of HTTP/1.1,
+  /// or by `:protocol` of an extended CONNECT (RFC 8441). Empty: an ordinary request. The body of
+  /// such a request is what goes through the tunnel, and is not at its end when the head is.
+  std::string_view protocol{};
+  HeaderList fields;          ///< without `host`
+  HeaderList pseudo;          ///< owns the text of the views above, where it is not in `fields`
+  bool is_grpc = false;       ///< content-type begins with `application/grpc`
+  bool is_too_large = false;  ///< over the limit on header fields: those beyond it are missing
 };
 
 /// With text of its own.
@@ -110,6 +114,9 @@ struct RequestHead {
 struct ReplyHead {
   std::uint16_t status = 0;
   HeaderList fields;
+  /// The endpoint has opened the tunnel that was asked for, for this protocol (text in `fields`).
+  /// Only then is `status` 101, or 2xx in reply to a CONNECT.
+  std::string_view protocol{};
 };
 
 }  // namespace router

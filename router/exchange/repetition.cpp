@@ -38,6 +38,10 @@ void Exchange::on_attempt_lost(Attempt& attempt, AttemptFailure failure) {
   if (held_ && held_->from == &attempt) {
     held_.reset();
   }
+  if (client_ == nullptr) {
+    finish();  // it was waited for with the last bytes of a tunnel
+    return;
+  }
   if (rival_of(attempt) != nullptr) {
     if (failure.sent == Sent::no) {
       --n_retries_;  // of the two requests one has never been there
@@ -73,7 +77,7 @@ bool Exchange::repick(Attempt& attempt) {
 
 bool Exchange::may_retry(RetryCondition why) const {
   const RetryPolicy& policy = plan_.port->policy.retries;
-  return policy.conditions[static_cast<std::size_t>(why)] &&
+  return policy.conditions[static_cast<std::size_t>(why)] && request_.protocol.empty() &&
          (policy.idempotent || is_idempotent(request_.method));
 }
 
@@ -171,7 +175,7 @@ void Exchange::plan_hedge() {
   hedge_at_.reset();
   const RetryPolicy& policy = plan_.port->policy.retries;
   if (policy.hedging == Hedging::none || !policy.idempotent || n_retries_ >= policy.limit ||
-      plan_.named_endpoint || hedge_) {
+      plan_.named_endpoint || hedge_ || !request_.protocol.empty()) {
     return;
   }
   if (const auto delay = plan_.cluster->retry_timing().hedging_delay()) {

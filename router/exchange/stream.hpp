@@ -73,6 +73,9 @@ class ClientStream {
   /// Where the connection comes from; an IPv4 address is never in its IPv6 form.
   [[nodiscard]] virtual const boost::asio::ip::address& peer() const noexcept = 0;
   virtual void send_informational(const ReplyHead& head) = 0;  ///< 1xx; `head` is read at once
+  /// The request is on its way to an endpoint: a client that waits for leave to send its body gets
+  /// it (RFC 9110 section 10.1.1), if that is a matter of its connection. May come again.
+  virtual void want_body() = 0;
   /// Sends the final head. With `end`, it is the whole reply; otherwise the body is pulled.
   virtual void send_head(ReplyHead head, bool end) = 0;
   /// Whether trailers reach the client. If not, they are left out.
@@ -160,6 +163,9 @@ class UpstreamConnection : public Disposable {
   /// `on_connected` and when draining.
   [[nodiscard]] virtual std::size_t free_streams() const noexcept = 0;
   [[nodiscard]] virtual std::size_t open_streams() const noexcept = 0;
+  /// Whether a tunnel can be asked for (`RequestHead::protocol`). Where it cannot, a request that
+  /// may ask for one, but must not have it, is sent without: HTTP/1.1's `upgrade`.
+  [[nodiscard]] virtual bool takes_tunnels() const noexcept = 0;
   /// Opens a stream; requires `free_streams() > 0`. `head` must live until the attempt is over.
   /// With `end` the request has no body; otherwise it is pulled from `events`.
   virtual UpstreamStream& open(UpstreamEvents& events, const RequestHead& head, bool end) = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h1/client_connection.hpp"
 
+#include "router/h1/websocket.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -32,15 +34,27 @@ void ClientConnection::on_connect_failed(Errc reason) {
   end(reason);
 }
 
+/// HTTP/2 asks for WebSocket without one.
+std::string ClientConnection::missing_websocket_key(const RequestHead& head) const {
+  if (head.protocol != "websocket" || head.fields.find("sec-websocket-key")) {
+    return {};
+  }
+  return websocket_key(static_cast<std::uint64_t>(loop_.now().time_since_epoch().count()),
+                       reinterpret_cast<std::uintptr_t>(this));
+}
+
 UpstreamStream& ClientConnection::open(UpstreamEvents& events, const RequestHead& head, bool end) {
   state_ = State::busy;
   exchange_ = &events;
-  const Framing framing = request_framing(head, end);
-  request_head_ = write_request_head(head, framing);
+  const bool asks_for_tunnel = !head.protocol.empty();
+  const Framing framing = request_framing(head, end || asks_for_tunnel);
+  request_head_ = write_request_head(head, framing, missing_websocket_key(head));
   body_writer_ = BodyWriter{framing};
   request_ended_ = end;
   was_sent_ = false;
   to_head_ = head.method == "HEAD";
+  to_connect_ = head.method == "CONNECT";
+  tunnel_ = asks_for_tunnel ? Tunnel::asked : Tunnel::none;
   reply_state_ = ReplyState::head;
   transport_->want_write();
   return *this;
@@ -51,7 +65,11 @@ void ClientConnection::on_room(OutputBuffer& out) {
     append_text(out, std::exchange(request_head_, {}));
     was_sent_ = true;
   }
-  while (out.room() > 0 && state_ == State::busy && exchange_ != nullptr && !request_ended_) {
+  const auto may_pull = [this] {
+    return state_ == State::busy && exchange_ != nullptr && !request_ended_ &&
+           tunnel_ != Tunnel::asked;
+  };
+  while (out.room() > 0 && may_pull()) {
     if (!write_body(out)) {
       break;
     }
@@ -80,6 +98,10 @@ bool ClientConnection::write_body(OutputBuffer& out) {
     return false;
   }
   request_ended_ = true;
+  if (tunnel_ == Tunnel::open) {
+    transport_->end_output();
+    end_tunnel_if_over();
+  }
   return true;
 }
 
@@ -111,13 +133,16 @@ void ClientConnection::read_head(std::span<const std::byte>& bytes) {
   if (is_whole && !*is_whole) {
     return;
   }
+  const Asked asked{.by_head = to_head_, .for_tunnel = tunnel_ == Tunnel::asked};
   auto reply =
-      is_whole ? parse_reply(head_lines_.take(), to_head_) : Parsed<ParsedReply>{is_whole.error()};
-  if (!reply) {
+      is_whole ? parse_reply(head_lines_.take(), asked) : Parsed<ParsedReply>{is_whole.error()};
+  // To CONNECT a success opens the tunnel, so one that does not must not look like it.
+  const bool looks_open = reply && to_connect_ && reply->head.status / 100 == 2;
+  if (!reply || looks_open) {
     end(Errc::upstream_protocol_error);
     return;
   }
-  if (reply->head.status < 200) {
+  if (reply->head.status < 200 && reply->head.protocol.empty()) {
     exchange_->on_informational(std::move(reply->head));
     return;
   }
@@ -126,12 +151,21 @@ void ClientConnection::read_head(std::span<const std::byte>& bytes) {
 
 void ClientConnection::take_head(ParsedReply reply) {
   reply_state_ = ReplyState::body;
+  if (tunnel_ == Tunnel::asked) {
+    const bool is_open = !reply.head.protocol.empty();
+    tunnel_ = is_open ? Tunnel::open : Tunnel::none;
+    request_ended_ = !is_open;
+    body_writer_ = BodyWriter{reply.framing};
+  }
   ends_with_connection_ = reply.framing.kind == Framing::Kind::until_close;
   body_reader_ = BodyReader{reply.framing};
   if (!reply.keeps_alive) {
     stop_keeping_alive();
   }
   exchange_->on_reply_head(std::move(reply.head), body_reader_.is_complete());
+  if (tunnel_ == Tunnel::open) {
+    transport_->want_write();  // what the client has said meanwhile
+  }
 }
 
 void ClientConnection::read_body(std::span<const std::byte>& bytes) {
@@ -160,6 +194,12 @@ void ClientConnection::end_reply() {
   }
 }
 
+void ClientConnection::end_tunnel_if_over() {
+  if (exchange_ != nullptr && request_ended_ && reply_state_ == ReplyState::complete) {
+    end_attempt();
+  }
+}
+
 void ClientConnection::end_attempt() {
   if (!request_ended_) {
     stop_keeping_alive();  // the rest of the request can be neither sent nor left out
@@ -173,13 +213,18 @@ void ClientConnection::end_attempt() {
     events_.on_capacity(*this);
   } else {
     exchange->on_upstream_closed();
-    loop_.flush_later(*this);
+    if (tunnel_ == Tunnel::open) {
+      transport_->close_when_flushed();  // the client's last bytes may not be out yet
+    } else {
+      loop_.flush_later(*this);
+    }
   }
 }
 
 void ClientConnection::consumed(std::size_t n_bytes) {
   uncredited_bytes_ -= std::min(n_bytes, uncredited_bytes_);
-  if (uncredited_bytes_ <= window_bytes() && state_ == State::busy) {
+  const bool has_peer_ended = reply_state_ == ReplyState::complete;
+  if (uncredited_bytes_ <= window_bytes() && state_ == State::busy && !has_peer_ended) {
     transport_->start_reading();
   }
 }
@@ -193,6 +238,12 @@ void ClientConnection::reset(Reset /*how*/) {
 }
 
 void ClientConnection::on_eof() {
+  if (tunnel_ == Tunnel::open && exchange_ != nullptr) {
+    reply_state_ = ReplyState::complete;
+    exchange_->on_reply_end();
+    end_tunnel_if_over();
+    return;
+  }
   if (state_ == State::busy && exchange_ != nullptr && reply_state_ == ReplyState::body &&
       ends_with_connection_) {
     exchange_->on_reply_end();

@@ -30,8 +30,11 @@ namespace router::h1 {
 /// The connection ends with the request if the reply says so (`connection: close`, HTTP/1.0, a body
 /// that ends with it), if the reply is complete before the request is, and at every failure and
 /// reset: nothing in HTTP/1.1 ends a message early. A request is `Sent::no` only as long as none of
-/// its bytes was handed to the socket. An endpoint that closes an idle connection just as a request
-/// goes out has processed it or not: nobody can know. Source: RFC 9112.
+/// its bytes was handed to the socket. A request that asks for a tunnel has no body until the
+/// endpoint says 101; then both bodies are what goes through it, each up to its end of the
+/// connection (TCP FIN), and the connection belongs to it for good. An endpoint that closes an idle
+/// connection just as a request goes out has processed it or not: nobody can know. Source: RFC
+/// 9112.
 class ClientConnection final : public UpstreamConnection,
                                private ConnectorEvents,
                                private TransportEvents,
@@ -54,12 +57,14 @@ class ClientConnection final : public UpstreamConnection,
   [[nodiscard]] std::size_t open_streams() const noexcept override {
     return exchange_ == nullptr ? 0 : 1;
   }
+  [[nodiscard]] bool takes_tunnels() const noexcept override { return true; }
   UpstreamStream& open(UpstreamEvents& events, const RequestHead& head, bool end) override;
   void drain() override;
 
  private:
   enum class State : std::uint8_t { connecting, idle, busy, over };
-  enum class ReplyState : std::uint8_t { head, body };
+  enum class ReplyState : std::uint8_t { head, body, complete };  ///< `complete`: of a tunnel only
+  enum class Tunnel : std::uint8_t { none, asked, open };
 
   void on_connect(boost::asio::ip::tcp::socket socket) override;
   void on_connect_failed(Errc reason) override;
@@ -73,10 +78,12 @@ class ClientConnection final : public UpstreamConnection,
   void consumed(std::size_t n_bytes) override;
   void reset(Reset how) override;
 
+  [[nodiscard]] std::string missing_websocket_key(const RequestHead& head) const;
   void read_head(std::span<const std::byte>& bytes);
   void take_head(ParsedReply reply);
   void read_body(std::span<const std::byte>& bytes);
   void end_reply();
+  void end_tunnel_if_over();
   void end_attempt();
   bool write_body(OutputBuffer& out);
 
@@ -100,6 +107,8 @@ class ClientConnection final : public UpstreamConnection,
   BodyWriter body_writer_;
 
   bool to_head_ = false;
+  bool to_connect_ = false;  ///< HTTP/2's way to ask for a tunnel
+  Tunnel tunnel_ = Tunnel::none;
   ReplyState reply_state_ = ReplyState::head;
   LineBlock head_lines_{LineBlock::LeadingEmptyLine::ends};
   BodyReader body_reader_;

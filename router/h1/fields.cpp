@@ -140,6 +140,7 @@ Parsed<bool> take_framing(const Line& line, HeaderList& fields, Control& control
 bool take_connection_wish(const Line& line, Control& control) {
   if (line.name == "connection") {
     control.closes = control.closes || lists(line.value, "close");
+    control.upgrades = control.upgrades || lists(line.value, "upgrade");
   } else if (line.name == "te") {
     control.takes_trailers = control.takes_trailers || lists(line.value, "trailers");
   } else if (line.name == "expect" && equals_ignoring_case(line.value, "100-continue")) {

@@ -48,6 +48,8 @@ class LineBlock {
   [[nodiscard]] Parsed<bool> feed(std::span<const std::byte>& bytes);
   /// Whether nothing of a block has come yet.
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
+  /// What has come of a block that is not complete.
+  [[nodiscard]] std::string_view partial() const noexcept { return text_; }
   /// Hands out the complete block and begins afresh.
   [[nodiscard]] std::string take();
 
@@ -66,6 +68,7 @@ struct Control {
   std::optional<std::uint64_t> content_length;  ///< one field, digits only
   bool is_chunked = false;        ///< one `transfer-encoding`, which is exactly `chunked`
   bool closes = false;            ///< `connection: close`
+  bool upgrades = false;          ///< `connection: upgrade`
   bool expects_continue = false;  ///< `expect: 100-continue`
   bool takes_trailers = false;    ///< `te: trailers`
 };

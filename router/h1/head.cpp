@@ -59,6 +59,17 @@ Parsed<RequestLine> split_request_line(std::string_view line) {
   return parts;
 }
 
+/// RFC 3986 section 3.2, without userinfo, which RFC 9110 section 4.2.4 forbids. What it names is
+/// for the identifiers to say; here, that no reader ends it elsewhere.
+bool is_authority(std::string_view text) noexcept {
+  constexpr std::string_view kMarks = "-._~%!$&'()*+,;=:[]";
+  return std::all_of(text.begin(), text.end(), [kMarks](char c) {
+    const bool is_alphanumeric =
+        (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z');
+    return is_alphanumeric || kMarks.find(c) != std::string_view::npos;
+  });
+}
+
 struct Target {
   std::string_view scheme = "http";
   std::string_view authority;  ///< empty unless in absolute form
@@ -80,7 +91,7 @@ Parsed<Target> split_absolute_target(std::string_view method, std::string_view t
   } else if (!equals_ignoring_case(target.substr(0, mark), "http")) {
     return malformed("a request target of a scheme other than http");
   }
-  if (parts.authority.empty() || parts.authority.find('@') != std::string_view::npos) {
+  if (parts.authority.empty()) {
     return malformed("a request target without a plain authority");
   }
   if (parts.path.empty()) {
@@ -91,9 +102,11 @@ Parsed<Target> split_absolute_target(std::string_view method, std::string_view t
   return parts;
 }
 
-Parsed<Target> split_target(std::string_view method, std::string_view target) {
+Parsed<Target> split_target(std::string_view method,
+                            std::string_view target,
+                            std::string_view scheme) {
   if (target.front() == '/' || (target == "*" && method == "OPTIONS")) {
-    return Target{.authority = {}, .path = target};
+    return Target{.scheme = scheme, .authority = {}, .path = target};
   }
   return split_absolute_target(method, target);
 }
@@ -122,6 +135,26 @@ Framing reply_framing(const Control& control, std::uint16_t status, bool to_head
   return {Framing::Kind::until_close, 0};
 }
 
+/// The one protocol that `upgrade` names; empty if `connection` does not say that it is meant, or
+/// there are several. RFC 9110 section 7.8.
+std::string_view upgrade_of(const Control& control, const HeaderList& fields) {
+  if (!control.upgrades) {
+    return {};
+  }
+  const auto n_fields = std::count_if(fields.begin(), fields.end(), [](const HeaderField& field) {
+    return field.name() == "upgrade";
+  });
+  const std::string_view protocol = fields.find("upgrade").value_or("");
+  const std::size_t slash = std::min(protocol.find('/'), protocol.size());
+  const std::string_view version = protocol.substr(slash);
+  if (n_fields != 1 || !is_token(protocol.substr(0, slash)) ||
+      !(version.empty() || is_token(version.substr(1)))) {
+    return {};
+  }
+  // The case does not matter here, and does in HTTP/2.
+  return equals_ignoring_case(protocol, "websocket") ? "websocket" : protocol;
+}
+
 /// "HTTP/1.1 200 OK": the reason may be absent, and then even the space before it.
 Parsed<std::uint16_t> parse_status_line(std::string_view line) {
   constexpr std::size_t kStatusAt = kHttp11.size() + 1;
@@ -135,15 +168,24 @@ Parsed<std::uint16_t> parse_status_line(std::string_view line) {
   if (!status || *status < 100 || (!rest.empty() && rest.front() != ' ')) {
     return malformed("a status that is not three digits");
   }
-  if (*status == 101) {
-    return malformed("a switch of protocols that nobody asked for");
-  }
   return static_cast<std::uint16_t>(*status);
 }
 
 }  // namespace
 
-Parsed<ParsedRequest> parse_request(std::string block) {
+Parsed<void> check_beginning(std::string_view partial) {
+  const std::size_t length = partial.find(kLineEnd);
+  if (length == std::string_view::npos) {
+    const bool may_be_empty_line = partial.empty() || partial == "\r";
+    return may_be_empty_line || is_token(partial.substr(0, 1))
+               ? Parsed<void>{}
+               : malformed("no request line of HTTP/1.1");
+  }
+  const auto line = split_request_line(partial.substr(0, length));
+  return line ? Parsed<void>{} : line.error();
+}
+
+Parsed<ParsedRequest> parse_request(std::string block, std::string_view scheme) {
   const Block parts = split(block);
   const auto line = split_request_line(parts.first_line);
   if (!line) {
@@ -152,7 +194,7 @@ Parsed<ParsedRequest> parse_request(std::string block) {
   if (line->method == "CONNECT") {
     return Flaw{Errc::method_not_allowed, ""};
   }
-  const auto target = split_target(line->method, line->target);
+  const auto target = split_target(line->method, line->target, scheme);
   if (!target) {
     return target.error();
   }
@@ -166,6 +208,9 @@ Parsed<ParsedRequest> parse_request(std::string block) {
   if (!request.is_http10 && !control->host) {
     return malformed("no Host field");
   }
+  if (!is_authority(control->host.value_or("")) || !is_authority(target->authority)) {
+    return malformed("an authority that is not host and port");
+  }
   if (request.is_http10 && control->is_chunked) {
     return malformed("a Transfer-Encoding in HTTP/1.0");
   }
@@ -176,13 +221,16 @@ Parsed<ParsedRequest> parse_request(std::string block) {
   request.head.path = fields.keep(target->path);
   request.head.is_grpc = fields.find("content-type").value_or("").starts_with("application/grpc");
   request.framing = request_framing(*control);
+  if (!request.is_http10 && request.framing.kind == Framing::Kind::none) {
+    request.head.protocol = upgrade_of(*control, fields);
+  }
   request.keeps_alive = !request.is_http10 && !control->closes;
   request.expects_continue = control->expects_continue && !request.is_http10;
   request.takes_trailers = control->takes_trailers && !request.is_http10;
   return request;
 }
 
-Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
+Parsed<ParsedReply> parse_reply(std::string block, Asked asked) {
   const Block parts = split(block);
   const auto status = parse_status_line(parts.first_line);
   if (!status) {
@@ -195,6 +243,12 @@ Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
   if (!control) {
     return control.error();
   }
+  if (*status == 101) {
+    reply.head.protocol = upgrade_of(*control, reply.head.fields);
+    if (!asked.for_tunnel || is_http10 || reply.head.protocol.empty()) {
+      return malformed("a switch of protocols that nobody asked for");
+    }
+  }
   const bool is_without_body = *status < 200 || *status == 204;
   if (control->is_chunked && (is_http10 || is_without_body)) {
     return malformed("a Transfer-Encoding where there is none");
@@ -202,7 +256,8 @@ Parsed<ParsedReply> parse_reply(std::string block, bool to_head) {
   if (is_without_body) {
     reply.head.fields.remove("content-length");  // RFC 9110 section 8.6: must not be there
   }
-  reply.framing = reply_framing(*control, *status, to_head);
+  reply.framing = *status == 101 ? Framing{Framing::Kind::until_close, 0}
+                                 : reply_framing(*control, *status, asked.by_head);
   reply.keeps_alive =
       !is_http10 && !control->closes && reply.framing.kind != Framing::Kind::until_close;
   return reply;

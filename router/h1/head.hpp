@@ -44,12 +44,28 @@ struct ParsedReply {
 ///
 /// Takes targets in origin, absolute (the authority is the target's, not the Host's) and asterisk
 /// form. CONNECT is refused with method_not_allowed, everything malformed or ambiguous with
-/// bad_request. One Host is required in HTTP/1.1. Source: RFC 9112 sections 3 and 6.
-[[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block);
+/// bad_request. One Host is required in HTTP/1.1. An upgrade is taken up if it names one protocol
+/// and there is no body, else ignored, as RFC 9110 section 7.8 allows. Source: RFC 9112 sections 3
+/// and 6.
+///
+/// `scheme`, a literal, is that of targets which do not name it: `https` if the connection uses
+/// TLS, whatever the next hop uses. Source: RFC 9112 section 3.3.
+[[nodiscard]] Parsed<ParsedRequest> parse_request(std::string block,
+                                                  std::string_view scheme = "http");
 
-/// Parses a head of a reply, final or informational, to a request that was HEAD or not. 101 is
-/// refused: no upgrade was asked. Source: RFC 9112 sections 4 and 6.
-[[nodiscard]] Parsed<ParsedReply> parse_reply(std::string block, bool to_head);
+/// Whether a head whose rest has not come may become a request: refuses what begins with no token,
+/// or whose first line is no request line. Whoever speaks another protocol is told at once.
+[[nodiscard]] Parsed<void> check_beginning(std::string_view partial);
+
+/// What a reply answers, as far as it decides how the reply is read.
+struct Asked {
+  bool by_head = false;
+  bool for_tunnel = false;  ///< with `upgrade`
+};
+
+/// Parses a head of a reply, final or informational. 101 is final, since HTTP ends with it; it is
+/// refused where no tunnel was asked for. Source: RFC 9112 sections 4 and 6, RFC 9110 section 7.8.
+[[nodiscard]] Parsed<ParsedReply> parse_reply(std::string block, Asked asked);
 
 /// Whether a reply of that status has a body, whatever its fields say. Source: RFC 9110
 /// section 6.4.1.

@@ -2,10 +2,15 @@
 #include "router/h1/server_connection.hpp"
 
 #include "router/exchange/reply.hpp"
+#include "router/h1/h2c.hpp"
+#include "router/h1/websocket.hpp"
+#include "router/resolve/ascii_case.hpp"
 
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include <boost/asio/buffer.hpp>
 
 namespace router::h1 {
 
@@ -17,6 +22,7 @@ ServerConnection::ServerConnection(Loop& loop,
     : loop_{loop},
       acceptor_{acceptor},
       timeouts_{timeouts},
+      is_secure_{tls != nullptr},
       transport_{loop, std::move(socket), *this, std::move(tls)} {}
 
 void ServerConnection::start(std::span<const std::byte> already_read) {
@@ -31,7 +37,11 @@ void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
 }
 
 void ServerConnection::parse(std::span<const std::byte>& bytes) {
-  while (!bytes.empty() && request_state_ != RequestState::complete && !is_closing_ && !is_over_) {
+  const auto must_wait = [this] {
+    return request_state_ == RequestState::complete || request_state_ == RequestState::undecided ||
+           is_closing_ || is_over_;
+  };
+  while (!bytes.empty() && !must_wait()) {
     if (request_state_ == RequestState::head) {
       read_head(bytes);
     } else {
@@ -50,32 +60,71 @@ void ServerConnection::read_head(std::span<const std::byte>& bytes) {
     return;
   }
   if (!*is_whole) {
+    if (const auto may_become_one = check_beginning(head_lines_.partial()); !may_become_one) {
+      refuse(may_become_one.error());
+    }
     return;
   }
   timer_.cancel();
-  auto request = parse_request(head_lines_.take());
+  auto request = parse_request(head_lines_.take(), is_secure_ ? "https" : "http");
   if (!request) {
     refuse(request.error());
     return;
   }
+  if (equals_ignoring_case(request->head.protocol, "h2c")) {
+    if (switch_to_h2(*request, bytes)) {
+      return;
+    }
+    request->head.protocol = {};
+  }
   begin(*std::move(request));
 }
 
+/// False if it stays what it is, as RFC 9110 section 7.8 allows.
+bool ServerConnection::switch_to_h2(ParsedRequest& request, std::span<const std::byte>& behind) {
+  auto settings = h2c_settings(request.head.fields);
+  if (!settings || !is_first_ || is_secure_ || is_draining_) {
+    return false;
+  }
+  request.head.fields.remove("http2-settings");
+  SwitchedConnection switched{.socket = transport_.release(),
+                              .head = std::move(request.head),
+                              .settings = *std::move(settings),
+                              .already_read = {behind.begin(), behind.end()}};
+  behind = {};
+  is_over_ = true;
+  error_code ignored;  // nothing was written before, so it fits; a peer that is gone is read next
+  switched.socket.write_some(boost::asio::buffer(kSwitchToH2), ignored);
+  acceptor_.on_switched_to_h2(*this, std::move(switched));
+  return true;
+}
+
 void ServerConnection::begin(ParsedRequest request) {
+  is_first_ = false;
   keeps_alive_ = request.keeps_alive && !is_draining_;
   takes_trailers_ = request.takes_trailers;
   reply_context_ = {
       .to_head = request.head.method == "HEAD", .to_http10 = request.is_http10, .closes = false};
   body_reader_ = BodyReader{request.framing};
   const bool has_body = !body_reader_.is_complete();
-  request_state_ = has_body ? RequestState::body : RequestState::complete;
-  ClientEvents& exchange =
-      acceptor_.begin(*this, std::move(request.head), !has_body, CallerProtocol::http1);
+  expects_continue_ = has_body && request.expects_continue;
+  const bool asks_for_tunnel = !request.head.protocol.empty();
+  if (asks_for_tunnel) {
+    request_state_ = RequestState::undecided;
+    websocket_key_ = request.head.fields.find("sec-websocket-key").value_or("");
+  } else {
+    request_state_ = has_body ? RequestState::body : RequestState::complete;
+  }
+  ClientEvents& exchange = acceptor_.begin(
+      *this, std::move(request.head), !has_body && !asks_for_tunnel, CallerProtocol::http1);
   if (is_closing_ || is_over_) {
     return;  // reset from inside `begin`
   }
   exchange_ = &exchange;
-  if (has_body && request.expects_continue && reply_state_ == ReplyState::none) {
+}
+
+void ServerConnection::want_body() {
+  if (std::exchange(expects_continue_, false) && reply_state_ == ReplyState::none) {
     queued_ += write_informational({.status = 100, .fields = {}});
     transport_.want_write();
   }
@@ -132,7 +181,8 @@ void ServerConnection::refuse(const Flaw& flaw) {
 }
 
 void ServerConnection::update_reading() {
-  if (is_over_) {
+  const bool has_peer_ended = is_tunnel_ && request_state_ == RequestState::complete;
+  if (is_over_ || has_peer_ended) {
     return;
   }
   const bool is_full = is_closing_ || !unparsed_.empty() ||
@@ -171,7 +221,7 @@ void ServerConnection::on_room(OutputBuffer& out) {
     append_text(out, std::exchange(queued_, {}));
   }
   while (out.room() > 0 && !is_closing_ && !is_over_) {
-    if (reply_state_ == ReplyState::none) {
+    if (reply_state_ == ReplyState::none || reply_state_ == ReplyState::sent) {
       break;
     }
     if (reply_state_ == ReplyState::head) {
@@ -183,6 +233,14 @@ void ServerConnection::on_room(OutputBuffer& out) {
 }
 
 void ServerConnection::write_head(OutputBuffer& out) {
+  if (request_state_ == RequestState::undecided && !reply_head_.protocol.empty()) {
+    open_tunnel(out);
+    return;
+  }
+  if (request_state_ == RequestState::undecided) {
+    request_state_ = RequestState::complete;
+    exchange_->on_request_end();
+  }
   keeps_alive_ = keeps_alive_ && !is_draining_ && request_state_ == RequestState::complete;
   reply_context_.closes = !keeps_alive_;
   const Framing framing = reply_framing(reply_head_, reply_is_head_only_, reply_context_);
@@ -190,6 +248,28 @@ void ServerConnection::write_head(OutputBuffer& out) {
   body_writer_ = BodyWriter{framing};
   reply_state_ = ReplyState::body;
   if (reply_is_head_only_) {
+    end_reply();
+  }
+}
+
+void ServerConnection::open_tunnel(OutputBuffer& out) {
+  constexpr Framing kBytes{Framing::Kind::until_close, 0};
+  if (!websocket_key_.empty() && !reply_head_.fields.find("sec-websocket-accept")) {
+    // An HTTP/2 endpoint knows nothing of it.
+    reply_head_.fields.add_copy("sec-websocket-accept", websocket_accept(websocket_key_));
+  }
+  append_text(out, write_switch(reply_head_));
+  is_tunnel_ = true;
+  keeps_alive_ = false;
+  reply_state_ = ReplyState::body;
+  body_writer_ = BodyWriter{kBytes};
+  request_state_ = RequestState::body;
+  body_reader_ = BodyReader{kBytes};
+  parse_pending();
+}
+
+void ServerConnection::end_tunnel_if_over() {
+  if (request_state_ == RequestState::complete && reply_state_ == ReplyState::sent) {
     end_reply();
   }
 }
@@ -211,6 +291,12 @@ bool ServerConnection::write_body(OutputBuffer& out) {
   is_sound =
       is_sound && body_writer_.finish(out, has_trailers ? &exchange_->reply_trailers() : nullptr);
   keeps_alive_ = keeps_alive_ && is_sound;  // a reply of another length than announced is cut off
+  if (is_tunnel_) {
+    reply_state_ = ReplyState::sent;
+    transport_.end_output();
+    end_tunnel_if_over();
+    return false;
+  }
   end_reply();
   return true;
 }
@@ -235,6 +321,10 @@ void ServerConnection::begin_next() {
   }
   request_state_ = RequestState::head;
   loop_.arm(timer_, loop_.now() + timeouts_.idle);
+  parse_pending();
+}
+
+void ServerConnection::parse_pending() {
   std::vector<std::byte> pending = std::exchange(unparsed_, {});
   auto rest = std::span<const std::byte>{pending}.subspan(std::exchange(parsed_bytes_, 0));
   parse(rest);
@@ -264,7 +354,11 @@ void ServerConnection::on_timeout() {
 }
 
 void ServerConnection::on_eof() {
-  if (exchange_ != nullptr) {
+  if (is_tunnel_ && exchange_ != nullptr) {
+    request_state_ = RequestState::complete;
+    exchange_->on_request_end();
+    end_tunnel_if_over();
+  } else if (exchange_ != nullptr) {
     end();
   } else if (!is_closing_) {
     close_when_read();

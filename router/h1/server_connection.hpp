@@ -36,11 +36,18 @@ struct ServerTimeouts {
 ///     rest is not wanted) reply:    none --> head (queued) --> body --> none, and the next
 ///     request's head is read
 ///
+/// A request that asks for a tunnel is `undecided` until the head of its reply: what comes behind
+/// it waits unparsed, and is then either what the client says through the tunnel, up to the
+/// connection's end, or the next request. Each side of a tunnel ends by itself (TCP FIN); with the
+/// second the connection closes.
+///
 /// Pipelined requests wait unparsed until the reply before them is out; reading pauses meanwhile,
-/// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as the
-/// exchange has taken the request without refusing it, and is not passed on: an HTTP/2 endpoint
-/// might never answer it, and the client would wait for nothing. A client that closes its sending
-/// side has gone: its request is cancelled, as most proxies do. Source: RFC 9112.
+/// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as an
+/// endpoint is connected, and is not passed on: an HTTP/2 endpoint might never answer it, and the
+/// client would wait for nothing. A request that is refused before gets its error without its body.
+/// A client that closes its sending side has gone: its request is cancelled, as most proxies do.
+/// The first request, without a body and over a plain connection, may make it an HTTP/2 one
+/// (`upgrade: h2c`); later that is ignored. Source: RFC 9112, RFC 7540 section 3.2.
 class ServerConnection final : public router::ClientConnection,
                                private TransportEvents,
                                private ClientStream {
@@ -63,8 +70,8 @@ class ServerConnection final : public router::ClientConnection,
   void drain() override;
 
  private:
-  enum class RequestState : std::uint8_t { head, body, discarded, complete };
-  enum class ReplyState : std::uint8_t { none, head, body };
+  enum class RequestState : std::uint8_t { head, undecided, body, discarded, complete };
+  enum class ReplyState : std::uint8_t { none, head, body, sent };  ///< `sent`: of a tunnel only
 
   void on_bytes(std::span<const std::byte> bytes) override;
   void on_eof() override;
@@ -75,6 +82,7 @@ class ServerConnection final : public router::ClientConnection,
     return transport_.peer();
   }
   void send_informational(const ReplyHead& head) override;
+  void want_body() override;
   void send_head(ReplyHead head, bool end) override;
   [[nodiscard]] bool takes_trailers() const noexcept override { return takes_trailers_; }
   void resume() override { transport_.want_write(); }
@@ -82,13 +90,17 @@ class ServerConnection final : public router::ClientConnection,
   void reset(Reset how) override;
 
   void parse(std::span<const std::byte>& bytes);
+  void parse_pending();
   void read_head(std::span<const std::byte>& bytes);
   void begin(ParsedRequest request);
   void read_body(std::span<const std::byte>& bytes);
   void end_request();
+  [[nodiscard]] bool switch_to_h2(ParsedRequest& request, std::span<const std::byte>& behind);
   void refuse(const Flaw& flaw);
 
   void write_head(OutputBuffer& out);
+  void open_tunnel(OutputBuffer& out);
+  void end_tunnel_if_over();
   bool write_body(OutputBuffer& out);
   void end_reply();
   void begin_next();
@@ -105,6 +117,8 @@ class ServerConnection final : public router::ClientConnection,
   Loop& loop_;
   RequestAcceptor& acceptor_;
   ServerTimeouts timeouts_;
+  bool is_secure_;        ///< over TLS
+  bool is_first_ = true;  ///< no request has begun yet
 
   RequestState request_state_ = RequestState::head;
   LineBlock head_lines_{LineBlock::LeadingEmptyLine::is_skipped};
@@ -114,6 +128,9 @@ class ServerConnection final : public router::ClientConnection,
   std::size_t uncredited_bytes_ = 0;
   bool keeps_alive_ = true;
   bool takes_trailers_ = false;
+  bool expects_continue_ = false;  ///< and has not been told to go on
+  bool is_tunnel_ = false;         ///< HTTP has ended on this connection
+  std::string websocket_key_;      ///< of a request that asks for a tunnel; empty if it has none
 
   ClientEvents* exchange_ = nullptr;  ///< from the request's head to the reply's end
   ReplyState reply_state_ = ReplyState::none;

@@ -36,6 +36,7 @@ struct Reason {
   std::string_view phrase;
 };
 constexpr std::array kReasons{Reason{100, "Continue"},
+                              Reason{101, "Switching Protocols"},
                               Reason{103, "Early Hints"},
                               Reason{200, "OK"},
                               Reason{201, "Created"},
@@ -123,10 +124,12 @@ Framing reply_framing(const ReplyHead& head, bool end, const ReplyContext& conte
   return framing;
 }
 
-std::string write_request_head(const RequestHead& head, const Framing& framing) {
+std::string write_request_head(const RequestHead& head,
+                               const Framing& framing,
+                               std::string_view websocket_key) {
   std::string text;
-  fmt::format_to(
-      std::back_inserter(text), FMT_COMPILE("{} {} HTTP/1.1\r\n"), head.method, head.path);
+  const std::string_view method = head.method == "CONNECT" ? "GET" : head.method;
+  fmt::format_to(std::back_inserter(text), FMT_COMPILE("{} {} HTTP/1.1\r\n"), method, head.path);
   append_field(text, "host", head.authority);
   append_framing(text, framing);
   if (framing.kind == Framing::Kind::none && anticipates_body(head.method)) {
@@ -143,7 +146,14 @@ std::string write_request_head(const RequestHead& head, const Framing& framing) 
   if (!cookies.empty()) {
     append_field(text, "cookie", cookies);
   }
-  if (head.fields.find("te")) {
+  const bool has_te = head.fields.find("te").has_value();
+  if (!websocket_key.empty()) {
+    append_field(text, "sec-websocket-key", websocket_key);
+  }
+  if (!head.protocol.empty()) {
+    append_field(text, "connection", has_te ? "upgrade, te" : "upgrade");
+    append_field(text, "upgrade", head.protocol);
+  } else if (has_te) {
     append_field(text, "connection", "te");  // RFC 9110 section 10.1.4
   }
   return text.append(kLineEnd);
@@ -180,6 +190,19 @@ std::string write_reply_head(const ReplyHead& head,
 std::string write_informational(const ReplyHead& head) {
   std::string text;
   append_status_line(text, head.status);
+  for (const HeaderField& field : head.fields) {
+    if (!is_written_apart(field.name())) {
+      append_field(text, field.name(), field.value());
+    }
+  }
+  return text.append(kLineEnd);
+}
+
+std::string write_switch(const ReplyHead& head) {
+  std::string text;
+  append_status_line(text, 101);
+  append_field(text, "connection", "upgrade");
+  append_field(text, "upgrade", head.protocol);
   for (const HeaderField& field : head.fields) {
     if (!is_written_apart(field.name())) {
       append_field(text, field.name(), field.value());

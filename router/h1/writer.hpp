@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace router::h1 {
 
@@ -26,12 +27,18 @@ struct ReplyContext {
 
 /// A head as text, with the fields that frame the body as `framing` says. Fields that frame another
 /// hop are left out, should there be any left; cookie crumbs are joined (RFC 9113 section 8.2.3).
-[[nodiscard]] std::string write_request_head(const RequestHead& head, const Framing& framing);
+/// A tunnel is asked for by `upgrade`, also where HTTP/2 asks by CONNECT.
+/// `websocket_key` is for such a one that has none; empty: nothing is added.
+[[nodiscard]] std::string write_request_head(const RequestHead& head,
+                                             const Framing& framing,
+                                             std::string_view websocket_key = {});
 [[nodiscard]] std::string write_reply_head(const ReplyHead& head,
                                            const Framing& framing,
                                            const ReplyContext& context);
 /// An informational head.
 [[nodiscard]] std::string write_informational(const ReplyHead& head);
+/// The 101 that opens the tunnel for `head.protocol`, whatever status HTTP/2 has for that.
+[[nodiscard]] std::string write_switch(const ReplyHead& head);
 
 /// Frames one body on its way out, and holds its sender to the length that was announced.
 class BodyWriter {

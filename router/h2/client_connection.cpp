@@ -15,6 +15,7 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
 
   std::list<Stream>::iterator self;  ///< where the connection holds it
   StreamId id = 0;
+  std::string_view protocol;  ///< of the tunnel that was asked for; text of the request's head
 
   void on_field(HeaderField field) override;
   void on_fields_end(bool end_stream) override;
@@ -110,6 +111,9 @@ void ClientConnection::Stream::on_fields_end(bool end_stream) {
   } else {
     has_head_ = true;
     reply_ended_ = end_stream;
+    if (head_.status < 300 && !protocol.empty()) {
+      head_.protocol = head_.fields.keep(protocol);
+    }
     exchange_->on_reply_head(std::move(head_), end_stream);
   }
 }
@@ -229,7 +233,11 @@ std::size_t ClientConnection::free_streams() const noexcept {
 UpstreamStream& ClientConnection::open(UpstreamEvents& events, const RequestHead& head, bool end) {
   Stream& stream = streams_.emplace_back(*this, events);
   stream.self = std::prev(streams_.end());
-  stream.id = session_.submit_request(head, end, stream);
+  const bool asks_for_tunnel = session_.asks_for_tunnel(head);
+  stream.protocol = asks_for_tunnel ? head.protocol : std::string_view{};
+  // Without a tunnel nothing will come behind the head of a request that could have had one.
+  const bool is_whole = end || (!head.protocol.empty() && !asks_for_tunnel);
+  stream.id = session_.submit_request(head, is_whole, stream);
   transport_->want_write();
   return stream;
 }

@@ -42,6 +42,9 @@ class ClientConnection final : public UpstreamConnection,
 
   [[nodiscard]] std::size_t free_streams() const noexcept override;
   [[nodiscard]] std::size_t open_streams() const noexcept override { return streams_.size(); }
+  [[nodiscard]] bool takes_tunnels() const noexcept override {
+    return session_.peer_takes_tunnels();
+  }
   UpstreamStream& open(UpstreamEvents& events, const RequestHead& head, bool end) override;
   void drain() override;
 

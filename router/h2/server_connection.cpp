@@ -37,8 +37,13 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     connection_.session_.submit_informational(id_, head);
     connection_.transport_.want_write();
   }
+  void want_body() override {}  // `expect` and its 100 pass through
   void send_head(ReplyHead head, bool end) override {
     reply_head_ = std::move(head);
+    is_tunnel_ = !reply_head_.protocol.empty();
+    if (reply_head_.status == 101) {
+      reply_head_.status = 200;  // RFC 8441 section 5
+    }
     connection_.session_.submit_reply(id_, reply_head_, end);
     connection_.transport_.want_write();
     if (!end) {
@@ -75,6 +80,13 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     is_pull_due_ = false;
   }
 
+  /// The request came before the connection was an HTTP/2 one.
+  void take_over(RequestHead head) {
+    head_ = std::move(head);
+    has_begun_ = true;
+    request_ended_ = true;
+    begin(true);
+  }
   /// The connection is gone, or nobody waits for the stream any more.
   void abandon() {
     if (ClientEvents* const exchange = std::exchange(exchange_, nullptr); exchange != nullptr) {
@@ -85,6 +97,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
  private:
   void on_pseudo_field(HeaderField field);
   void begin(bool end_stream);
+  void end_tunnel_if_over();
   void expect_pull() {
     if (!std::exchange(is_pull_due_, true)) {
       pull_due_since_ = connection_.loop_.now();
@@ -102,6 +115,8 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   ClientEvents* exchange_ = nullptr;
   bool has_begun_ = false;
   bool request_ended_ = false;
+  bool is_tunnel_ = false;  ///< each direction ends by itself
+  bool reply_ended_ = false;
   bool is_pull_due_ = false;  ///< there may be bytes to pull, and the session has not asked yet
   TimePoint pull_due_since_{};
 };
@@ -145,6 +160,8 @@ void ServerConnection::Stream::on_pseudo_field(HeaderField field) {
     head_.authority = field.value();
   } else if (field.name() == ":path") {
     head_.path = field.value();
+  } else if (field.name() == ":protocol") {
+    head_.protocol = field.value();  // RFC 8441 section 4
   }
   head_.pseudo.add(std::move(field));  // keeps the text of the views
 }
@@ -156,6 +173,7 @@ void ServerConnection::Stream::on_fields_end(bool end_stream) {
     begin(end_stream);
   } else if (exchange_ != nullptr) {
     exchange_->on_request_trailers(std::move(trailers_));
+    end_tunnel_if_over();
   }
 }
 
@@ -165,7 +183,8 @@ void ServerConnection::Stream::begin(bool end_stream) {
     connection_.loop_.metrics().hit(telemetry::Limit::header_list_bytes);
   }
   head_.is_grpc = head_.fields.find("content-type").value_or("").starts_with("application/grpc");
-  exchange_ = &connection_.acceptor_.begin(*this, std::move(head_), end_stream, CallerProtocol::h2);
+  exchange_ =
+      &connection_.acceptor_.begin(*this, std::move(head_), end_stream, connection_.protocol_);
 }
 
 void ServerConnection::Stream::on_data(std::span<const std::byte> bytes) {
@@ -181,11 +200,22 @@ void ServerConnection::Stream::on_end_stream() {
   if (exchange_ != nullptr) {
     exchange_->on_request_end();
   }
+  end_tunnel_if_over();
+}
+
+void ServerConnection::Stream::end_tunnel_if_over() {
+  if (exchange_ != nullptr && request_ended_ && reply_ended_) {
+    std::exchange(exchange_, nullptr)->on_reply_sent();
+  }
 }
 
 void ServerConnection::Stream::on_sent(bool end_stream) {
   informational_unsent_ -= std::min<std::size_t>(informational_unsent_, 1);
   if (!end_stream || exchange_ == nullptr) {
+    return;
+  }
+  if (is_tunnel_ && !request_ended_) {
+    reply_ended_ = true;
     return;
   }
   std::exchange(exchange_, nullptr)->on_reply_sent();
@@ -218,6 +248,18 @@ ServerConnection::~ServerConnection() = default;
 void ServerConnection::start(std::span<const std::byte> already_read) {
   transport_.start_reading();
   on_bytes(already_read);
+}
+
+void ServerConnection::start(SwitchedConnection switched) {
+  constexpr StreamId kFirst = 1;
+  protocol_ = CallerProtocol::http1;
+  auto& stream = static_cast<Stream&>(*on_new_stream(kFirst));
+  if (!session_.take_over(switched.settings, switched.head.method == "HEAD", stream)) {
+    end();
+    return;
+  }
+  stream.take_over(std::move(switched.head));
+  start(switched.already_read);
 }
 
 void ServerConnection::on_bytes(std::span<const std::byte> bytes) {

@@ -44,6 +44,10 @@ class ServerConnection final : public router::ClientConnection,
 
   /// Begins with what was read while the protocol was told.
   void start(std::span<const std::byte> already_read);
+  /// Begins with a request of HTTP/1.1. Who can speak that and did not insist on HTTP/2 counts as a
+  /// caller in HTTP/1.1, where the caller's protocol decides what the endpoint is spoken to: some
+  /// client libraries offer `upgrade: h2c` to everybody.
+  void start(SwitchedConnection switched);
   void drain() override;
 
  private:
@@ -72,6 +76,7 @@ class ServerConnection final : public router::ClientConnection,
   Loop& loop_;
   RequestAcceptor& acceptor_;
   SessionLimits limits_;
+  CallerProtocol protocol_ = CallerProtocol::h2;
   Session session_;
   std::list<Stream> streams_;
   Transport transport_;

@@ -249,14 +249,15 @@ Session::Session(Role role, const SessionLimits& limits, SessionEvents& events)
 }
 
 void Session::submit_settings(Role role, const SessionLimits& limits) {
-  const nghttp2_settings_entry of_role =
-      role == Role::server ? nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-                                                    limits.max_concurrent_streams}
-                           : nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
-  const std::array settings{
-      of_role,
-      nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
-      nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list_bytes}};
+  std::vector<nghttp2_settings_entry> settings{
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.header_list_bytes}};
+  if (role == Role::server) {
+    settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.max_concurrent_streams});
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1});
+  } else {
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  }
   require(
       nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
   require(nghttp2_session_set_local_window_size(
@@ -368,7 +369,12 @@ void Session::submit_informational(StreamId id, const ReplyHead& head) {
 
 StreamId Session::submit_request(const RequestHead& head, bool end, StreamEvents& stream) {
   scratch_.clear();
-  scratch_.push_back(field(":method", head.method));
+  if (asks_for_tunnel(head)) {
+    scratch_.push_back(field(":method", "CONNECT"));
+    scratch_.push_back(field(":protocol", head.protocol));
+  } else {
+    scratch_.push_back(field(":method", head.method));
+  }
   scratch_.push_back(field(":scheme", head.scheme));
   scratch_.push_back(field(":authority", head.authority));
   scratch_.push_back(field(":path", head.path));
@@ -380,6 +386,19 @@ StreamId Session::submit_request(const RequestHead& head, bool end, StreamEvents
     throw std::bad_alloc{};
   }
   return id;
+}
+
+bool Session::take_over(std::string_view settings, bool to_head, StreamEvents& stream) {
+  nghttp2_frame_hd request{};
+  request.stream_id = 1;
+  request.type = NGHTTP2_HEADERS;
+  request.flags = NGHTTP2_FLAG_END_STREAM;
+  [[maybe_unused]] const std::uint32_t none = conduct_.fault_of(request);
+  const auto* payload = reinterpret_cast<const std::uint8_t*>(settings.data());
+  const int taken =
+      nghttp2_session_upgrade2(session_.get(), payload, settings.size(), to_head ? 1 : 0, nullptr);
+  nghttp2_session_set_stream_user_data(session_.get(), request.stream_id, &stream);
+  return taken == 0;
 }
 
 void Session::resume(StreamId id) {
@@ -485,6 +504,16 @@ void Session::finish() {
 std::uint32_t Session::peer_max_streams() const noexcept {
   return nghttp2_session_get_remote_settings(session_.get(),
                                              NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Session::asks_for_tunnel(const RequestHead& head) const noexcept {
+  return !head.protocol.empty() && (head.method == "CONNECT" || head.method == "GET") &&
+         peer_takes_tunnels();
+}
+
+bool Session::peer_takes_tunnels() const noexcept {
+  return nghttp2_session_get_remote_settings(session_.get(),
+                                             NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 bool Session::has_stream_ids() const noexcept {

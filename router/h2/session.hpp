@@ -134,6 +134,15 @@ class Session {
   /// Client: opens a stream. `head` must live until `on_stream_closed`, or until the stream is
   /// reset.
   [[nodiscard]] StreamId submit_request(const RequestHead& head, bool end, StreamEvents& stream);
+  /// Client: whether `submit_request` asks for the tunnel that `head` names, by an extended
+  /// CONNECT: the peer has to allow it, and the request to be one that could be that. Otherwise it
+  /// is sent as if it named none. Source: RFC 8441 section 4.
+  [[nodiscard]] bool asks_for_tunnel(const RequestHead& head) const noexcept;
+  [[nodiscard]] bool peer_takes_tunnels() const noexcept;
+
+  /// Server: the connection was an HTTP/1.1 one, whose request is stream 1. `settings` is the
+  /// payload of the client's. Before the first `feed`. False if the settings are not valid.
+  [[nodiscard]] bool take_over(std::string_view settings, bool to_head, StreamEvents& stream);
 
   /// The stream has more to pull.
   void resume(StreamId id);

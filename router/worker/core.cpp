@@ -64,6 +64,7 @@ class Core::State final : public ListenerEvents,
                                     CallerProtocol protocol) override;
   Exchange& add_exchange(ClientStream& stream, RequestHead head, bool end, CallerProtocol protocol);
   void on_unreadable_request(Errc reason) override;
+  void on_switched_to_h2(Disposable& connection, SwitchedConnection switched) override;
   void on_connection_closed(Disposable& connection) override;
 
   [[nodiscard]] Loop& loop() override { return loop_; }
@@ -233,6 +234,17 @@ void Core::State::on_unreadable_request(Errc reason) {
   key.http_class = static_cast<std::uint8_t>(verdict.http_status / 100);
   key.reason = static_cast<std::uint8_t>(reason);
   unresolved_.add_response(key, Nanoseconds{0}, Nanoseconds{0});
+}
+
+void Core::State::on_switched_to_h2(Disposable& connection, SwitchedConnection switched) {
+  const auto found = connections_.find(&connection);
+  loop_.destroy_later(std::move(found->second));
+  connections_.erase(found);
+  auto successor = std::make_unique<h2::ServerConnection>(
+      loop_, std::move(switched.socket), *this, h2::SessionLimits{});
+  h2::ServerConnection& taken = *successor;
+  connections_.emplace(&taken, std::move(successor));
+  taken.start(std::move(switched));
 }
 
 void Core::State::on_connection_closed(Disposable& connection) {

@@ -160,6 +160,9 @@ void Transport::flush() {
     fail({});
   } else if (closing_ == Closing::when_read) {
     linger();
+  } else if (closing_ == Closing::output) {
+    closing_ = Closing::no;
+    ::shutdown(socket_, SHUT_WR);  // fails if the peer has gone, which the next read tells
   }
 }
 
@@ -209,6 +212,11 @@ bool Transport::write_pending() {
   return true;
 }
 
+void Transport::end_output() {
+  closing_ = Closing::output;
+  want_write();
+}
+
 void Transport::close_when_flushed() {
   closing_ = Closing::when_flushed;
   want_write();
@@ -227,6 +235,16 @@ void Transport::close() noexcept {
     loop_.poller().forget(*this);
     ::close(socket_);
   }
+}
+
+tcp::socket Transport::release() {
+  loop_.poller().watch(socket_, *this, false, false);
+  loop_.poller().forget(*this);
+  tcp::socket socket{loop_.io()};
+  error_code ignored;  // it is a connected one
+  socket.assign(peer_.is_v4() ? tcp::v4() : tcp::v6(), socket_, ignored);
+  is_closed_ = true;
+  return socket;
 }
 
 void Transport::on_write_stalled() {

@@ -66,12 +66,17 @@ class Transport final : private Flushable, private Pollable {
   /// Has `on_room` called at the end of this turn (or, while the socket is full, when it takes
   /// bytes again).
   void want_write() { loop_.flush_later(*this); }
+  /// Tells the peer, once all output is written, that there will be no more (TCP FIN). Reading goes
+  /// on; nothing must be appended any more.
+  void end_output();
   /// Closes once all output is written; `on_closed` follows.
   void close_when_flushed();
   /// The same, but leaves the peer time to read it: until it closes its side too, or `kLinger`.
   void close_when_read();
   /// Closes now; no event follows.
   void close() noexcept;
+  /// Gives the socket away, which must be plain, with nothing left to write; then as after `close`.
+  [[nodiscard]] boost::asio::ip::tcp::socket release();
 
   /// An IPv4 address is never in its IPv6 form. Unspecified if the peer had gone already.
   [[nodiscard]] const boost::asio::ip::address& peer() const noexcept { return peer_; }
@@ -105,7 +110,7 @@ class Transport final : private Flushable, private Pollable {
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
   bool is_full_ = false;  ///< the socket takes no more for now
-  enum class Closing : std::uint8_t { no, when_flushed, when_read };
+  enum class Closing : std::uint8_t { no, output, when_flushed, when_read };
   Closing closing_ = Closing::no;
   bool has_peer_ended_ = false;
   bool is_lingering_ = false;  ///< all is written, and our side is shut

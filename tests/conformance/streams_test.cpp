@@ -28,6 +28,29 @@ TEST_CASE("RFC 9113, 4.1: frames of unknown types are ignored", "[conformance]")
   CHECK(listener.raw.is_alive());
 }
 
+TEST_CASE("RFC 9113, 5.3.2: priorities are ignored, whatever they say", "[conformance]") {
+  constexpr int kPriorityFlag = 0x20;
+  constexpr auto kPriorityUpdate = static_cast<FrameType>(0x10);  // RFC 9218 section 7.1
+  test::Listener listener;
+  const std::string on_stream_5 = test::u32(0x80000005U) + '\xff';  // exclusively
+
+  listener.raw.send({.type = FrameType::priority, .stream = 7, .payload = on_stream_5});
+  listener.raw.send({.type = kPriorityUpdate, .payload = test::u32(1) + "u=0, i"});
+  listener.raw.send(
+      {.type = FrameType::headers,
+       .flags = static_cast<std::uint8_t>(test::kEndHeaders | test::kEndStream | kPriorityFlag),
+       .stream = 1,
+       .payload = on_stream_5 + test::hpack(test::good_request())});
+  listener.path.upstream.wait_for_request(1);
+  listener.path.upstream.release();
+  const auto reply = listener.raw.read_until(FrameType::data);
+  listener.raw.send({.type = FrameType::priority, .stream = 1, .payload = on_stream_5});
+
+  REQUIRE(reply);
+  CHECK(reply->payload == "ok");
+  CHECK(listener.raw.is_alive());
+}
+
 TEST_CASE("RFC 9113, 6.5: SETTINGS are acknowledged, unknown ones ignored", "[conformance]") {
   test::Listener listener;
   listener.raw.send({.type = FrameType::settings, .payload = std::string{"\x7f\x7f\0\0\0\1", 6}});

@@ -47,10 +47,11 @@ bool is_body(std::span<const std::byte> bytes, std::size_t from) {
 router::RequestHead request(char kind) {
   router::RequestHead head;
   head.method = kind == 'h' ? "HEAD" : "POST";
+  head.protocol = kind == 'u' ? "websocket" : "";
   head.scheme = "http";
   head.authority = kind == 'n' ? "nowhere.shop" : "cart.shop";
   head.path = "/shop.Cart/Add";
-  head.is_grpc = kind != 'p' && kind != 'h';
+  head.is_grpc = kind != 'p' && kind != 'h' && kind != 'u';
   if (kind == 'd') {
     head.fields.add({"grpc-timeout", "1n"});
   }
@@ -92,8 +93,11 @@ void ExchangeRig::run() {
     follow();
     check();
   }
-  if (!host_.is_over) {
-    require(is_client_there(), "an exchange ends with its client");
+  if (!host_.is_over && is_client_done_) {
+    fail_attempt('X');
+    follow();
+    check();
+  } else if (!host_.is_over) {
     is_client_done_ = true;
     exchange_->on_client_gone(Reset::cancel);
     follow();
@@ -122,7 +126,11 @@ void ExchangeRig::call(char what) {
 }
 
 bool ExchangeRig::call_client(char what) {
-  const bool has_whole_reply = client_.is_head_whole || has_reply_end_;
+  if (is_client_done_) {
+    return false;
+  }
+  const bool is_half_a_tunnel = kind_ == 'u' && replying_ && !request_.end;
+  const bool has_whole_reply = client_.is_head_whole || (has_reply_end_ && !is_half_a_tunnel);
   switch (what) {
     case 'b':
       send_body();
@@ -257,7 +265,7 @@ bool ExchangeRig::fail_attempt(char what) {
   } else if (what != 'X') {
     return false;
   }
-  if (!link().reply.end) {
+  if (!link().reply.end || kind_ == 'u') {  // a tunnel may be lost after one side has ended
     was_cut_off_ = replying_ == attempt_;
     endpoint().fail_stream(failure);
   }
@@ -288,14 +296,16 @@ void ExchangeRig::send_head(bool end, std::string_view grpc_status) {
     return;
   }
   link().has_head = true;
-  if (end) {
+  const bool is_tunnel = kind_ == 'u';
+  const bool is_whole = end && !is_tunnel;
+  if (is_whole) {
     link().reply.end = BodyState::ended;
   }
-  router::ReplyHead head{.status = 200, .fields = {}};
+  router::ReplyHead head{.status = 200, .fields = {}, .protocol = is_tunnel ? "websocket" : ""};
   if (!grpc_status.empty()) {
     head.fields = trailers(grpc_status);
   }
-  endpoint().stream->on_reply_head(std::move(head), end);
+  endpoint().stream->on_reply_head(std::move(head), is_whole);
 }
 
 void ExchangeRig::send_reply_body() {
@@ -421,7 +431,9 @@ void ExchangeRig::follow() {
 }
 
 void ExchangeRig::check() const {
-  require(host_.is_over != is_client_there(), "an exchange is over if and only if its client is");
+  const bool has_last_bytes = kind_ == 'u' && is_client_done_ && attempt_.has_value();
+  require(host_.is_over != (is_client_there() || has_last_bytes),
+          "an exchange is over if and only if its client is, and what it said through a tunnel");
   require(client_.credited <= request_.sent_bytes, "no byte is credited twice to the client");
   if (is_client_there()) {
     // All of it, too, once nobody wants the rest.

@@ -18,8 +18,9 @@ namespace fuzz {
 /// tells.
 ///
 /// A script is text. It begins with the number of endpoints and the kind of request: `g` gRPC, `p`
-/// plain HTTP, `h` HEAD, `n` to nowhere, `d` gRPC with a deadline, `i` gRPC that may be repeated
-/// and is hedged. Then each character is one call; blanks and line ends are passed over:
+/// plain HTTP, `h` HEAD, `u` a tunnel, `n` to nowhere, `d` gRPC with a deadline, `i` gRPC that may
+/// be repeated and is hedged. Then each character is one call; blanks and line ends are passed
+/// over:
 ///
 ///     client    b<n> body   e end   t trailers   r<n> takes of the reply   s reply sent   g gone
 ///     endpoint  C connected   F not connected    P<n> takes of the request

@@ -125,7 +125,7 @@ void check_request(const Head& head) {
 }
 
 void check_reply(const Head& head, bool to_head) {
-  const auto reply = parse_reply(head.block, to_head);
+  const auto reply = parse_reply(head.block, {.by_head = to_head});
   if (!reply) {
     return;
   }
@@ -133,14 +133,15 @@ void check_reply(const Head& head, bool to_head) {
   check_fields(reply->head.fields);
   check_body(reply->framing, head.rest);
   if (reply->head.status < 200) {
-    require(parse_reply(write_informational(reply->head), to_head).has_value(),
+    require(parse_reply(write_informational(reply->head), {.by_head = to_head}).has_value(),
             "an informational head that was taken is taken from this hop, too");
     return;
   }
   const ReplyContext context{.to_head = to_head};
   const bool has_body = reply->framing.kind != Framing::Kind::none;
   const Framing framing = reply_framing(reply->head, !has_body, context);
-  const auto again = parse_reply(write_reply_head(reply->head, framing, context), to_head);
+  const auto again =
+      parse_reply(write_reply_head(reply->head, framing, context), {.by_head = to_head});
   require(again.has_value(), "a reply that was taken is taken from this hop, too");
   require(again->head.status == reply->head.status, "its status stays");
   // What ended with its connection is sent on in chunks.

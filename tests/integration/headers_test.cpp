@@ -120,3 +120,39 @@ TEST_CASE("nodeway: HTTP/2 requests with connection headers are malformed",
   CHECK(reply.status != 200);  // RFC 9113 section 8.2.2
   CHECK(path.upstream.requests_seen() == 0);
 }
+
+TEST_CASE("nodeway: close to 64 KiB of header fields pass both ways, in CONTINUATIONs",
+          "[integration][headers]") {
+  test::Headers large;
+  for (int i = 0; i < 6; ++i) {
+    large.push_back({"x-large-" + std::to_string(i), std::string(10'000, '{')});  // no Huffman code
+  }
+  test::OneService path{test::answer(200, "ok", large)};
+  test::Http1Client http1{path.router.listen_port()};
+  path.cluster.add_service(
+      "web.shop", 80, {path.upstream.endpoint()}, {.app_protocol = "kubernetes.io/h2c"});
+  test::eventually("the other Service to be known", [&] {
+    return http1.get("web.shop", "/").header("nodeway-error") != "unknown_service";
+  });
+
+  for (const test::Reply& reply :
+       {path.client.get("cart.shop", "/", large), http1.get("web.shop", "/", large)}) {
+    CHECK(reply.status == 200);
+    CHECK(reply.header("x-large-5") == large.back().value);
+    CHECK(path.upstream.requests().back().header("x-large-5") == large.back().value);
+  }
+}
+
+TEST_CASE("nodeway: crumbs of a cookie become one field in HTTP/1.1", "[integration][headers]") {
+  test::Http1Upstream upstream{test::http1_answer(200, "ok")};
+  test::ClusterFolder cluster;
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()}, {.app_protocol = "http"});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+
+  client.get("cart.shop", "/", {{"cookie", "a=1"}, {"x-a", "b"}, {"cookie", "b=2; c=3"}});
+
+  const test::Http1Request seen = upstream.requests().at(0);
+  CHECK(test::count(seen.headers, "cookie") == 1);
+  CHECK(seen.header("cookie") == "a=1; b=2; c=3");
+}

@@ -110,6 +110,7 @@ TEST_CASE("nodeway: HTTP/1.1 over TLS, with ALPN or without", "[integration][tls
 
   CHECK(tunnel.protocol() == alpn);
   CHECK(small.body == "some body");
+  CHECK(service.upstream.requests().at(0).header(":scheme") == "https");
   CHECK(again.status == 200);
   CHECK(echoed.body.size() == large.size());
   client.wait_closed();

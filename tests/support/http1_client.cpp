@@ -46,6 +46,17 @@ void Http1Client::send(std::string_view raw_bytes) {
   send_all(socket_, raw_bytes, Deadline{"the peer to take a request"});
 }
 
+void Http1Client::send_after_continue(std::string_view body) {
+  const Deadline deadline{"100 Continue"};
+  std::string line;
+  if (!take_line(line, deadline) || parse_status(line) != 100) {
+    throw Failure{"no 100 Continue: " + line};
+  }
+  while (take_line(line, deadline) && !line.empty()) {
+  }
+  send(body);
+}
+
 Reply Http1Client::read_reply(bool to_head_request) {
   const Deadline deadline{"an HTTP/1.1 reply"};
   Reply reply;

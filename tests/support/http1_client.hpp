@@ -25,6 +25,8 @@ class Http1Client {
              const Headers& extra = {});
 
   void send(std::string_view raw_bytes);
+  /// Sends the body of a request that said `Expect: 100-continue`, once the 100 has come.
+  void send_after_continue(std::string_view body);
   /// The next reply, in whole. `reset_code` is set if the connection ended inside of it. For a
   /// reply to HEAD, say so.
   Reply read_reply(bool to_head_request = false);

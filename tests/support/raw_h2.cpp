@@ -91,6 +91,20 @@ void RawH2::send_headers(std::uint32_t stream, const Headers& headers, bool end_
         .payload = hpack(headers)});
 }
 
+std::string RawH2::read_text(std::string_view end) {
+  const Deadline deadline{"text"};
+  std::size_t at = buffer_.find(end);
+  while (at == std::string::npos) {
+    if (!read_more(deadline)) {
+      throw Failure{"the connection ended behind " + buffer_};
+    }
+    at = buffer_.find(end);
+  }
+  std::string text = buffer_.substr(0, at + end.size());
+  buffer_.erase(0, text.size());
+  return text;
+}
+
 std::optional<Frame> RawH2::read() {
   const Deadline deadline{"a frame"};
   while (buffer_.size() < kFrameHeadBytes ||

@@ -63,6 +63,8 @@ class RawH2 {
   void shake_hands();
   void send_headers(std::uint32_t stream, const Headers& headers, bool end_stream);
 
+  /// Bytes of another protocol that come before the first frame, up to and with `end`.
+  std::string read_text(std::string_view end);
   /// The next frame, or `nullopt` at the end of the connection.
   std::optional<Frame> read();
   /// The next frame of this type; others are skipped. `nullopt` if the connection ends before.

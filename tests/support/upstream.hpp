@@ -69,6 +69,7 @@ struct Script {
                  ///< thread; must not call the upstream
   std::uint32_t max_concurrent_streams = 1000;
   std::uint32_t stream_window_bytes = 65535;
+  bool takes_tunnels = false;  ///< SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441)
   /// Each connection gets GOAWAY with the id of its n-th stream when a stream above it comes; that
   /// one is not processed.
   std::optional<int> go_away_after{};

@@ -135,7 +135,9 @@ UpstreamConnection::UpstreamConnection(Upstream& upstream, Fd socket, int number
   const std::array settings{nghttp2_settings_entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
                                                    upstream.script_.max_concurrent_streams},
                             nghttp2_settings_entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-                                                   upstream.script_.stream_window_bytes}};
+                                                   upstream.script_.stream_window_bytes},
+                            nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL,
+                                                   upstream.script_.takes_tunnels ? 1U : 0U}};
   nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindowBytes);
 }

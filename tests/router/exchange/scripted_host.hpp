@@ -30,6 +30,7 @@ class ScriptedClient final : public router::ClientStream {
   void send_informational(const router::ReplyHead& reply) override {
     informational.push_back(reply.status);
   }
+  void want_body() override { body_is_wanted = true; }
   void send_head(router::ReplyHead reply, bool end) override {
     head = std::move(reply);
     is_head_whole = end;
@@ -48,6 +49,7 @@ class ScriptedClient final : public router::ClientStream {
   std::optional<router::ReplyHead> head;
   bool is_head_whole = false;
   bool has_trailers = true;
+  bool body_is_wanted = false;
   int resumed = 0;
   std::size_t credited = 0;
   std::optional<router::Reset> was_reset;
@@ -59,6 +61,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   ScriptedConnection(const router::ConnectOptions& options, router::UpstreamConnectionEvents& pool)
       : port{options.endpoint.port()}, pool_{pool} {}
 
+  [[nodiscard]] bool takes_tunnels() const noexcept override { return has_tunnels; }
   [[nodiscard]] std::size_t free_streams() const noexcept override {
     return is_connected && stream == nullptr ? 1 : 0;
   }
@@ -109,6 +112,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
 
   const std::uint16_t port;
   bool is_connected = false;
+  bool has_tunnels = true;
   router::UpstreamEvents* stream = nullptr;
   std::string request_path;
   std::string request_timeout;

@@ -46,7 +46,7 @@ Parsed<ParsedReply> reply_of(std::string_view text, bool to_head = false) {
   if (!block) {
     return block.error();
   }
-  return router::h1::parse_reply(*std::move(block), to_head);
+  return router::h1::parse_reply(*std::move(block), {.by_head = to_head});
 }
 
 std::string value_of(const router::HeaderList& fields, std::string_view name) {
@@ -239,6 +239,38 @@ TEST_CASE("parse_request: refuses what is no request line", "[h1]") {
   CHECK(request_of(line + "\r\nHost: a\r\n\r\n").error().code == Errc::bad_request);
 }
 
+TEST_CASE("parse_request: refuses an authority that a reader could end elsewhere",
+          "[h1][smuggling]") {
+  const std::string host =
+      GENERATE("a b", "a,b/", "a/b", "a?b", "a#b", "a@b", "a\\b", "\"a\"", "a\xff");
+  CAPTURE(host);
+
+  CHECK(request_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").error().code ==
+        Errc::bad_request);
+  CHECK(request_of("GET http://a\\b/ HTTP/1.1\r\nHost: a\r\n\r\n").error().code ==
+        Errc::bad_request);
+}
+
+TEST_CASE("parse_request: takes names, addresses and ports of every form as the authority",
+          "[h1]") {
+  const std::string host =
+      GENERATE("", "cart.shop:80", "_x.A-b~1", "10.0.0.1", "[fd00::1]:80", "a%20b");
+
+  CHECK(request_of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n")->head.authority == host);
+}
+
+TEST_CASE("check_beginning: another protocol is told by its first byte or first line", "[h1]") {
+  using router::h1::check_beginning;
+
+  CHECK(check_beginning("").has_value());
+  CHECK(check_beginning("\r").has_value());
+  CHECK(check_beginning("GE").has_value());
+  CHECK(check_beginning("GET / HTTP/1.1\r\nHo").has_value());
+  CHECK(check_beginning("\x16\x03").has_error());
+  CHECK(check_beginning("\ra").has_error());
+  CHECK(check_beginning("EHLO a\r\n").has_error());
+}
+
 TEST_CASE("parse_request: plain CONNECT is not allowed", "[h1]") {
   CHECK(request_of("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n").error().code ==
         Errc::method_not_allowed);
@@ -287,6 +319,61 @@ TEST_CASE("parse_request: an expectation of 100 is told and not passed on", "[h1
   CHECK(request->takes_trailers);
   CHECK(value_of(request->head.fields, "expect") == "(absent)");
   CHECK(value_of(request->head.fields, "te") == "trailers");
+}
+
+TEST_CASE("parse_request: an upgrade to one protocol, without a body, is told", "[h1][tunnel]") {
+  struct Case {
+    std::string_view fields;
+    std::string_view protocol;
+  };
+  const auto expected = GENERATE(
+      values<Case>({{"Connection: Upgrade\r\nUpgrade: bytes/1\r\n", "bytes/1"},
+                    {"Connection: keep-alive, UPGRADE\r\nUpgrade: WebSocket\r\n", "websocket"},
+                    {"Connection: upgrade\r\nUpgrade: a\r\nContent-Length: 0\r\n", "a"},
+                    {"Upgrade: bytes/1\r\n", ""},
+                    {"Connection: upgrade\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: a, b\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: a\r\nUpgrade: a\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: a/\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: /1\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n", ""},
+                    {"Connection: upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n", ""}}));
+  CAPTURE(expected.fields);
+
+  const auto request =
+      request_of("GET / HTTP/1.1\r\nHost: a\r\n" + std::string{expected.fields} + "\r\n");
+
+  REQUIRE(request.has_value());
+  CHECK(request->head.protocol == expected.protocol);
+}
+
+TEST_CASE("parse_request: the scheme is that of the connection, if the target has none", "[h1]") {
+  const auto scheme_of = [](const std::string& target) {
+    auto block = block_of("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    return std::string{router::h1::parse_request(*std::move(block), "https")->head.scheme};
+  };
+
+  CHECK(scheme_of("/") == "https");
+  CHECK(scheme_of("http://a/") == "http");
+  CHECK(scheme_of("https://a/") == "https");
+}
+
+TEST_CASE("parse_reply: 101 opens a tunnel where one was asked for", "[h1][tunnel]") {
+  const auto to_upgrade = [](const std::string& fields) {
+    auto block = block_of("HTTP/1.1 101 Switching Protocols\r\n" + fields + "\r\n");
+    return router::h1::parse_reply(*std::move(block), {.for_tunnel = true});
+  };
+
+  const auto reply = to_upgrade("Connection: Upgrade\r\nUpgrade: bytes/1\r\n");
+
+  REQUIRE(reply.has_value());
+  CHECK(reply->head.protocol == "bytes/1");
+  CHECK(reply->framing.kind == Framing::Kind::until_close);
+  CHECK_FALSE(reply->keeps_alive);
+  CHECK(to_upgrade("Connection: Upgrade\r\n").has_error());
+  CHECK(to_upgrade("Upgrade: bytes/1\r\n").has_error());
+  CHECK(to_upgrade("Connection: Upgrade\r\nUpgrade: a\r\nTransfer-Encoding: chunked\r\n")
+            .has_error());
 }
 
 TEST_CASE("parse_reply: reads the status, the fields and the framing", "[h1]") {

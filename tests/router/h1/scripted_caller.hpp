@@ -85,6 +85,11 @@ class ScriptedCaller final : public router::RequestAcceptor {
     return exchange;
   }
   void on_unreadable_request(router::Errc reason) override { unreadable.push_back(reason); }
+  void on_switched_to_h2(router::Disposable& /*connection*/,
+                         router::SwitchedConnection now_h2) override {
+    switched = std::move(now_h2);
+    loopback.loop().destroy_later(std::move(connection));
+  }
   void on_connection_closed(router::Disposable& closed) override {
     REQUIRE(&closed == connection.get());
     loopback.loop().destroy_later(std::move(connection));
@@ -101,6 +106,7 @@ class ScriptedCaller final : public router::RequestAcceptor {
   std::function<void(ScriptedExchange&)> on_begin = [](ScriptedExchange&) {};
   std::list<ScriptedExchange> exchanges;
   std::vector<router::Errc> unreadable;
+  std::optional<router::SwitchedConnection> switched;
   std::unique_ptr<router::h1::ServerConnection> connection;
 };
 

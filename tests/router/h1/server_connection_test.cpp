@@ -99,8 +99,9 @@ TEST_CASE("ServerConnection: HEAD gets no body, and the connection stays in step
         "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody");
 }
 
-TEST_CASE("ServerConnection: tells a client that waits to go on", "[h1]") {
+TEST_CASE("ServerConnection: tells a client that waits to go on, once its body is wanted", "[h1]") {
   Client client;
+  client.on_begin = [](Exchange& exchange) { exchange.stream->want_body(); };
   client.peer.send(
       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
 
@@ -113,14 +114,27 @@ TEST_CASE("ServerConnection: tells a client that waits to go on", "[h1]") {
   CHECK(client.request(1).body == "body");
 }
 
-TEST_CASE("ServerConnection: a request that is refused at once gets no 100", "[h1]") {
+TEST_CASE("ServerConnection: a request that is refused gets no 100, and its body is not awaited",
+          "[h1]") {
   Client client;
-  client.on_begin = [](Exchange& exchange) { exchange.reply(404, "no", "2"); };
 
   client.peer.send(
       "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  client.request(1).reply(503, "no", "2");
 
-  CHECK(client.peer.read_until("no").starts_with("HTTP/1.1 404"));
+  const std::string received = client.peer.read_until("no");
+  CHECK(received.starts_with("HTTP/1.1 503"));
+  CHECK(received.find("connection: close\r\n") != std::string::npos);
+}
+
+TEST_CASE("ServerConnection: tells nobody to go on who does not wait for it", "[h1]") {
+  Client client;
+  client.on_begin = [](Exchange& exchange) { exchange.stream->want_body(); };
+
+  client.peer.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+  client.request(1).reply(200, "ok", "2");
+
+  CHECK(client.peer.read_until("ok").starts_with("HTTP/1.1 200"));
 }
 
 TEST_CASE("ServerConnection: informational heads reach HTTP/1.1 clients and no others", "[h1]") {

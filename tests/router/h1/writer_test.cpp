@@ -82,6 +82,27 @@ TEST_CASE("write_request_head: leaves out the framing of another hop", "[h1][smu
   CHECK(router::h1::write_request_head(head, {}) == "GET /a?b HTTP/1.1\r\nhost: cart.shop\r\n\r\n");
 }
 
+TEST_CASE("write_request_head: asks for a tunnel by an upgrade, also for CONNECT", "[h1][tunnel]") {
+  RequestHead head = request(GENERATE("GET", "CONNECT"));
+  head.protocol = "websocket";
+  head.fields.add({"te", "trailers"});
+
+  CHECK(router::h1::write_request_head(head, {}, "key") ==
+        "GET /a?b HTTP/1.1\r\nhost: cart.shop\r\nte: trailers\r\nsec-websocket-key: "
+        "key\r\nconnection: upgrade, te\r\nupgrade: websocket\r\n\r\n");
+}
+
+TEST_CASE("write_switch: says 101 and the protocol, whatever HTTP/2 said", "[h1][tunnel]") {
+  ReplyHead head = reply(200);
+  head.protocol = "websocket";
+  head.fields.add({"x-one", "1"});
+  head.fields.add({"content-length", "5"});
+
+  CHECK(router::h1::write_switch(head) ==
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "
+        "websocket\r\nx-one: 1\r\n\r\n");
+}
+
 TEST_CASE("write_reply_head: says that nothing follows, where a body could be expected", "[h1]") {
   CHECK(router::h1::write_reply_head(reply(200), {}, {}) ==
         "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// An exchange whose bodies go through a tunnel.
+#include "router/exchange/exchange.hpp"
+#include "tests/router/exchange/scripted_host.hpp"
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+using namespace std::chrono_literals;
+
+namespace router {
+namespace {
+
+RequestHead request(std::string_view method) {
+  RequestHead head;
+  head.method = method;
+  head.scheme = "http";
+  head.authority = "cart.shop";
+  head.path = "/chat";
+  head.protocol = method == "GET" || method == "CONNECT" ? "websocket" : "";
+  return head;
+}
+
+ReplyHead granted() {
+  ReplyHead head;
+  head.status = 101;
+  head.protocol = "websocket";
+  return head;
+}
+
+/// A tunnel that the endpoint has opened.
+struct Tunnel {
+  explicit Tunnel(const Policy& policy = {}) : host{1, policy} {
+    endpoint->connect();
+    endpoint->stream->on_reply_head(granted(), false);
+  }
+  std::string pull_reply(BodyState expected) {
+    std::string text(1000, '\0');
+    const Pulled pulled = exchange->pull_reply(std::as_writable_bytes(std::span{text}));
+    CHECK(pulled.state == expected);
+    text.resize(pulled.n_bytes);
+    return text;
+  }
+
+  test::ScriptedHost host;
+  test::ScriptedClient client;
+  Exchange* exchange = &host.begin(client, request("GET"), false);
+  test::ScriptedConnection* endpoint = host.connections.at(0);
+};
+
+}  // namespace
+
+TEST_CASE("Exchange: bytes pass both ways through a tunnel, whose sides end by themselves",
+          "[exchange][tunnel]") {
+  Tunnel tunnel;
+  tunnel.endpoint->stream->on_reply_data(test::bytes_of("pong"));
+  tunnel.endpoint->stream->on_reply_end();
+  CHECK(tunnel.pull_reply(BodyState::ended) == "pong");
+  CHECK_FALSE(tunnel.host.is_over);
+
+  tunnel.exchange->on_request_data(test::bytes_of("last words"));
+  tunnel.exchange->on_request_end();
+  tunnel.exchange->on_reply_sent();  // the client's connection has nothing more to do
+
+  CHECK_FALSE(tunnel.host.is_over);
+  CHECK(tunnel.endpoint->pull() == "last words");
+  CHECK(tunnel.endpoint->request_state == BodyState::ended);
+  std::exchange(tunnel.endpoint->stream, nullptr)->on_upstream_closed();
+  CHECK(tunnel.host.is_over);
+  CHECK(tunnel.host.service_metrics().streams_open.read() == 0);
+  tunnel.host.end_turn();
+}
+
+TEST_CASE("Exchange: an endpoint that fails with the last bytes of a client that is done ends it",
+          "[exchange][tunnel]") {
+  Tunnel tunnel;
+  tunnel.endpoint->stream->on_reply_end();
+  tunnel.exchange->on_request_data(test::bytes_of("last words"));
+  tunnel.exchange->on_request_end();
+  tunnel.exchange->on_reply_sent();
+
+  tunnel.endpoint->fail_stream({Errc::upstream_reset, Sent::maybe});
+
+  CHECK(tunnel.host.is_over);
+  CHECK_FALSE(tunnel.client.was_reset.has_value());
+  tunnel.host.end_turn();
+}
+
+TEST_CASE("Exchange: the deadline of a request ends where its tunnel begins",
+          "[exchange][tunnel]") {
+  Policy policy;
+  policy.request_timeout = 1ms;
+  Tunnel tunnel{policy};
+
+  const auto later = std::chrono::steady_clock::now() + 30ms;
+  while (std::chrono::steady_clock::now() < later) {
+    tunnel.host.end_turn();
+  }
+
+  CHECK_FALSE(tunnel.client.was_reset.has_value());
+  CHECK_FALSE(tunnel.host.is_over);
+  tunnel.exchange->on_client_gone(Reset::cancel);
+  tunnel.host.end_turn();
+}
+
+TEST_CASE("Exchange: CONNECT without a protocol is not served", "[exchange][tunnel]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead plain = request("CONNECT");
+  plain.protocol = {};
+
+  Exchange& exchange = host.begin(client, std::move(plain), false);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 405);
+  CHECK(host.connections.empty());
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: CONNECT is not sent to an endpoint that takes no tunnels",
+          "[exchange][tunnel]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request("CONNECT"), false);
+  host.connections[0]->has_tunnels = false;
+
+  host.connections[0]->connect();
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 405);
+  CHECK(client.header("nodeway-error") == "method_not_allowed");
+  CHECK(host.connections[0]->stream == nullptr);
+  CHECK_FALSE(client.body_is_wanted);
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a body is wanted once an endpoint is connected, and not before",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request("POST"), false);
+  CHECK_FALSE(client.body_is_wanted);
+
+  host.connections[0]->connect();
+
+  CHECK(client.body_is_wanted);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+}  // namespace router
