@@ -133,7 +133,7 @@ class App::State {
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
   std::optional<control::CertificateFiles> certificate_;  ///< nothing without a TLS listener
-  SharedPorts shared_ports_;
+  SharedPorts shared_ports_{config_.node};
   Cores cores_;
   control::ControlPlane control_;
   std::unique_ptr<admin::AdminServer> admin_;

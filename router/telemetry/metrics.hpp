@@ -100,6 +100,7 @@ enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
   client_connections,    ///< connections of all clients: accepting pauses
   client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
+  concurrency,           ///< requests with the endpoints of a Service: further ones wait
   continuations,         ///< CONTINUATION frames of one field block: the connection ends
   control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
   header_list_bytes,     ///< header fields of one request
@@ -113,9 +114,10 @@ enum class Limit : std::uint8_t {
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 15> kLimitNames{"adaptive_concurrency",
+inline constexpr std::array<std::string_view, 16> kLimitNames{"adaptive_concurrency",
                                                               "client_connections",
                                                               "client_streams",
+                                                              "concurrency",
                                                               "continuations",
                                                               "control_frames",
                                                               "header_list_bytes",
