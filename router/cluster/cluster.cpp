@@ -72,9 +72,11 @@ bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {
              policy_.endpoint_limit;
 }
 
-bool Cluster::is_any_without_room(std::span<const std::uint64_t> tried) const noexcept {
+bool Cluster::is_any_without_room(std::span<const std::uint64_t> tried,
+                                  balancer::Resort resort) const noexcept {
   return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
     return !has_room(*endpoint) &&
+           ejector_.outliers().admits(endpoint->index_, resort, context_.loop.now()) &&
            std::find(tried.begin(), tried.end(), endpoint->id()) == tried.end();
   });
 }
@@ -116,7 +118,7 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
     return &take(*chosen);
   }
   room_.leave_unused();
-  is_full_ = is_any_without_room(tried);
+  is_full_ = is_any_without_room(tried, balancer::Resort::any);
   return nullptr;
 }
 
@@ -159,6 +161,9 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
     if (const auto chosen = chooser_.choose(&in_service, key, now)) {
       return chosen;
+    }
+    if (is_any_without_room(tried, balancer::Resort::in_service)) {
+      return std::nullopt;  // better to wait for one that is well than to go to one that is not
     }
   }
   for (const balancer::Resort resort : {balancer::Resort::reachable, balancer::Resort::any}) {

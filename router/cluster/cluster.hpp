@@ -141,7 +141,8 @@ class Cluster {
   void apply_limits();
   [[nodiscard]] std::vector<Endpoint> subset_of(const std::vector<Endpoint>& all) const;
   [[nodiscard]] bool has_room(const ClusterEndpoint& endpoint) const noexcept;
-  [[nodiscard]] bool is_any_without_room(std::span<const std::uint64_t> tried) const noexcept;
+  [[nodiscard]] bool is_any_without_room(std::span<const std::uint64_t> tried,
+                                         balancer::Resort resort) const noexcept;
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
   [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);

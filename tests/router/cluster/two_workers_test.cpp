@@ -309,6 +309,23 @@ TEST_CASE("Workers: the limit of each endpoint holds for all of them together", 
   CHECK(next->endpoint().address == placed[0]->endpoint().address);
 }
 
+TEST_CASE("Workers: while the others are at their limits, one that is ejected gets nothing",
+          "[cluster]") {
+  router::Policy policy = patient();
+  policy.endpoint_limit = 1;
+  TwoWorkers workers{policy};
+  workers.one.fails(2, 5);
+
+  const auto placed = fill(workers, 4);
+
+  REQUIRE(placed.size() == kEndpoints - 1);
+  for (const auto* const endpoint : placed) {
+    CHECK(endpoint->endpoint().address != address_of(2));
+  }
+  CHECK(workers.one.begin() == nullptr);
+  CHECK(workers.one.cluster.is_full());
+}
+
 TEST_CASE("Workers: without a limit nothing is full, and one that comes later counts what is there",
           "[cluster]") {
   TwoWorkers workers{router::Policy{}};
