@@ -101,7 +101,7 @@ class App::State {
   asio::steady_timer drain_timer_{control_loop_};
   std::optional<asio::thread_pool> writer_;  ///< of the saved view; a disk may be slow
   k8s_client::SteadyClock clock_;
-  SharedPorts shared_ports_;
+  SharedPorts shared_ports_{config_.node};
   ClientQuota client_quota_;
   BufferBudget buffers_;
   Cores cores_;

@@ -53,6 +53,16 @@ void Chooser::adopt(std::vector<balancer::Candidate> candidates) {
   tell_candidates();
 }
 
+void Chooser::set_weights(std::span<const double> weights) {
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    candidates_[i].weight = weights[i];
+  }
+  // The others read them at each choice, or do not go by them.
+  if (auto* const random = std::get_if<balancer::Random>(&state_)) {
+    random->adopt(candidates_);
+  }
+}
+
 void Chooser::set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept {
   in_flight_ = in_flight_ - candidates_[index].in_flight + n_requests;
   candidates_[index].in_flight = n_requests;

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -30,6 +31,8 @@ class Chooser {
   /// From here on these are chosen from, in this order.
   void adopt(std::vector<balancer::Candidate> candidates);
 
+  /// In the order of the candidates.
+  void set_weights(std::span<const double> weights);
   void set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept;
 
   /// An index into the candidates, or nothing if none may be chosen. `eligibility` as in

@@ -14,42 +14,17 @@ Cluster::Cluster(const PoolContext& context,
                  std::uint32_t seed)
     : context_{context},
       shared_{shared},
-      own_traffic_{shared.add_worker()},
+      own_{shared.add_worker()},
       port_number_{port.number},
       policy_{port.policy},
       retry_timing_{port.policy.retries, seed},
       chooser_{port.policy, seed},
-      ejector_{context, port.policy.ejection, shared, seed} {
+      ejector_{context, port.policy.ejection, shared, seed},
+      room_{context, shared, own_} {
   adopt(&port);
 }
 
 Cluster::~Cluster() = default;
-
-void Cluster::adopt(const ServicePort* port) {
-  static const std::vector<Endpoint> none;
-  const std::vector<Endpoint>& wanted = port != nullptr ? port->endpoints : none;
-  if (port != nullptr) {
-    policy_ = port->policy;
-    chooser_.apply(policy_);
-    ejector_.apply(policy_.ejection);
-    retry_timing_.apply(policy_.retries);
-  }
-  for (const auto* const list : {&endpoints_, &unselected_}) {
-    for (const auto& endpoint : *list) {
-      endpoint->apply(policy_);
-    }
-  }
-  // The new first: what waited for an endpoint that goes is sent to another at once.
-  const bool has_new = add_new(wanted);
-  list_candidates();
-  retire_missing(wanted);
-  if (has_new) {
-    all_failed_at_.reset();
-  }
-  if (has_new || endpoints_.empty()) {
-    wake_waiters();
-  }
-}
 
 void Cluster::wake_waiters() {
   EndpointWaiterList waiters;
@@ -77,122 +52,56 @@ bool Cluster::wait_for_others(EndpointWaiter& waiter) {
   return true;
 }
 
-void Cluster::list_candidates() {
-  std::vector<balancer::Candidate> candidates;
-  candidates.reserve(endpoints_.size());
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    ClusterEndpoint& endpoint = *endpoints_[i];
-    endpoint.index_ = i;
-    candidates.push_back({.latency = &endpoint.latency_,
-                          .in_flight = endpoint.in_flight_,
-                          .id = endpoint.id_,
-                          .hash = endpoint.hash_});
-  }
-  chooser_.adopt(std::move(candidates));
-  share_endpoints();
-  list_members();
-}
-
-void Cluster::list_members() {
-  std::vector<Ejector::Member> members;
-  members.reserve(endpoints_.size());
-  for (const auto& endpoint : endpoints_) {
-    members.push_back({.health = &endpoint->health_,
-                       .endpoint = &endpoint->endpoint_,
-                       .shared = endpoint->shared_.get()});
-  }
-  ejector_.adopt(std::move(members));
-}
-
-void Cluster::share_endpoints() {
-  std::vector<ClusterEndpoint*> unshared;
-  std::vector<EndpointKey> keys;
-  for (const auto& endpoint : endpoints_) {
-    if (!endpoint->shared_) {
-      unshared.push_back(endpoint.get());
-      keys.push_back({endpoint->endpoint().address, endpoint->hash_});
-    }
-  }
-  std::vector<SharedEndpointPtr> shared = shared_.try_share(keys);
-  are_all_shared_ = shared.size() == unshared.size();
-  for (std::size_t i = 0; i < shared.size(); ++i) {
-    unshared[i]->shared_ = std::move(shared[i]);
+void Cluster::weigh() {
+  const TimePoint now = context_.loop.now();
+  if (weigher_.is_due(now)) {
+    chooser_.set_weights(weigher_.weights(now));
   }
 }
 
-void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
-  const auto first_missing =
-      std::stable_partition(endpoints_.begin(), endpoints_.end(), [&wanted](const auto& have) {
-        const auto place = std::lower_bound(
-            wanted.begin(), wanted.end(), have->endpoint(), [](const auto& a, const auto& b) {
-              return a.address < b.address;
-            });
-        return place != wanted.end() && *place == have->endpoint();
-      });
-  if (first_missing == endpoints_.end()) {
-    return;  // the list holds, and to fill a hash ring anew would cost a millisecond
-  }
-  std::vector<std::unique_ptr<ClusterEndpoint>> missing{std::make_move_iterator(first_missing),
-                                                        std::make_move_iterator(endpoints_.end())};
-  endpoints_.erase(first_missing, endpoints_.end());
-  for (const auto& endpoint : missing) {
-    endpoint->is_selected_ = false;
-  }
-  list_candidates();
-  // Retiring sends the waiters elsewhere at once, so the endpoint has left the choice before.
-  for (std::unique_ptr<ClusterEndpoint>& endpoint : missing) {
-    unselected_.push_back(std::move(endpoint));
-    unselected_.back()->retire();
+void Cluster::on_load_report(ClusterEndpoint& endpoint, const LoadReport& report) {
+  if (endpoint.is_selected_) {
+    weigher_.observe(endpoint.index_, report, context_.loop.now());
   }
 }
 
-bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
-  const std::uint64_t first_new = next_id_;
-  std::vector<const Endpoint*> known;
-  known.reserve(endpoints_.size());
-  for (const auto& endpoint : endpoints_) {
-    known.push_back(&endpoint->endpoint());
-  }
-  std::sort(known.begin(), known.end(), [](const Endpoint* a, const Endpoint* b) {
-    return a->address < b->address;
+/// Without a record of its own yet, by what is in flight from here.
+bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {
+  return policy_.endpoint_limit == 0 ||
+         (endpoint.shared_ ? endpoint.shared_->in_flight() : endpoint.in_flight_) <
+             policy_.endpoint_limit;
+}
+
+bool Cluster::is_any_without_room(std::span<const std::uint64_t> tried,
+                                  balancer::Resort resort) const noexcept {
+  return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
+    return !has_room(*endpoint) &&
+           ejector_.outliers().admits(endpoint->index_, resort, context_.loop.now()) &&
+           std::find(tried.begin(), tried.end(), endpoint->id()) == tried.end();
   });
-  for (const Endpoint& endpoint : wanted) {
-    const auto place = std::lower_bound(
-        known.begin(), known.end(), endpoint, [](const Endpoint* have, const Endpoint& each) {
-          return have->address < each.address;
-        });
-    if (place == known.end() || **place != endpoint) {
-      endpoints_.push_back(
-          std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_, *this));
-    }
-  }
-  return next_id_ != first_new;
 }
 
-void Cluster::forget_unused() {
-  std::erase_if(unselected_, [](const auto& endpoint) { return endpoint->is_unused(); });
-}
-
-/// Those that one request has not tried, as far down as `resort`.
+/// Those that one request has not tried, and that have room, as far down as `resort`.
 class Cluster::Admitted final : public balancer::Eligibility {
  public:
   Admitted(const Cluster& cluster,
            std::span<const std::uint64_t> tried,
            balancer::Resort resort,
            TimePoint now)
-      : endpoints_{cluster.endpoints_},
+      : cluster_{cluster},
         outliers_{cluster.ejector_.outliers()},
         tried_{tried},
         resort_{resort},
         now_{now} {}
 
   [[nodiscard]] bool may_choose(std::size_t index) const noexcept override {
-    return outliers_.admits(index, resort_, now_) &&
-           std::find(tried_.begin(), tried_.end(), endpoints_[index]->id()) == tried_.end();
+    const ClusterEndpoint& endpoint = *cluster_.endpoints_[index];
+    return outliers_.admits(index, resort_, now_) && cluster_.has_room(endpoint) &&
+           std::find(tried_.begin(), tried_.end(), endpoint.id()) == tried_.end();
   }
 
  private:
-  const std::vector<std::unique_ptr<ClusterEndpoint>>& endpoints_;
+  const Cluster& cluster_;
   const balancer::Outliers& outliers_;
   std::span<const std::uint64_t> tried_;
   balancer::Resort resort_;
@@ -201,16 +110,31 @@ class Cluster::Admitted final : public balancer::Eligibility {
 
 ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
                                   std::optional<std::uint64_t> key) {
-  const std::optional<std::size_t> chosen = choose(tried, key);
-  return chosen ? &take(*chosen) : nullptr;
+  is_full_ = !room_.try_enter();
+  if (is_full_) {
+    return nullptr;
+  }
+  if (const std::optional<std::size_t> chosen = choose(tried, key)) {
+    return &take(*chosen);
+  }
+  room_.leave_unused();
+  is_full_ = is_any_without_room(tried, balancer::Resort::any);
+  return nullptr;
 }
 
 ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> tried,
                                              std::optional<std::uint64_t> key) {
+  is_full_ = !room_.try_enter();
+  if (is_full_) {
+    return nullptr;
+  }
   const TimePoint now = context_.loop.now();
   const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
-  const std::optional<std::size_t> chosen = chooser_.choose(&in_service, key, now);
-  return chosen ? &take(*chosen) : nullptr;
+  if (const std::optional<std::size_t> chosen = chooser_.choose(&in_service, key, now)) {
+    return &take(*chosen);
+  }
+  room_.leave_unused();
+  return nullptr;
 }
 
 std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
@@ -222,7 +146,9 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     list_members();
   }
   ejector_.follow_others();
-  if (tried.empty() && outliers.n_ejected() == 0 && !ejector_.is_any_left_alone()) {
+  weigh();
+  const bool may_be_full = policy_.endpoint_limit > 0;
+  if (tried.empty() && outliers.n_ejected() == 0 && !ejector_.is_any_left_alone() && !may_be_full) {
     return chooser_.choose(nullptr, key, now);
   }
   // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
@@ -236,6 +162,9 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     if (const auto chosen = chooser_.choose(&in_service, key, now)) {
       return chosen;
     }
+    if (is_any_without_room(tried, balancer::Resort::in_service)) {
+      return std::nullopt;  // better to wait for one that is well than to go to one that is not
+    }
   }
   for (const balancer::Resort resort : {balancer::Resort::reachable, balancer::Resort::any}) {
     const Admitted admitted{*this, tried, resort, now};
@@ -247,6 +176,7 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
 }
 
 ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {
+  room_.enter();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     if (endpoints_[i]->endpoint().address == address) {
       return take(i);
@@ -254,7 +184,7 @@ ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& addre
   }
   ClusterEndpoint& endpoint = unselected_at(address);
   endpoint.is_named_ = true;
-  endpoint.count_request();
+  endpoint.begin_request();
   return endpoint;
 }
 
@@ -275,14 +205,15 @@ ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& ad
 
 ClusterEndpoint& Cluster::take(std::size_t index) {
   ClusterEndpoint& endpoint = *endpoints_[index];
-  endpoint.count_request();
+  endpoint.begin_request();
   chooser_.set_in_flight(index, endpoint.in_flight_);
   return endpoint;
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
   const TimePoint now = context_.loop.now();
-  --endpoint.in_flight_;
+  endpoint.end_request();
+  room_.leave();
   if (endpoint.is_selected_) {
     chooser_.set_in_flight(endpoint.index_, endpoint.in_flight_);
     judge(endpoint, outcome);

@@ -5,8 +5,11 @@
 #include "router/cluster/chooser.hpp"
 #include "router/cluster/cluster_endpoint.hpp"
 #include "router/cluster/ejector.hpp"
+#include "router/cluster/endpoint_waiter.hpp"
 #include "router/cluster/retry_timing.hpp"
+#include "router/cluster/room.hpp"
 #include "router/cluster/shared_port.hpp"
+#include "router/cluster/weigher.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
 #include "router/telemetry/metrics.hpp"
@@ -19,8 +22,6 @@
 #include <optional>
 #include <span>
 #include <vector>
-
-#include <boost/intrusive/list.hpp>
 
 namespace router {
 
@@ -37,18 +38,6 @@ struct AttemptOutcome {
   std::chrono::nanoseconds took{};
   /// It asked to be spared for so long (`retry-after`, `grpc-retry-pushback-ms`).
   std::optional<std::chrono::nanoseconds> asked_pause{};
-};
-
-/// Somebody whom none of a cluster's endpoints could take, and who waits for others. Leaves the
-/// queue when destroyed.
-class EndpointWaiter : public boost::intrusive::list_base_hook<
-                           boost::intrusive::tag<class EndpointWaiters>,
-                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
- public:
-  virtual void on_new_endpoints() = 0;
-
- protected:
-  ~EndpointWaiter() = default;
 };
 
 /// A Service port's endpoints on one core, and the choice between them. Feeds the balancer with
@@ -72,13 +61,20 @@ class Cluster {
   void adopt(const ServicePort* port);
 
   /// Chooses an endpoint for one attempt, none of those whose ids are `tried`; counts it in flight
-  /// until `release`. Null if none is left. `key` is that of `hash_key_of`. Endpoints that are
-  /// ejected or left alone are chosen only as balancer::Outliers says.
+  /// until `release`. Null if none is left, or there is no room (`is_full`). `key` is that of
+  /// `hash_key_of`. Endpoints that are ejected or left alone are chosen only as balancer::Outliers
+  /// says.
   [[nodiscard]] ClusterEndpoint* acquire(std::span<const std::uint64_t> tried,
                                          std::optional<std::uint64_t> key);
   /// The same, but none that is ejected or left alone.
   [[nodiscard]] ClusterEndpoint* acquire_in_service(std::span<const std::uint64_t> tried,
                                                     std::optional<std::uint64_t> key);
+  /// Whether the last `acquire` has found none because of a limit on requests in flight, of the
+  /// Service port or of its endpoints; then `wait_for_room` is worth while.
+  [[nodiscard]] bool is_full() const noexcept { return is_full_; }
+  /// Calls `on_new_endpoints` when a request has ended, in the order of `until`, when the waits
+  /// end.
+  void wait_for_room(EndpointWaiter& waiter, TimePoint until) { room_.wait(waiter, until); }
   /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
@@ -86,6 +82,8 @@ class Cluster {
   /// The head of a reply came that does not speak against its endpoint: if the request is a probe,
   /// that is enough, since its end may be hours away.
   void on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took);
+  /// An endpoint has told its load, in the head or the trailers of a reply.
+  void on_load_report(ClusterEndpoint& endpoint, const LoadReport& report);
   /// Whether there are endpoints at all: where `acquire` finds none for a first attempt, they are
   /// all ejected, and panic is forbidden.
   [[nodiscard]] bool has_endpoints() const noexcept { return !endpoints_.empty(); }
@@ -107,14 +105,14 @@ class Cluster {
 
   /// A request, whatever becomes of it; for the budget of retries.
   void count_request() noexcept {
-    own_traffic_.requests.add(context_.loop.now(), policy_.retries.budget.window);
+    own_.requests.add(context_.loop.now(), policy_.retries.budget.window);
   }
   /// Whether the budget, which is that of the process, has room for one more retry or hedge. Looks
   /// at 20 figures of each worker.
   [[nodiscard]] bool has_retry_budget() const noexcept;
   /// One of them has been sent.
   void count_retry() noexcept {
-    own_traffic_.retries.add(context_.loop.now(), policy_.retries.budget.window);
+    own_.retries.add(context_.loop.now(), policy_.retries.budget.window);
   }
   [[nodiscard]] RetryTiming& retry_timing() noexcept { return retry_timing_; }
 
@@ -138,7 +136,13 @@ class Cluster {
   void on_connect_succeeded(ClusterEndpoint& endpoint);
   void list_candidates();
   void list_members();
+  void weigh();
   void share_endpoints();
+  void apply_limits();
+  [[nodiscard]] std::vector<Endpoint> subset_of(const std::vector<Endpoint>& all) const;
+  [[nodiscard]] bool has_room(const ClusterEndpoint& endpoint) const noexcept;
+  [[nodiscard]] bool is_any_without_room(std::span<const std::uint64_t> tried,
+                                         balancer::Resort resort) const noexcept;
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
   [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);
@@ -148,7 +152,7 @@ class Cluster {
 
   PoolContext context_;
   SharedPort& shared_;
-  WorkerTraffic& own_traffic_;  ///< in `shared_`
+  SharedWorker& own_;  ///< this worker's part of it
   std::uint16_t port_number_;
   Policy policy_;
   balancer::AdaptiveLimit adaptive_limit_;
@@ -160,12 +164,9 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
   Ejector ejector_;  ///< its members are `endpoints_`, in their order
   bool are_all_shared_ = true;
-  using EndpointWaiterList =
-      boost::intrusive::list<EndpointWaiter,
-                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                                 boost::intrusive::tag<EndpointWaiters>,
-                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                             boost::intrusive::constant_time_size<false>>;
+  Weigher weigher_;  ///< its endpoints are `endpoints_`, in their order
+  Room room_;
+  bool is_full_ = false;
   EndpointWaiterList waiters_;
   std::optional<TimePoint> all_failed_at_;  ///< first, since a reply or a new endpoint
 };

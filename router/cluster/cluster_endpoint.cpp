@@ -20,11 +20,15 @@ ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
     : context_{context},
       id_{id},
       endpoint_{std::move(endpoint)},
-      hash_{balancer::stable_hash(fmt::format("{}:{}", endpoint_.pod, endpoint_.address.port()))},
+      hash_{hash_of(endpoint_)},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
       latency_{policy.decay},
       cluster_{cluster} {}
+
+std::uint64_t ClusterEndpoint::hash_of(const Endpoint& endpoint) {
+  return balancer::stable_hash(fmt::format("{}:{}", endpoint.pod, endpoint.address.port()));
+}
 
 Pool& ClusterEndpoint::pool(bool is_http1) {
   std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
@@ -50,9 +54,31 @@ bool ClusterEndpoint::is_connected() const noexcept {
   });
 }
 
-void ClusterEndpoint::count_request() noexcept {
+void ClusterEndpoint::begin_request() noexcept {
   ++in_flight_;
   ++requests_;
+  if (counts_for_all_) {
+    shared_->enter(1);
+  }
+}
+
+void ClusterEndpoint::end_request() noexcept {
+  --in_flight_;
+  if (counts_for_all_) {
+    shared_->leave(1);
+  }
+}
+
+void ClusterEndpoint::count_for_all(bool counts) noexcept {
+  const bool can_count = counts && shared_;
+  if (std::exchange(counts_for_all_, can_count) == can_count) {
+    return;
+  }
+  if (can_count) {
+    shared_->enter(in_flight_);
+  } else {
+    shared_->leave(in_flight_);
+  }
 }
 
 bool ClusterEndpoint::is_unused() const noexcept {
@@ -76,6 +102,7 @@ void ClusterEndpoint::apply(const Policy& policy) {
 
 void ClusterEndpoint::retire() {
   is_selected_ = false;
+  count_for_all(false);
   shared_.reset();
   for (const std::unique_ptr<Pool>& pool : pools_) {
     if (pool) {

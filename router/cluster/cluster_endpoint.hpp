@@ -4,6 +4,7 @@
 #include "balancer/outlier.hpp"
 #include "balancer/peak_ewma.hpp"
 #include "router/cluster/shared_port.hpp"
+#include "router/cluster/weigher.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/pool/pool.hpp"
 #include "router/worker/core.hpp"
@@ -29,6 +30,9 @@ class ClusterEndpoint final : private PoolEvents {
                   const Policy& policy,
                   Cluster& cluster);
 
+  /// Of what names it: the same on every node, and when its pod comes back elsewhere.
+  [[nodiscard]] static std::uint64_t hash_of(const Endpoint& endpoint);
+
   /// The connections in one protocol; made at the first use.
   [[nodiscard]] Pool& pool(bool is_http1);
   [[nodiscard]] bool is_connected() const noexcept;
@@ -40,7 +44,10 @@ class ClusterEndpoint final : private PoolEvents {
   friend class Cluster;
   void on_connect_failed(Errc reason) override;
   void on_connect_succeeded() override;
-  void count_request() noexcept;
+  void begin_request() noexcept;
+  void end_request() noexcept;
+  /// Counts its requests for all workers, or no longer does.
+  void count_for_all(bool counts) noexcept;
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);
   void retire();
@@ -54,12 +61,14 @@ class ClusterEndpoint final : private PoolEvents {
   std::chrono::nanoseconds connect_timeout_;
   balancer::PeakEwma latency_;
   std::uint32_t in_flight_ = 0;
+  bool counts_for_all_ = false;  ///< what is in flight, in `shared_`
   std::uint64_t requests_ = 0;
   std::uint64_t failures_ = 0;
   bool is_selected_ = true;
   bool is_named_ = false;  ///< by its address, of a caller, while it was not selected
   std::size_t index_ = 0;  ///< in the cluster's list, while it is selected
   balancer::Health health_;
+  Weighed weighed_;
   SharedEndpointPtr shared_;  ///< null until the other workers can be told, and once not selected
   Cluster& cluster_;
   std::array<std::unique_ptr<Pool>, 2> pools_;  ///< HTTP/2, HTTP/1.1

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/shared_port.hpp"
 
+#include "balancer/stable_hash.hpp"
+
 #include <utility>
 
 namespace router {
@@ -15,11 +17,11 @@ std::uint64_t part_number(TimePoint now, std::chrono::nanoseconds window) noexce
 }
 
 /// What is there; if nothing is, a new one, or the one that another thread was faster to make.
-template <class T>
-T& find_or_make(std::atomic<T*>& place) {
+template <class T, class... Arguments>
+T& find_or_make(std::atomic<T*>& place, const Arguments&... arguments) {
   T* found = place.load(std::memory_order_acquire);
   if (found == nullptr) {
-    auto made = std::make_unique<T>();
+    auto made = std::make_unique<T>(arguments...);
     if (place.compare_exchange_strong(found, made.get(), std::memory_order_acq_rel)) {
       found = made.release();
     }
@@ -51,26 +53,49 @@ std::uint64_t RecentCount::read(TimePoint now, std::chrono::nanoseconds window) 
 }
 
 SharedPort::~SharedPort() {
-  for (Worker* worker = workers_.load(); worker != nullptr;) {
+  for (SharedWorker* worker = workers_.load(); worker != nullptr;) {
     delete std::exchange(worker, worker->next);
   }
 }
 
-WorkerTraffic& SharedPort::add_worker() {
-  auto* const worker = new Worker;
+SharedWorker& SharedPort::add_worker() {
+  auto* const worker = new SharedWorker;
   worker->next = workers_.load(std::memory_order_relaxed);
   while (!workers_.compare_exchange_weak(worker->next, worker, std::memory_order_release)) {
   }
-  return worker->traffic;
+  return *worker;
+}
+
+bool SharedPort::try_enter(std::uint32_t limit) noexcept {
+  std::uint32_t n_requests = in_flight_.load();
+  while (n_requests < limit) {
+    if (in_flight_.compare_exchange_weak(n_requests, n_requests + 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Ordered as all that is done here: either a worker that begins to wait sees the room that is left,
+// or whoever leaves it sees the worker wait.
+SharedWorker* SharedPort::next_waiting(SharedWorker& worker) noexcept {
+  SharedWorker* each = &worker;
+  do {
+    each = each->next != nullptr ? each->next : workers_.load();
+    if (each->waits_for_room.load()) {
+      return each;
+    }
+  } while (each != &worker);
+  return nullptr;
 }
 
 SharedPort::Traffic SharedPort::traffic(TimePoint now,
                                         std::chrono::nanoseconds window) const noexcept {
   Traffic sum;
-  for (const Worker* worker = workers_.load(std::memory_order_acquire); worker != nullptr;
+  for (const SharedWorker* worker = workers_.load(std::memory_order_acquire); worker != nullptr;
        worker = worker->next) {
-    sum.requests += worker->traffic.requests.read(now, window);
-    sum.retries += worker->traffic.retries.read(now, window);
+    sum.requests += worker->requests.read(now, window);
+    sum.retries += worker->retries.read(now, window);
   }
   return sum;
 }
@@ -97,6 +122,8 @@ std::vector<SharedEndpointPtr> SharedPort::try_share(std::span<const EndpointKey
   return shared;
 }
 
+SharedPorts::SharedPorts(std::string_view node) : router_{balancer::stable_hash(node)} {}
+
 SharedPorts::~SharedPorts() {
   const Chunk* owned = nullptr;
   for (Chunk* chunk = &first_; chunk != nullptr;) {
@@ -113,7 +140,7 @@ SharedPort& SharedPorts::of(ClusterId id) {
   for (std::size_t i = 0; i < id / kChunk; ++i) {
     chunk = &find_or_make(chunk->next);
   }
-  return find_or_make(chunk->ports[id % kChunk]);
+  return find_or_make(chunk->ports[id % kChunk], router_);
 }
 
 }  // namespace router

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -38,10 +39,23 @@ class RecentCount {
   std::array<std::atomic<std::uint64_t>, kParts> parts_{};
 };
 
-/// What one worker tells the others about its traffic to a Service port.
-struct WorkerTraffic {
+/// Tells a worker that there may be room for one of its waiters. Any thread.
+class RoomWaker {
+ public:
+  virtual void wake() = 0;
+
+ protected:
+  ~RoomWaker() = default;
+};
+
+/// One worker's part of a SharedPort: what it tells the others. Written by that worker, at each
+/// request, so that no two of them may share a line of the cache.
+struct alignas(64) SharedWorker {
   RecentCount requests;
   RecentCount retries;
+  std::atomic<bool> waits_for_room{false};
+  std::atomic<RoomWaker*> waker{nullptr};  ///< set before the first wait; outlives the traffic
+  SharedWorker* next = nullptr;            ///< set before others see it
 };
 
 /// Tells endpoints apart also where a pod has the address of an earlier one.
@@ -65,13 +79,15 @@ class SharedPort {
     std::uint64_t retries = 0;
   };
 
-  SharedPort() = default;
+  /// `router`: of what names this router among those of the cluster.
+  explicit SharedPort(std::uint64_t router) noexcept : router_{router} {}
   SharedPort(const SharedPort&) = delete;
   SharedPort& operator=(const SharedPort&) = delete;
   ~SharedPort();
 
-  /// One worker's own figures; lives as long as this. Once by each worker.
-  [[nodiscard]] WorkerTraffic& add_worker();
+  [[nodiscard]] std::uint64_t router() const noexcept { return router_; }
+  /// One worker's own part; lives as long as this. Once by each worker.
+  [[nodiscard]] SharedWorker& add_worker();
   /// Costs 20 loads for each worker.
   [[nodiscard]] Traffic traffic(TimePoint now, std::chrono::nanoseconds window) const noexcept;
 
@@ -86,12 +102,17 @@ class SharedPort {
   }
   void announce_verdict() noexcept { verdict_version_.fetch_add(1, std::memory_order_release); }
 
+  /// Counts one more request in flight, if they are fewer than `limit`. Exact.
+  [[nodiscard]] bool try_enter(std::uint32_t limit) noexcept;
+  void enter(std::uint32_t n_requests) noexcept { in_flight_.fetch_add(n_requests); }
+  void leave(std::uint32_t n_requests) noexcept { in_flight_.fetch_sub(n_requests); }
+  /// The next one after `worker`, and at last itself, that waits for room; null if none does.
+  [[nodiscard]] SharedWorker* next_waiting(SharedWorker& worker) noexcept;
+
  private:
-  struct Worker {
-    WorkerTraffic traffic;
-    Worker* next = nullptr;
-  };
-  std::atomic<Worker*> workers_{nullptr};
+  std::uint64_t router_;
+  std::atomic<SharedWorker*> workers_{nullptr};
+  std::atomic<std::uint32_t> in_flight_{0};  ///< while there is a limit
   std::atomic<std::uint32_t> verdict_version_{0};
   std::atomic_flag is_roster_taken_{};
   /// Of the worker that has set the flag.
@@ -102,7 +123,8 @@ class SharedPort {
 /// process, as the ids are. Any thread; outlives the workers.
 class SharedPorts {
  public:
-  SharedPorts() = default;
+  /// `node`: the name of the router's node, which stays the same when it is started again.
+  explicit SharedPorts(std::string_view node);
   SharedPorts(const SharedPorts&) = delete;
   SharedPorts& operator=(const SharedPorts&) = delete;
   ~SharedPorts();
@@ -116,6 +138,7 @@ class SharedPorts {
     std::array<std::atomic<SharedPort*>, kChunk> ports{};
     std::atomic<Chunk*> next{nullptr};
   };
+  std::uint64_t router_;
   Chunk first_;
 };
 

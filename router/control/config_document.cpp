@@ -198,10 +198,14 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.decay, decay);
   lay_over(policy.hash_on, hash_on);
   lay_over(policy.load_bound_percent, load_bound_percent);
+  lay_over(policy.slow_start, slow_start);
+  lay_over(policy.subset_size, subset_size);
   lay_over(policy.connect_timeout, connect_timeout);
   lay_over(policy.queue_requests, queue_requests);
   lay_over(policy.queue_timeout, queue_timeout);
   lay_over(policy.has_adaptive_limit, has_adaptive_limit);
+  lay_over(policy.concurrency_limit, concurrency_limit);
+  lay_over(policy.endpoint_limit, endpoint_limit);
   lay_over(policy.ejection.consecutive, ejection.consecutive);
   lay_over(policy.ejection.min_penalty, ejection.min_penalty);
   lay_over(policy.ejection.max_penalty, ejection.max_penalty);

@@ -66,6 +66,8 @@ struct PolicyOverrides {
   std::optional<Nanoseconds> decay = std::nullopt;
   std::optional<HashOn> hash_on = std::nullopt;
   std::optional<std::uint32_t> load_bound_percent = std::nullopt;
+  std::optional<Nanoseconds> slow_start = std::nullopt;
+  std::optional<std::uint32_t> subset_size = std::nullopt;
   std::optional<Nanoseconds> connect_timeout = std::nullopt;
   // 0: none, also where a wider level has one.
   std::optional<Nanoseconds> request_timeout = std::nullopt;
@@ -76,6 +78,8 @@ struct PolicyOverrides {
   std::optional<std::uint32_t> queue_requests = std::nullopt;
   std::optional<Nanoseconds> queue_timeout = std::nullopt;
   std::optional<bool> has_adaptive_limit = std::nullopt;
+  std::optional<std::uint32_t> concurrency_limit = std::nullopt;  ///< 0 where there is another one
+  std::optional<std::uint32_t> endpoint_limit = std::nullopt;
   EjectionOverrides ejection = {};
   ReplyClassOverrides successes = {};
   ReplyClassOverrides endpoint_failures = {};

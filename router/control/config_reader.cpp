@@ -270,6 +270,14 @@ std::optional<double> ConfigReader::fraction(const Place& value, FractionRange r
   return number;
 }
 
+std::optional<std::variant<std::size_t, std::uint32_t>> ConfigReader::choice_or_count(
+    const Place& value, std::span<const std::string_view> names, CountRange range) {
+  if (is_scalar(value) && number_of(value.node)) {
+    return count(value, range);
+  }
+  return choice(value, names);
+}
+
 std::optional<Nanoseconds> ConfigReader::duration(const Place& value, DurationRange range) {
   const std::optional<std::string> written = scalar(value);
   if (!written) {

@@ -76,6 +76,9 @@ class FieldReader {
   [[nodiscard]] virtual std::optional<std::uint32_t> count(const Place& value,
                                                            CountRange range) = 0;
   [[nodiscard]] virtual std::optional<double> fraction(const Place& value, FractionRange range) = 0;
+  /// The index of the value in `names`, or a number.
+  [[nodiscard]] virtual std::optional<std::variant<std::size_t, std::uint32_t>> choice_or_count(
+      const Place& value, std::span<const std::string_view> names, CountRange range) = 0;
   [[nodiscard]] virtual std::optional<Nanoseconds> duration(const Place& value,
                                                             DurationRange range) = 0;
   /// The index of the value in `names`, or a duration.
@@ -107,6 +110,8 @@ class ConfigReader final : public FieldReader {
   void constant(const Place& value, std::uint32_t number, std::string_view problem) override;
   [[nodiscard]] std::optional<std::uint32_t> count(const Place& value, CountRange range) override;
   [[nodiscard]] std::optional<double> fraction(const Place& value, FractionRange range) override;
+  [[nodiscard]] std::optional<std::variant<std::size_t, std::uint32_t>> choice_or_count(
+      const Place& value, std::span<const std::string_view> names, CountRange range) override;
   [[nodiscard]] std::optional<Nanoseconds> duration(const Place& value,
                                                     DurationRange range) override;
   [[nodiscard]] std::optional<std::variant<std::size_t, Nanoseconds>> choice_or_duration(

@@ -103,6 +103,13 @@ constexpr std::array kNotes{
          "125",
          "How much of an even share of the requests in flight one pod may have under ring_hash and "
          "maglev; beyond it the next one gets them."},
+    Note{"policy.balancer.slowStart",
+         "0s",
+         "For so long a pod that has come gets less than its share, rising evenly; 0 for none. "
+         "peak_ewma, ring_hash and maglev do without."},
+    Note{"policy.balancer.subsetSize",
+         "0",
+         "So many of the pods, the same ones each time, get the requests of this node; 0: all."},
     Note{"policy.timeout", "", "Limits of time."},
     Note{"policy.timeout.connect",
          "1s",
@@ -151,11 +158,16 @@ constexpr std::array kNotes{
         "than "
         "95 of 100 do. none: never."},
     Note{"policy.limits", "", "Limits of load."},
-    Note{"policy.limits.concurrency",
-         "adaptive",
-         "adaptive: while calls end after their deadlines, fewer of them are sent at a time, and "
-         "the "
-         "others refused at once. none: all are sent."},
+    Note{
+        "policy.limits.concurrency",
+        "adaptive",
+        "A number: so many requests are with the pods of this Service port at a time, and the "
+        "others wait. adaptive: while calls end after their deadlines, fewer of them are sent at a "
+        "time, and the others refused at once. none: all are sent."},
+    Note{"policy.limits.perEndpoint",
+         "0",
+         "So many requests are with each of the pods at a time, and the others wait; 0: as many as "
+         "come."},
     Note{"policy.limits.queue", "", "Requests that wait for a pod they can be sent to."},
     Note{"policy.limits.queue.size",
          "1000",
@@ -374,6 +386,13 @@ struct KindWriter {
     schema["type"] = {"string", "null"};
     schema["enum"] = kind.names;
     schema["enum"].push_back(nullptr);
+  }
+  void operator()(const ConfigShape::ChoiceOrCount& kind) const {
+    Json names = kind.names;
+    names.push_back(nullptr);
+    schema["anyOf"] = {
+        {{"type", "integer"}, {"minimum", kind.range.least}, {"maximum", kind.range.most}},
+        {{"enum", std::move(names)}}};
   }
 };
 

@@ -69,6 +69,11 @@ class Surveyor final : public FieldReader {
     at_->takes = range;
     return std::nullopt;
   }
+  std::optional<std::variant<std::size_t, std::uint32_t>> choice_or_count(
+      const Place& /*value*/, std::span<const std::string_view> names, CountRange range) override {
+    at_->takes = ConfigShape::ChoiceOrCount{{names.begin(), names.end()}, range};
+    return std::nullopt;
+  }
   std::optional<Nanoseconds> duration(const Place& /*value*/, DurationRange range) override {
     at_->takes = range;
     return std::nullopt;

@@ -29,6 +29,10 @@ struct ConfigShape {
     std::vector<std::string_view> names;
     DurationRange range;
   };
+  struct ChoiceOrCount {
+    std::vector<std::string_view> names;
+    CountRange range;
+  };
   /// Of a place whose value is not read at all, which would be a mistake.
   using Nothing = std::monostate;
 
@@ -45,7 +49,8 @@ struct ConfigShape {
                FractionRange,
                DurationRange,
                Choice,
-               ChoiceOrDuration>
+               ChoiceOrDuration,
+               ChoiceOrCount>
       takes = {};
   std::vector<ConfigShape> members = {};
 };

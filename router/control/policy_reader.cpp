@@ -49,6 +49,14 @@ constexpr DurationRange kHedgingDelay{.least = 1ms, .most = 1min};
 constexpr CountRange kQueueSize{.least = 1, .most = 100'000};
 /// At most: no caller waits longer for a first byte, so that it would only hold memory.
 constexpr DurationRange kQueueTimeout{.least = 1ms, .most = 2min};
+/// At most: by then it is the memory of the node that limits.
+constexpr CountRange kConcurrency{.least = 1, .most = 1'000'000};
+/// 0 turns it off.
+constexpr CountRange kPerEndpoint{.least = 0, .most = 1'000'000};
+/// At most: what needs longer is not warming up.
+constexpr DurationRange kSlowStart{.least = 1s, .most = 1h, .zero_too = true};
+/// 0 turns it off.
+constexpr CountRange kSubsetSize{.least = 0, .most = 10'000};
 constexpr CountRange kConsecutive{.least = 0, .most = 1000};
 /// At least: shorter, and the probes of a pod that is down are a load. At most: longer, and a pod
 /// that was mended is missed.
@@ -127,6 +135,8 @@ class PolicyReader {
         duration_field("decay", range::kDecay, overrides_.decay),
         Field{"hashOn", [this](const Place& field) { hash_on(field); }},
         count_field("loadBoundPercent", range::kLoadBound, overrides_.load_bound_percent),
+        duration_field("slowStart", range::kSlowStart, overrides_.slow_start),
+        count_field("subsetSize", range::kSubsetSize, overrides_.subset_size),
     };
     reader_.fields(value, fields);
   }
@@ -226,10 +236,16 @@ class PolicyReader {
     const std::array fields{
         Field{"concurrency",
               [this](const Place& field) {
-                if (const auto index = reader_.choice(field, kConcurrency)) {
-                  overrides_.has_adaptive_limit = kConcurrency.at(*index) == kAdaptive;
+                if (const auto limit =
+                        reader_.choice_or_count(field, kConcurrency, range::kConcurrency)) {
+                  const auto* const number = std::get_if<std::uint32_t>(&*limit);
+                  overrides_.concurrency_limit = number != nullptr ? *number : 0;
+                  overrides_.has_adaptive_limit =
+                      number == nullptr &&
+                      kConcurrency.at(std::get<std::size_t>(*limit)) == kAdaptive;
                 }
               }},
+        count_field("perEndpoint", range::kPerEndpoint, overrides_.endpoint_limit),
         Field{"queue", [this](const Place& field) { queue(field); }},
     };
     reader_.fields(value, fields);

@@ -23,10 +23,7 @@ void Attempt::start(AttemptKind kind) {
   state_ = AttemptState::queued;
   began_at_ = loop_.now();
   ++plan_.cluster->waiting;
-  // What may have been answered already waits behind what was not.
-  const bool is_repetition = kind == AttemptKind::retry || kind == AttemptKind::hedge;
-  const TimePoint until = std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()));
-  endpoint_->pool(plan_.to_http1).acquire(*this, is_repetition ? TimePoint::max() : until);
+  endpoint_->pool(plan_.to_http1).acquire(*this, place_in_queue(kind));
   if (state_ == AttemptState::queued) {
     bound_wait();
   }
@@ -53,6 +50,11 @@ ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
 }
 
 void Attempt::wait_for_endpoint(AttemptKind kind) {
+  waits_as_ = kind;
+  if (plan_.cluster->is_full() && !plan_.named_endpoint && kind != AttemptKind::hedge) {
+    wait_for_room();
+    return;
+  }
   const bool is_first = plan_.tried.empty();
   if (is_first && !plan_.named_endpoint && plan_.cluster->has_endpoints()) {
     events_.on_no_endpoint(*this, Errc::all_ejected, "ejection.panicPercent is 0");
@@ -64,9 +66,22 @@ void Attempt::wait_for_endpoint(AttemptKind kind) {
     events_.on_no_endpoint(*this, last_failure_, {});
     return;
   }
+  waits_as_ = AttemptKind::repick;
   state_ = AttemptState::stranded;
   began_at_ = loop_.now();
   ++plan_.cluster->waiting;
+  bound_wait();
+}
+
+/// Until a request has ended somewhere.
+void Attempt::wait_for_room() {
+  if (waits_as_ == AttemptKind::first) {
+    last_failure_ = Errc::queue_timeout;
+  }
+  state_ = AttemptState::stranded;
+  began_at_ = loop_.now();
+  ++plan_.cluster->waiting;
+  plan_.cluster->wait_for_room(*this, place_in_queue(waits_as_));
   bound_wait();
 }
 
@@ -77,6 +92,13 @@ void Attempt::bound_wait() {
   } else {
     loop_.arm(timer_, wait_end());
   }
+}
+
+/// When its wait ends; what may have been answered already waits behind what was not.
+TimePoint Attempt::place_in_queue(AttemptKind kind) const noexcept {
+  const bool is_repetition = kind == AttemptKind::retry || kind == AttemptKind::hedge;
+  return is_repetition ? TimePoint::max()
+                       : std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()));
 }
 
 TimePoint Attempt::wait_end() const noexcept {
@@ -155,7 +177,7 @@ void Attempt::on_no_connection(Errc reason) {
 void Attempt::on_new_endpoints() {
   stop_waiting();
   state_ = AttemptState::done;
-  start(AttemptKind::repick);
+  start(waits_as_);
 }
 
 void Attempt::on_attempt_failed(AttemptFailure failure) {

@@ -90,7 +90,8 @@ enum class AttemptKind : std::uint8_t {
 ///
 /// It is `queued` from the choice of its endpoint until a connection has a stream free, `sent`
 /// until the reply's head, `committed` from then on. It is `stranded` while every endpoint that is
-/// known was tried in vain, and another may come; before a retry it is `pausing`.
+/// known was tried in vain, and another may come, or a limit leaves no room; before a retry it is
+/// `pausing`.
 /// docs/life-of-a-request.md draws this.
 class Attempt final : private UpstreamEvents, private PoolWaiter, private EndpointWaiter {
  public:
@@ -102,7 +103,8 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   ~Attempt() = default;
 
   /// Begins with an endpoint that the request has not tried, if `kind` does not say otherwise.
-  /// Where there is none, re-picks and retries wait for others.
+  /// Where there is none, re-picks and retries wait for others; where a limit leaves no room, all
+  /// but a hedge wait for it.
   void start(AttemptKind kind);
   /// Begins a retry after so long.
   void start_retry(Nanoseconds pause);
@@ -157,9 +159,11 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
 
   [[nodiscard]] ClusterEndpoint* choose_endpoint(AttemptKind kind);
   void wait_for_endpoint(AttemptKind kind);
+  void wait_for_room();
   void bound_wait();
   void bound_silence();
   void stop_waiting();
+  [[nodiscard]] TimePoint place_in_queue(AttemptKind kind) const noexcept;
   [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
   void on_timer_due();
 
@@ -167,6 +171,7 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   Plan& plan_;
   AttemptEvents& events_;
   AttemptState state_ = AttemptState::none;
+  AttemptKind waits_as_ = AttemptKind::first;  ///< of one that is stranded
   ClusterEndpoint* endpoint_ = nullptr;
   UpstreamStream* upstream_ = nullptr;
   TimePoint began_at_{};

@@ -4,6 +4,7 @@
 #include "router/exchange/edit.hpp"
 #include "router/exchange/exchange.hpp"
 #include "router/exchange/grpc.hpp"
+#include "router/exchange/load_report.hpp"
 
 #include <utility>
 
@@ -90,6 +91,7 @@ void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
   reply_status_ = head.status;
   grpc_status_ = grpc_status_of(head.fields);
   attempt.note_asked_pause(asked_pause(head.fields));
+  tell_load(attempt, head.fields);
   if (!speaks_against_endpoint()) {
     plan_.cluster->on_good_head(attempt.endpoint(), *head_at_ - attempt.began_at());
   }
@@ -124,9 +126,16 @@ void Exchange::on_reply_trailers(Attempt& attempt, HeaderList trailers) {
   begin_held_reply();
   grpc_status_ = status;
   attempt.note_asked_pause(asked_pause(trailers));
+  tell_load(attempt, trailers);
   edit_reply(trailers);
   reply_trailers_ = std::move(trailers);
   end_reply(BodyState::trailers);
+}
+
+void Exchange::tell_load(Attempt& attempt, const HeaderList& fields) {
+  if (const auto report = load_report_of(fields)) {
+    plan_.cluster->on_load_report(attempt.endpoint(), *report);
+  }
 }
 
 void Exchange::on_reply_end() {

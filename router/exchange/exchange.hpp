@@ -135,6 +135,7 @@ class Exchange final : public Disposable,
   void begin_reply(Attempt& attempt, ReplyHead head, bool end);
   void begin_held_reply();
   void flush() override { begin_held_reply(); }
+  void tell_load(Attempt& attempt, const HeaderList& fields);
   void end_reply(BodyState how);
   [[nodiscard]] bool speaks_against_endpoint() const noexcept;
   void give_up_attempts();

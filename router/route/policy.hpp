@@ -144,6 +144,13 @@ struct Policy {
   /// How much of an even share of the requests in flight an endpoint may have under these: 125 % is
   /// what the paper shows to be bound to few detours (balancer/README.md).
   std::uint32_t load_bound_percent = 125;
+  /// For so long an endpoint that has come gets less than its share, under `least_request`,
+  /// `round_robin` and `random`: those that go by latency see for themselves. 0: it gets its share
+  /// at once, since most endpoints are ready when they say so.
+  Nanoseconds slow_start{0};
+  /// Of the endpoints; the same ones each time on this node. 0: all of them are used, since a node
+  /// seldom has requests for so many that their connections weigh.
+  std::uint32_t subset_size = 0;
   /// For TCP and, with HTTP/2, the peer's first SETTINGS. Within a cluster this takes a
   /// millisecond; a second leaves room for one lost SYN and still lets another pod be tried.
   Nanoseconds connect_timeout = std::chrono::seconds{1};
@@ -167,6 +174,11 @@ struct Policy {
   /// (balancer::AdaptiveLimit): pods that are overloaded answer as many as they can, rather than
   /// all too late.
   bool has_adaptive_limit = true;
+  /// Requests that may be with the endpoints at a time, of all workers; the others wait. 0: as many
+  /// as come, since nobody but its owner knows what a Service can take.
+  std::uint32_t concurrency_limit = 0;
+  /// The same for each endpoint.
+  std::uint32_t endpoint_limit = 0;
   EjectionPolicy ejection;
   ReplyClass successes = default_successes();  ///< in metrics and `nodeway stat`
   /// Replies that speak against their endpoint, beside resets and failed connects.

@@ -107,6 +107,7 @@ enum class Limit : std::uint8_t {
   caller_connections,    ///< connections of one caller: further ones are refused
   client_connections,    ///< connections of all clients: accepting pauses
   client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
+  concurrency,           ///< requests with the endpoints of a Service: further ones wait
   continuations,         ///< CONTINUATION frames of one field block: the connection ends
   control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
   file_descriptors,      ///< of the process: accepting and connecting pause
@@ -121,11 +122,12 @@ enum class Limit : std::uint8_t {
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 18> kLimitNames{"adaptive_concurrency",
+inline constexpr std::array<std::string_view, 19> kLimitNames{"adaptive_concurrency",
                                                               "buffer_bytes",
                                                               "caller_connections",
                                                               "client_connections",
                                                               "client_streams",
+                                                              "concurrency",
                                                               "continuations",
                                                               "control_frames",
                                                               "file_descriptors",

@@ -3,6 +3,7 @@
 
 #include "balancer/least_request.hpp"
 #include "balancer/peak_ewma_policy.hpp"
+#include "balancer/random.hpp"
 #include "balancer/round_robin.hpp"
 
 #include <algorithm>
@@ -172,6 +173,14 @@ Pick make_round_robin() {
     }
     return turns.pick({candidates}).value();
   };
+}
+
+Pick make_random() {
+  return
+      [random = balancer::Random{}](const auto& candidates, TimePoint /*now*/, Rng& rng) mutable {
+        random.adopt(candidates);  // since their weights may have changed
+        return random.pick({candidates}, rng).value();
+      };
 }
 
 }  // namespace test

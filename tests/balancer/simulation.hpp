@@ -106,5 +106,6 @@ class Simulation {
 [[nodiscard]] Pick make_peak_ewma();
 [[nodiscard]] Pick make_least_request();
 [[nodiscard]] Pick make_round_robin();
+[[nodiscard]] Pick make_random();
 
 }  // namespace test

@@ -116,7 +116,7 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
   router::Loop loop{io, core_metrics};
   NoConnections connections;
   const router::PoolContext context{loop, connections, service_metrics};
-  router::SharedPort shared;
+  router::SharedPort shared{1};
   router::Cluster cluster{context, port_with(n_endpoints, policy), shared, kSeed};
   balancer::Rng rng{kSeed};
   int n_attempts = 0;

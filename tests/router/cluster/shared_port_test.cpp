@@ -22,9 +22,9 @@ const std::array<EndpointKey, 2> kKeys{
 }  // namespace
 
 TEST_CASE("SharedPort: what the workers count adds up", "[cluster]") {
-  SharedPort port;
-  router::WorkerTraffic& one = port.add_worker();
-  router::WorkerTraffic& other = port.add_worker();
+  SharedPort port{1};
+  router::SharedWorker& one = port.add_worker();
+  router::SharedWorker& other = port.add_worker();
 
   for (int i = 0; i < 30; ++i) {
     one.requests.add(kStart, 10s);
@@ -38,8 +38,8 @@ TEST_CASE("SharedPort: what the workers count adds up", "[cluster]") {
 
 TEST_CASE("SharedPort: what was counted is forgotten after the window, to a tenth of it",
           "[cluster]") {
-  SharedPort port;
-  router::WorkerTraffic& worker = port.add_worker();
+  SharedPort port{1};
+  router::SharedWorker& worker = port.add_worker();
   worker.requests.add(kStart, 10s);
   worker.requests.add(kStart + 5s, 10s);
 
@@ -51,8 +51,8 @@ TEST_CASE("SharedPort: what was counted is forgotten after the window, to a tent
 }
 
 TEST_CASE("SharedPort: a steady rate is told within a tenth", "[cluster]") {
-  SharedPort port;
-  router::WorkerTraffic& worker = port.add_worker();
+  SharedPort port{1};
+  router::SharedWorker& worker = port.add_worker();
 
   for (int i = 0; i < 3000; ++i) {
     const router::TimePoint now = kStart + i * 10ms;
@@ -65,14 +65,14 @@ TEST_CASE("SharedPort: a steady rate is told within a tenth", "[cluster]") {
 }
 
 TEST_CASE("SharedPort: a worker whose turn began a moment later is counted, too", "[cluster]") {
-  SharedPort port;
+  SharedPort port{1};
   port.add_worker().requests.add(kStart + 1ms, 10s);
 
   CHECK(port.traffic(kStart - 1ms, 10s).requests == 1);
 }
 
 TEST_CASE("SharedPorts: each id has one port, whoever asks", "[cluster]") {
-  SharedPorts ports;
+  SharedPorts ports{"node-1"};
   SharedPort& first = ports.of(0);
   SharedPort& far = ports.of(100'000);
 
@@ -84,7 +84,7 @@ TEST_CASE("SharedPorts: each id has one port, whoever asks", "[cluster]") {
 
 TEST_CASE("SharedPort: an endpoint has one record while somebody holds it, and then a new one",
           "[cluster]") {
-  SharedPort port;
+  SharedPort port{1};
   auto one = port.try_share(kKeys);
   REQUIRE(one.size() == 2);
   CHECK(one[0] != one[1]);  // another pod at the same address
@@ -102,7 +102,7 @@ TEST_CASE("SharedPort: an endpoint has one record while somebody holds it, and t
 }
 
 TEST_CASE("SharedEndpoint: a verdict is read as it was posted, to a microsecond", "[cluster]") {
-  SharedPort port;
+  SharedPort port{1};
   const auto records = port.try_share(kKeys);
   const balancer::Verdict verdict{.cause = balancer::EjectionCause::latency,
                                   .ejections = 21,
@@ -119,7 +119,7 @@ TEST_CASE("SharedEndpoint: a verdict is read as it was posted, to a microsecond"
 }
 
 TEST_CASE("SharedEndpoint: of those who post upon the same verdict, one does", "[cluster]") {
-  SharedPort port;
+  SharedPort port{1};
   const auto records = port.try_share(kKeys);
   const balancer::Verdict out{
       .cause = balancer::EjectionCause::consecutive, .ejections = 1, .penalty_ends = kStart};
@@ -136,7 +136,7 @@ TEST_CASE("SharedEndpoint: of those who post upon the same verdict, one does", "
 }
 
 TEST_CASE("SharedEndpoint: the longest pause that was asked for counts", "[cluster]") {
-  SharedPort port;
+  SharedPort port{1};
   const auto records = port.try_share(kKeys);
 
   records[0]->leave_alone_until(kStart + 2s);

@@ -2,11 +2,14 @@
 // What the workers of a process share about the endpoints of one Service port.
 #include "router/cluster/cluster.hpp"
 
-#include <array>
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,6 +81,18 @@ class Worker final : public router::ConnectionFactory {
     return is_used;
   }
 
+  /// A request that is placed, or nothing if there is no room.
+  router::ClusterEndpoint* begin() { return cluster.acquire({}, std::nullopt); }
+  void end(router::ClusterEndpoint* endpoint) {
+    cluster.release(*endpoint, {.kind = AttemptOutcome::Kind::reply, .took = 1ms});
+  }
+
+  /// What it and others have caused here.
+  void turn() {
+    io_.restart();
+    io_.poll();
+  }
+
   std::unique_ptr<router::UpstreamConnection> connect(
       const router::ConnectOptions& /*options*/,
       router::UpstreamConnectionEvents& /*events*/) override {
@@ -99,10 +114,55 @@ struct TwoWorkers {
   explicit TwoWorkers(const router::Policy& policy)
       : one{port_with(policy), shared}, other{port_with(policy), shared} {}
 
-  router::SharedPort shared;
+  router::SharedPort shared{1};
   Worker one;
   Worker other;
 };
+
+/// A request that waits for room, and takes it when there is some.
+class Waiting final : public router::EndpointWaiter {
+ public:
+  Waiting(Worker& worker, router::TimePoint until) : worker_{worker}, until_{until} { wait(); }
+  void on_new_endpoints() override {
+    endpoint = worker_.begin();
+    if (endpoint == nullptr) {
+      wait();
+    }
+  }
+
+  router::ClusterEndpoint* endpoint = nullptr;  ///< once it has room
+
+ private:
+  void wait() {
+    REQUIRE(worker_.cluster.is_full());
+    worker_.cluster.wait_for_room(*this, until_);
+  }
+
+  Worker& worker_;
+  router::TimePoint until_;
+};
+
+constexpr router::TimePoint kUntil{std::chrono::hours{1'000'000}};
+
+router::Policy with_limit(std::uint32_t limit, std::uint32_t per_endpoint = 0) {
+  router::Policy policy;
+  policy.concurrency_limit = limit;
+  policy.endpoint_limit = per_endpoint;
+  return policy;
+}
+
+/// So many requests on each worker in turn, as far as there is room.
+std::vector<router::ClusterEndpoint*> fill(TwoWorkers& workers, int n_each) {
+  std::vector<router::ClusterEndpoint*> placed;
+  for (int i = 0; i < n_each; ++i) {
+    for (Worker* const worker : {&workers.one, &workers.other}) {
+      if (auto* const endpoint = worker->begin()) {
+        placed.push_back(endpoint);
+      }
+    }
+  }
+  return placed;
+}
 
 }  // namespace
 
@@ -195,7 +255,7 @@ TEST_CASE("Workers: a pause that an endpoint has asked one of them for is kept b
 
 TEST_CASE("Workers: one that is asked for the first time later knows what the others have decided",
           "[cluster]") {
-  router::SharedPort shared;
+  router::SharedPort shared{1};
   Worker early{port_with(patient()), shared};
   early.fails(2, 5);
 
@@ -217,4 +277,178 @@ TEST_CASE("Workers: an endpoint that was away for all of them begins afresh", "[
 
   CHECK(workers.one.uses(3));
   CHECK(workers.other.uses(3));
+}
+
+TEST_CASE("Workers: a limit holds for all of them together", "[cluster]") {
+  TwoWorkers workers{with_limit(5)};
+
+  const auto placed = fill(workers, 10);
+
+  CHECK(placed.size() == 5);
+  CHECK(workers.one.cluster.is_full());
+  workers.one.end(placed[0]);  // the first one's
+  CHECK(workers.other.begin() != nullptr);
+  CHECK(workers.one.begin() == nullptr);
+}
+
+TEST_CASE("Workers: the limit of each endpoint holds for all of them together", "[cluster]") {
+  TwoWorkers workers{with_limit(0, 3)};
+
+  const auto placed = fill(workers, 10);
+
+  REQUIRE(placed.size() == 3 * kEndpoints);
+  CHECK(workers.other.cluster.is_full());
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    CHECK(std::count_if(placed.begin(), placed.end(), [i](const auto* endpoint) {
+            return endpoint->endpoint().address == address_of(i);
+          }) == 3);
+  }
+  workers.one.end(placed[0]);
+  auto* const next = workers.other.begin();
+  REQUIRE(next != nullptr);
+  CHECK(next->endpoint().address == placed[0]->endpoint().address);
+}
+
+TEST_CASE("Workers: while the others are at their limits, one that is ejected gets nothing",
+          "[cluster]") {
+  router::Policy policy = patient();
+  policy.endpoint_limit = 1;
+  TwoWorkers workers{policy};
+  workers.one.fails(2, 5);
+
+  const auto placed = fill(workers, 4);
+
+  REQUIRE(placed.size() == kEndpoints - 1);
+  for (const auto* const endpoint : placed) {
+    CHECK(endpoint->endpoint().address != address_of(2));
+  }
+  CHECK(workers.one.begin() == nullptr);
+  CHECK(workers.one.cluster.is_full());
+}
+
+TEST_CASE("Workers: without a limit nothing is full, and one that comes later counts what is there",
+          "[cluster]") {
+  TwoWorkers workers{router::Policy{}};
+  const auto placed = fill(workers, 4);
+  REQUIRE(placed.size() == 8);
+
+  const router::ServicePort limited = port_with(with_limit(8));
+  workers.one.cluster.adopt(&limited);
+  workers.other.cluster.adopt(&limited);
+
+  CHECK(workers.one.begin() == nullptr);
+  workers.one.end(placed[0]);
+  CHECK(workers.one.begin() != nullptr);
+  CHECK(workers.one.begin() == nullptr);
+  const router::ServicePort unlimited = port_with(router::Policy{});
+  workers.one.cluster.adopt(&unlimited);
+  CHECK(workers.one.begin() != nullptr);
+}
+
+TEST_CASE("Workers: room goes to the waiter whose wait ends first", "[cluster]") {
+  TwoWorkers workers{with_limit(1)};
+  auto* const placed = workers.one.begin();
+  REQUIRE(workers.one.begin() == nullptr);
+  Waiting patient{workers.one, kUntil + 1s};
+  Waiting hasty{workers.one, kUntil};
+  Waiting later{workers.one, kUntil};
+  workers.one.turn();
+
+  workers.one.end(placed);
+  CHECK(workers.one.begin() == nullptr);  // those who wait go first
+  workers.one.turn();
+
+  REQUIRE(hasty.endpoint != nullptr);
+  CHECK(patient.endpoint == nullptr);
+  workers.one.end(hasty.endpoint);
+  workers.one.turn();
+  CHECK(later.endpoint != nullptr);
+  CHECK(patient.endpoint == nullptr);
+}
+
+TEST_CASE("Workers: room that one of them leaves goes to who waits on another", "[cluster]") {
+  TwoWorkers workers{with_limit(1)};
+  auto* const placed = workers.one.begin();
+  REQUIRE(workers.other.begin() == nullptr);
+  Waiting waiting{workers.other, kUntil};
+  workers.other.turn();
+  REQUIRE(waiting.endpoint == nullptr);
+
+  workers.one.end(placed);
+  workers.one.turn();
+  workers.other.turn();
+
+  CHECK(waiting.endpoint != nullptr);
+}
+
+TEST_CASE("Workers: one with few requests gets its turn beside one with many", "[cluster]") {
+  TwoWorkers workers{with_limit(4)};
+  std::vector<router::ClusterEndpoint*> many;
+  for (int i = 0; i < 4; ++i) {
+    many.push_back(workers.one.begin());
+  }
+  REQUIRE(workers.one.begin() == nullptr);
+  std::deque<Waiting> crowd;
+  for (int i = 0; i < 4; ++i) {
+    crowd.emplace_back(workers.one, kUntil);
+  }
+  REQUIRE(workers.other.begin() == nullptr);
+  Waiting single{workers.other, kUntil + 1h};
+  workers.one.turn();
+  workers.other.turn();
+
+  workers.one.end(many[0]);
+  workers.one.turn();
+  workers.other.turn();
+
+  CHECK(single.endpoint != nullptr);
+  CHECK(crowd.front().endpoint == nullptr);
+}
+
+TEST_CASE("Workers: room that came before others knew of a waiter is not missed", "[cluster]") {
+  TwoWorkers workers{with_limit(1)};
+  auto* const placed = workers.one.begin();
+  REQUIRE(workers.other.begin() == nullptr);
+  workers.one.end(placed);
+  workers.one.turn();
+
+  Waiting waiting{workers.other, kUntil};  // which it does not know
+  workers.other.turn();
+
+  CHECK(waiting.endpoint != nullptr);
+}
+
+TEST_CASE("Workers: room for waiters that have left goes on to the next worker", "[cluster]") {
+  TwoWorkers workers{with_limit(1)};
+  auto* const placed = workers.one.begin();
+  REQUIRE(workers.other.begin() == nullptr);
+  {
+    const Waiting impatient{workers.other, kUntil};
+    workers.other.turn();
+  }
+  REQUIRE(workers.one.begin() == nullptr);
+  Waiting waiting{workers.one, kUntil};
+  workers.one.turn();
+
+  workers.one.end(placed);
+  workers.one.turn();
+  workers.other.turn();
+  workers.one.turn();
+
+  CHECK(waiting.endpoint != nullptr);
+}
+
+TEST_CASE("Workers: all of them use the same subset of the endpoints", "[cluster]") {
+  router::Policy policy;
+  policy.subset_size = 2;
+  TwoWorkers workers{policy};
+
+  std::size_t n_used = 0;
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    const bool is_used = workers.one.uses(i);
+    CHECK(workers.other.uses(i) == is_used);
+    n_used += is_used ? 1 : 0;
+  }
+
+  CHECK(n_used == 2);
 }

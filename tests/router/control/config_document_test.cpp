@@ -31,7 +31,8 @@ services:
       conditions: [unavailable, reset]
       budget: {ratio: 0.5, minPerSecond: 3, window: 20s}
       hedgingDelay: 30ms
-    limits: {queue: {size: 7, timeout: 1m30s}}
+    balancer: {slowStart: 30s, subsetSize: 20}
+    limits: {concurrency: 200, perEndpoint: 50, queue: {size: 7, timeout: 1m30s}}
     ejection: {consecutive: 3, minPenalty: 2s, maxPenalty: 1m, maxPercent: 30, panicPercent: 0, successRate: false, latencyFactor: 0}
     success: {grpc: [OK, NOT_FOUND], http: "200-299, 404"}
     endpointFailure: {grpc: [], http: ""}
@@ -68,7 +69,9 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
   add_range(*successes.http, 200, 299);
   add_range(*successes.http, 404, 404);
   CHECK(document.services.at("predict.ml") ==
-        PolicyOverrides{.request_timeout = 2s,
+        PolicyOverrides{.slow_start = 30s,
+                        .subset_size = 20,
+                        .request_timeout = 2s,
                         .response_start_timeout = 1s,
                         .per_try_timeout = 500ms,
                         .idle_timeout = 5min,
@@ -81,6 +84,9 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
                                     .hedging = {{.when = Hedging::fixed, .delay = 30ms}}},
                         .queue_requests = 7,
                         .queue_timeout = 90s,
+                        .has_adaptive_limit = false,
+                        .concurrency_limit = 200,
+                        .endpoint_limit = 50,
                         .ejection = {.consecutive = 3,
                                      .min_penalty = 2s,
                                      .max_penalty = 60s,
@@ -120,6 +126,25 @@ TEST_CASE("parse_config: what the hash goes by may be a part of the request or o
   CHECK(policy.balancer == BalancerKind::maglev);
   CHECK(policy.hash_on == read);
   CHECK(policy.load_bound_percent == 200);
+}
+
+TEST_CASE("parse_config: a limit of requests is a number, adaptive, or none", "[config]") {
+  const auto [written, is_adaptive, limit] =
+      GENERATE(table<std::string, bool, std::uint32_t>({{"200", false, 200U},
+                                                        {"adaptive", true, 0U},
+                                                        {"none", false, 0U},
+                                                        {"", false, 300U}}));  // the wider level's
+  CAPTURE(written);
+
+  const ParsedConfig parsed =
+      parse_config(with_version("defaults: {limits: {concurrency: 300}}\n"
+                                "services: {a.b: {limits: {concurrency: " +
+                                written + "}}}"));
+
+  REQUIRE(parsed.is_valid());
+  const Policy policy = parsed.document.policy_for("a.b", 80);
+  CHECK(policy.has_adaptive_limit == is_adaptive);
+  CHECK(policy.concurrency_limit == limit);
 }
 
 TEST_CASE("parse_config: version alone gives the built-in defaults", "[config]") {
@@ -386,6 +411,13 @@ TEST_CASE("parse_config: values are checked for type, form and range", "[config]
        "2:21: defaults.timeout: a map of fields is expected here, not a single value"},
       {"defaults: {timeout: {connect: {s: 1}}}",
        "2:31: defaults.timeout.connect: text is expected here, not a map"},
+      {"defaults: {limits: {concurrency: 0}}",
+       R"(2:34: defaults.limits.concurrency: "0" is no whole number from 1 to 1000000)"},
+      {"defaults: {limits: {concurrency: adaptiv}}",
+       R"(2:34: defaults.limits.concurrency: "adaptiv" is none of adaptive, none; did you mean adaptive?)"},
+      {"defaults: {balancer: {slowStart: 10ms}}",
+       "2:34: defaults.balancer.slowStart: 10ms is out of range: 1s to 1h, or 0 for none, is "
+       "allowed"},
       {"defaults: {limits: {queue: {size: 0}}}",
        R"(2:35: defaults.limits.queue.size: "0" is no whole number from 1 to 100000)"},
       {"defaults: {limits: {queue: {size: -1}}}",

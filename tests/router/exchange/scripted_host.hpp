@@ -249,7 +249,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   router::Loop loop_{io_, metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
   router::LocalSnapshotPtr snapshot_;
-  router::SharedPort shared_;
+  router::SharedPort shared_{1};
   std::unique_ptr<router::Cluster> cluster_;
 };
 
