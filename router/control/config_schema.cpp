@@ -122,7 +122,8 @@ constexpr std::array kNotes{
          "From a request's head to its reply's head, over all attempts; 0 for none."},
     Note{"policy.timeout.perTry",
          "0s",
-         "From sending the last byte of a request to a pod to the reply's head; then it may be sent to another. 0 "
+         "From sending the last byte of a request to a pod to the reply's head; then it may be "
+         "sent to another. 0 "
          "for "
          "none."},
     Note{"policy.timeout.idle",

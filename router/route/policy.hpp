@@ -159,8 +159,8 @@ struct Policy {
   std::optional<Nanoseconds> request_timeout = std::nullopt;
   /// From the request's head to the reply's, over all attempts. None, as for `request_timeout`.
   std::optional<Nanoseconds> response_start_timeout = std::nullopt;
-  /// From the request's last byte on its way to an endpoint to the reply's head: then this attempt is given up, and
-  /// another may follow.
+  /// From the request's last byte on its way to an endpoint to the reply's head: then this attempt
+  /// is given up, and another may follow.
   std::optional<Nanoseconds> per_try_timeout = std::nullopt;
   /// Without a byte of either body. None: streams may be silent for hours.
   std::optional<Nanoseconds> idle_timeout = std::nullopt;

@@ -129,6 +129,9 @@ class Core::State::Refusals final : public RequestAcceptor, public Disposable {
     return exchange;
   }
   void on_unreadable_request(Errc reason) override { core_.on_unreadable_request(reason); }
+  void on_switched_to_h2(Disposable& closing, SwitchedConnection switched) override {
+    core_.on_switched_to_h2(closing, std::move(switched));
+  }
   void on_connection_closed(Disposable& closed) override { core_.on_connection_closed(closed); }
 
   State& core_;
@@ -238,12 +241,19 @@ void Core::State::on_unreadable_request(Errc reason) {
 
 void Core::State::on_switched_to_h2(Disposable& connection, SwitchedConnection switched) {
   const auto found = connections_.find(&connection);
-  loop_.destroy_later(std::move(found->second));
+  Client client = std::move(found->second);
+  loop_.destroy_later(std::move(client.connection));
   connections_.erase(found);
+  RequestAcceptor& acceptor =
+      client.refusals ? static_cast<RequestAcceptor&>(*client.refusals) : *this;
   auto successor = std::make_unique<h2::ServerConnection>(
-      loop_, std::move(switched.socket), *this, h2::SessionLimits{});
+      loop_, std::move(switched.socket), acceptor, h2::SessionLimits{});
   h2::ServerConnection& taken = *successor;
-  connections_.emplace(&taken, std::move(successor));
+  if (client.refusals) {
+    client.refusals->connection = &taken;
+  }
+  client.connection = std::move(successor);
+  connections_.emplace(&taken, std::move(client));
   taken.start(std::move(switched));
 }
 
