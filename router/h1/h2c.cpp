@@ -8,6 +8,8 @@
 namespace router::h1 {
 namespace {
 
+constexpr std::string_view kName = "http2-settings";
+
 /// RFC 4648 section 5, without padding.
 std::optional<std::string> from_base64url(std::string_view text) {
   constexpr std::string_view kDigits =
@@ -35,7 +37,6 @@ std::optional<std::string> from_base64url(std::string_view text) {
 }  // namespace
 
 std::optional<std::string> h2c_settings(const HeaderList& fields) {
-  constexpr std::string_view kName = "http2-settings";
   constexpr std::size_t kEntryBytes = 6;  // RFC 9113 section 6.5.1
   const auto n_fields = std::count_if(
       fields.begin(), fields.end(), [](const HeaderField& field) { return field.name() == kName; });
