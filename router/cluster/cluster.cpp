@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/cluster.hpp"
 
+#include "balancer/retry_budget.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -268,7 +270,9 @@ void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds t
 }
 
 bool Cluster::has_retry_budget() const noexcept {
-  const balancer::RetryBudget& budget = policy_.retries.budget;
+  const RetryBudgetPolicy& policy = policy_.retries.budget;
+  const balancer::RetryBudget budget{
+      .ratio = policy.ratio, .min_per_second = policy.min_per_second, .window = policy.window};
   const SharedPort::Traffic lately = shared_.traffic(context_.loop.now(), budget.window);
   return budget.allows_one_more(lately.requests, lately.retries);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "balancer/retry_budget.hpp"
 #include "router/route/reply_class.hpp"
 
 #include <bitset>
@@ -112,6 +111,17 @@ enum class Hedging : std::uint8_t {
 
 inline constexpr std::uint32_t kMaxRetries = 5;  ///< that can be configured, for one request
 
+/// How many retries there may be; balancer/retry_budget.hpp tells the rule.
+struct RetryBudgetPolicy {
+  /// Where everything fails, retries add a fifth to the load, not as much again. linkerd2's, all
+  /// three.
+  double ratio = 0.2;
+  std::uint32_t min_per_second = 10;
+  Nanoseconds window = std::chrono::seconds{10};
+
+  friend bool operator==(const RetryBudgetPolicy&, const RetryBudgetPolicy&) = default;
+};
+
 /// Whether and how requests are sent again that may have reached an application.
 struct RetryPolicy {
   /// Further requests for one, hedges among them. linkerd2's and Envoy's; a second retry seldom
@@ -120,9 +130,7 @@ struct RetryPolicy {
   /// Whether any request may be repeated: gRPC and POST say nothing of that themselves.
   bool idempotent = false;
   RetryConditions conditions = default_retry_conditions();
-  /// Where everything fails, retries add a fifth to the load, not as much again. linkerd2's.
-  balancer::RetryBudget budget{
-      .ratio = 0.2, .min_per_second = 10, .window = std::chrono::seconds{10}};
+  RetryBudgetPolicy budget;
   /// Costs load, so it is asked for; needs `idempotent`.
   Hedging hedging = Hedging::none;
   Nanoseconds hedging_delay{};

@@ -17,8 +17,9 @@ namespace {
 
 /// `round_robin`, which sends to a failing endpoint as to any other, with these rules of ejection.
 std::string with_rules(const std::string& ejection, const std::string& more = {}) {
-  return "version: 1\ndefaults:\n  balancer: {policy: round_robin}\n  ejection: {" + ejection +
-         "}\n" + more;
+  return "version: 1\ndefaults:\n  balancer: {policy: round_robin}\n  retries: {limit: 0}\n  "
+         "ejection: {" +
+         ejection + "}\n" + more;
 }
 
 /// `cart.shop` with two endpoints that are well and one that plays a script, and one worker, so

@@ -65,7 +65,8 @@ class ScriptedAttempt final : public router::UpstreamEvents {
 
   router::UpstreamStream* stream = nullptr;
   router::RequestHead head;
-  router::Body request_body;
+  router::BufferShare buffers;
+  router::Body request_body{buffers};
   std::uint64_t position = 0;  ///< how much of it was taken
   router::HeaderList outgoing_trailers;
   std::vector<std::uint16_t> informational;

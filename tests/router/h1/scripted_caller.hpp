@@ -63,7 +63,8 @@ class ScriptedExchange final : public router::ClientEvents {
   std::string body;
   router::HeaderList trailers;
   router::HeaderList outgoing_trailers;
-  router::Body reply_body;
+  router::BufferShare buffers;
+  router::Body reply_body{buffers};
   std::uint64_t reply_position = 0;
 };
 

@@ -27,10 +27,10 @@ struct RecordingStream final : StreamEvents {
   void on_sent(bool end_stream) override { sent_end = sent_end || end_stream; }
   void on_stream_closed(std::uint32_t h2_error_code) override { closed = h2_error_code; }
   Pulled pull(std::span<std::byte> into) override {
-    const std::size_t n_bytes = std::min(into.size(), to_send.size());
-    std::copy_n(reinterpret_cast<const std::byte*>(to_send.data()), n_bytes, into.data());
-    to_send.erase(0, n_bytes);
-    return {n_bytes, to_send.empty() ? end : BodyState::open};
+    const std::size_t n_bytes = std::min(into.size(), to_send.size() - n_sent);
+    std::copy_n(reinterpret_cast<const std::byte*>(to_send.data()) + n_sent, n_bytes, into.data());
+    n_sent += n_bytes;
+    return {n_bytes, n_sent == to_send.size() ? end : BodyState::open};
   }
   const HeaderList& outgoing_trailers() const override { return trailers; }
 
@@ -38,6 +38,7 @@ struct RecordingStream final : StreamEvents {
   std::vector<std::pair<std::string, std::string>> fields;
   int blocks = 0;
   std::string data;
+  std::size_t n_sent = 0;  ///< of `to_send`
   bool ended = false;
   bool sent_end = false;
   std::optional<std::uint32_t> closed;
