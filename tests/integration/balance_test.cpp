@@ -164,7 +164,7 @@ TEST_CASE("nodeway: an endpoint that terminates under load loses nothing",
   ThreeEndpoints setup{test::always({.body = "ok", .delay = 5ms})};
   test::Load load{setup.router.listen_port(), "cart.shop", 40};
   load.wait_for_more(500);
-  REQUIRE(setup.three.requests_open() > 0);
+  test::eventually("a request to be there", [&] { return setup.three.requests_open() > 0; });
 
   // As a pod goes: first the slice says so, then the server drains, then it is gone.
   const test::EndpointSpec terminating{
@@ -187,7 +187,7 @@ TEST_CASE("nodeway: an endpoint that drains before the slice says so loses nothi
   ThreeEndpoints setup{test::always({.body = "ok", .delay = 5ms})};
   test::Load load{setup.router.listen_port(), "cart.shop", 40};
   load.wait_for_more(500);
-  REQUIRE(setup.three.requests_open() > 0);
+  test::eventually("a request to be there", [&] { return setup.three.requests_open() > 0; });
 
   setup.three.stop_listening();  // new connections are refused while the slice still has it
   setup.three.go_away_gracefully(10ms);
