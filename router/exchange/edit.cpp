@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/exchange/edit.hpp"
 
+#include "router/exchange/field_text.hpp"
 #include "router/exchange/reply.hpp"
 #include "router/resolve/ascii_case.hpp"
 
@@ -14,14 +15,6 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kHopByHop{
     "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"};
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 /// The field names that `connection` says are for this hop only, in lower case.
 std::vector<std::string> nominated_fields(const HeaderList& fields) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/exchange/load_report.hpp"
 
+#include "router/exchange/field_text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -71,14 +73,6 @@ bool read_number(std::string_view text, double& into) {
   return parsed.ec == std::errc{} && parsed.ptr == end;
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t";
-  const std::size_t first = text.find_first_not_of(kSpaces);
-  return first == std::string_view::npos
-             ? std::string_view{}
-             : text.substr(first, text.find_last_not_of(kSpaces) - first + 1);
-}
-
 /// `name=value` or `name:value`, with commas between them.
 std::optional<LoadReport> read_text(std::string_view text) {
   Figures figures;
@@ -89,8 +83,8 @@ std::optional<LoadReport> read_text(std::string_view text) {
     if (middle == std::string_view::npos) {
       return std::nullopt;
     }
-    double* const figure = figure_named(figures, trimmed(entry.substr(0, middle)));
-    if (figure != nullptr && !read_number(trimmed(entry.substr(middle + 1)), *figure)) {
+    double* const figure = figure_named(figures, trim(entry.substr(0, middle)));
+    if (figure != nullptr && !read_number(trim(entry.substr(middle + 1)), *figure)) {
       return std::nullopt;
     }
   }
@@ -117,7 +111,7 @@ class JsonReader {
         return std::nullopt;
       }
     } while (take(','));
-    return take('}') && trimmed(rest_).empty() ? report_of(figures) : std::nullopt;
+    return take('}') && trim(rest_).empty() ? report_of(figures) : std::nullopt;
   }
 
  private:
@@ -272,39 +266,16 @@ class ProtobufReader {
   std::span<const std::uint8_t> rest_;
 };
 
-std::optional<std::uint32_t> base64_digit(char c) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::size_t digit = kDigits.find(c);
-  return digit == std::string_view::npos ? std::nullopt
-                                         : std::optional{static_cast<std::uint32_t>(digit)};
-}
-
 /// With or without padding, as gRPC's PROTOCOL-HTTP2.md wants a `-bin` field to be read.
 std::optional<LoadReport> read_binary(std::string_view text) {
   std::array<std::uint8_t, kMostBytes> bytes;
-  std::size_t n_bytes = 0;
-  std::uint32_t bits = 0;
-  unsigned n_bits = 0;
-  text = text.substr(0, text.find('='));
-  for (const char c : text) {
-    const auto digit = base64_digit(c);
-    if (!digit || n_bytes == bytes.size()) {
-      return std::nullopt;
-    }
-    bits = bits << 6U | *digit;
-    n_bits += 6;
-    if (n_bits >= 8) {
-      n_bits -= 8;
-      bytes[n_bytes++] = static_cast<std::uint8_t>(bits >> n_bits);
-    }
-  }
-  return ProtobufReader{std::span{bytes}.first(n_bytes)}.read();
+  const auto n_bytes = decode_base64(text.substr(0, text.find('=')), Base64::standard, bytes);
+  return n_bytes ? ProtobufReader{std::span{bytes}.first(*n_bytes)}.read() : std::nullopt;
 }
 
 std::optional<LoadReport> read_tagged(std::string_view text) {
   const std::string_view tag = text.substr(0, text.find(' '));
-  const std::string_view report = trimmed(text.substr(tag.size()));
+  const std::string_view report = trim(text.substr(tag.size()));
   if (tag == "JSON") {
     return JsonReader{report}.read();
   }
@@ -322,7 +293,7 @@ std::optional<LoadReport> load_report_of(const HeaderList& fields) {
     if (report || !field.name().starts_with(kName)) {
       continue;
     }
-    const std::string_view text = trimmed(field.value());
+    const std::string_view text = trim(field.value());
     if (field.name() == kName) {
       report = read_tagged(text);
     } else if (field.name() == kBinName) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h1/fields.hpp"
 
+#include "router/exchange/field_text.hpp"
 #include "router/resolve/ascii_case.hpp"
 
 #include <algorithm>
@@ -37,14 +38,6 @@ bool is_value(std::string_view text) noexcept {
     const auto byte = static_cast<unsigned char>(c);
     return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
   });
-}
-
-std::string_view trim(std::string_view text) noexcept {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 /// Whether the comma-separated `list` has `member` (lower case).

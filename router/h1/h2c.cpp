@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h1/h2c.hpp"
 
+#include "router/exchange/field_text.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace router::h1 {
 namespace {
 
 constexpr std::string_view kName = "http2-settings";
-
-/// RFC 4648 section 5, without padding.
-std::optional<std::string> from_base64url(std::string_view text) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  constexpr unsigned kBitsPerDigit = 6;
-  constexpr unsigned kBitsPerByte = 8;
-  std::string bytes;
-  std::uint32_t bits = 0;
-  unsigned n_bits = 0;
-  for (const char c : text) {
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) {
-      return std::nullopt;
-    }
-    bits = (bits << kBitsPerDigit) | static_cast<std::uint32_t>(digit);
-    n_bits += kBitsPerDigit;
-    if (n_bits >= kBitsPerByte) {
-      n_bits -= kBitsPerByte;
-      bytes.push_back(static_cast<char>((bits >> n_bits) & 0xffU));
-    }
-  }
-  return bytes;
-}
 
 }  // namespace
 
@@ -43,11 +22,13 @@ std::optional<std::string> h2c_settings(const HeaderList& fields) {
   if (n_fields != 1) {
     return std::nullopt;
   }
-  auto payload = from_base64url(*fields.find(kName));
-  if (payload && payload->size() % kEntryBytes != 0) {
+  const std::string_view text = *fields.find(kName);
+  std::vector<std::uint8_t> payload(text.size());
+  const auto n_bytes = decode_base64(text, Base64::url, payload);
+  if (!n_bytes || *n_bytes % kEntryBytes != 0) {
     return std::nullopt;
   }
-  return payload;
+  return std::string{payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(*n_bytes)};
 }
 
 }  // namespace router::h1
