@@ -126,8 +126,7 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
 
 ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> tried,
                                              std::optional<std::uint64_t> key) {
-  is_full_ = !room_.try_enter();
-  if (is_full_) {
+  if (!room_.try_enter()) {
     return nullptr;
   }
   const TimePoint now = context_.loop.now();

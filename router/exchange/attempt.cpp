@@ -67,9 +67,7 @@ void Attempt::wait_for_endpoint(AttemptKind kind) {
     return;
   }
   waits_as_ = AttemptKind::repick;
-  state_ = AttemptState::stranded;
-  began_at_ = loop_.now();
-  ++plan_.cluster->waiting;
+  be_stranded();
   bound_wait();
 }
 
@@ -78,11 +76,15 @@ void Attempt::wait_for_room() {
   if (waits_as_ == AttemptKind::first) {
     last_failure_ = Errc::queue_timeout;
   }
+  be_stranded();
+  plan_.cluster->wait_for_room(*this, place_in_queue(waits_as_));
+  bound_wait();
+}
+
+void Attempt::be_stranded() noexcept {
   state_ = AttemptState::stranded;
   began_at_ = loop_.now();
   ++plan_.cluster->waiting;
-  plan_.cluster->wait_for_room(*this, place_in_queue(waits_as_));
-  bound_wait();
 }
 
 void Attempt::bound_wait() {

@@ -160,6 +160,7 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   [[nodiscard]] ClusterEndpoint* choose_endpoint(AttemptKind kind);
   void wait_for_endpoint(AttemptKind kind);
   void wait_for_room();
+  void be_stranded() noexcept;
   void bound_wait();
   void bound_silence();
   void stop_waiting();

@@ -52,7 +52,8 @@ void Exchange::on_informational(Attempt& attempt, ReplyHead head) {
 }
 
 void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
-  if (retry_instead(attempt, head.status, grpc_status_of(head.fields), head.fields)) {
+  const std::optional<std::uint8_t> grpc_status = grpc_status_of(head.fields);
+  if (retry_instead(attempt, head.status, grpc_status, head.fields)) {
     return;
   }
   begin_held_reply();  // a rival's, which is the first then
@@ -65,18 +66,22 @@ void Exchange::on_reply_head(Attempt& attempt, ReplyHead head, bool end) {
     host_.loop().flush_later(*this);
     return;
   }
-  begin_reply(attempt, std::move(head), end);
+  begin_reply(attempt, std::move(head), grpc_status, end);
 }
 
 void Exchange::begin_held_reply() {
   if (held_) {
     HeldHead held = std::move(*held_);
     held_.reset();
-    begin_reply(*held.from, std::move(held.head), false);
+    const std::optional<std::uint8_t> grpc_status = grpc_status_of(held.head.fields);
+    begin_reply(*held.from, std::move(held.head), grpc_status, false);
   }
 }
 
-void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
+void Exchange::begin_reply(Attempt& attempt,
+                           ReplyHead head,
+                           std::optional<std::uint8_t> grpc_status,
+                           bool end) {
   if (Attempt* const rival = rival_of(attempt)) {
     give_up(*rival, AttemptOutcome::Kind::silence);
   }
@@ -89,7 +94,7 @@ void Exchange::begin_reply(Attempt& attempt, ReplyHead head, bool end) {
   reply_has_begun_ = true;
   leave_cluster();
   reply_status_ = head.status;
-  grpc_status_ = grpc_status_of(head.fields);
+  grpc_status_ = grpc_status;
   attempt.note_asked_pause(asked_pause(head.fields));
   tell_load(attempt, head.fields);
   if (!speaks_against_endpoint()) {
@@ -163,10 +168,14 @@ bool Exchange::speaks_against_endpoint() const noexcept {
   return plan_.port->policy.endpoint_failures.has(reply_status_, grpc_status_);
 }
 
-void Exchange::give_up(Attempt& attempt, AttemptOutcome::Kind unanswered) {
+void Exchange::drop_held_head_of(const Attempt& attempt) {
   if (held_ && held_->from == &attempt) {
     held_.reset();
   }
+}
+
+void Exchange::give_up(Attempt& attempt, AttemptOutcome::Kind unanswered) {
+  drop_held_head_of(attempt);
   attempt.give_up(unanswered, AttemptOutcome::Kind::reply);
 }
 

@@ -132,7 +132,10 @@ class Exchange final : public Disposable,
                                     std::span<std::byte> into) override;
   [[nodiscard]] const HeaderList& request_trailers() const override { return request_trailers_; }
   /// The reply that begins with this head is the client's.
-  void begin_reply(Attempt& attempt, ReplyHead head, bool end);
+  void begin_reply(Attempt& attempt,
+                   ReplyHead head,
+                   std::optional<std::uint8_t> grpc_status,
+                   bool end);
   void begin_held_reply();
   void flush() override { begin_held_reply(); }
   void tell_load(Attempt& attempt, const HeaderList& fields);
@@ -163,6 +166,7 @@ class Exchange final : public Disposable,
   void plan_hedge();
   void hedge();
   void give_up(Attempt& attempt, AttemptOutcome::Kind unanswered);
+  void drop_held_head_of(const Attempt& attempt);
   /// The attempt beside this one, if it is under way.
   [[nodiscard]] Attempt* rival_of(const Attempt& attempt);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of an exchange that decides what is sent again: re-picks, retries, hedges.
-#include "router/exchange/edit.hpp"
 #include "router/exchange/exchange.hpp"
-#include "router/exchange/grpc.hpp"
 
 #include <algorithm>
 #include <array>
@@ -35,9 +33,7 @@ RetryCondition condition_of(Errc failure) {
 }  // namespace
 
 void Exchange::on_attempt_lost(Attempt& attempt, AttemptFailure failure) {
-  if (held_ && held_->from == &attempt) {
-    held_.reset();
-  }
+  drop_held_head_of(attempt);
   if (client_ == nullptr) {
     finish();  // it was waited for with the last bytes of a tunnel
     return;
