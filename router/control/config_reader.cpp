@@ -237,37 +237,33 @@ std::optional<std::string> ConfigReader::scalar(const Place& value) {
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> ConfigReader::count(const Place& value, CountRange range) {
+template <class Number, class Range>
+std::optional<Number> ConfigReader::number(const Place& value,
+                                           std::optional<Number> written,
+                                           const Range& range,
+                                           std::string_view kind) {
   if (value.node.kind == YamlNode::Kind::null) {
     return std::nullopt;
   }
-  const std::optional<std::uint64_t> number =
-      is_scalar(value) ? number_of(value.node) : std::nullopt;
-  if (!number || *number < range.least || *number > range.most) {
+  if (!is_scalar(value) || !written || *written < range.least || *written > range.most) {
     fail(value,
-         fmt::format("{} is no whole number from {} to {}",
+         fmt::format("{} is no {} from {} to {}",
                      is_scalar(value) ? quoted(value.node.text) : name_of(value.node.kind),
+                     kind,
                      range.least,
                      range.most));
     return std::nullopt;
   }
-  return static_cast<std::uint32_t>(*number);
+  return written;
+}
+
+std::optional<std::uint32_t> ConfigReader::count(const Place& value, CountRange range) {
+  const auto read = number(value, number_of(value.node), range, "whole number");
+  return read ? std::optional{static_cast<std::uint32_t>(*read)} : std::nullopt;
 }
 
 std::optional<double> ConfigReader::fraction(const Place& value, FractionRange range) {
-  if (value.node.kind == YamlNode::Kind::null) {
-    return std::nullopt;
-  }
-  const std::optional<double> number = is_scalar(value) ? decimal_of(value.node) : std::nullopt;
-  if (!number || *number < range.least || *number > range.most) {
-    fail(value,
-         fmt::format("{} is no number from {} to {}",
-                     is_scalar(value) ? quoted(value.node.text) : name_of(value.node.kind),
-                     range.least,
-                     range.most));
-    return std::nullopt;
-  }
-  return number;
+  return number(value, decimal_of(value.node), range, "number");
 }
 
 std::optional<std::variant<std::size_t, std::uint32_t>> ConfigReader::choice_or_count(

@@ -126,6 +126,12 @@ class ConfigReader final : public FieldReader {
   void fail(const Place& value, std::string message);
   [[nodiscard]] bool is_map(const Place& value);
   [[nodiscard]] std::optional<std::string> scalar(const Place& value);
+  /// `written`, what the value's text says as a number, if it is within `range`.
+  template <class Number, class Range>
+  [[nodiscard]] std::optional<Number> number(const Place& value,
+                                             std::optional<Number> written,
+                                             const Range& range,
+                                             std::string_view kind);
 
   std::vector<ConfigError> errors_;
 };
