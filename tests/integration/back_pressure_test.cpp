@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A slow reader slows its own sender and nobody else, and costs no memory.
+#include "tests/integration/at_rest.hpp"
 #include "tests/integration/one_service.hpp"
 
 #include <catch2/catch.hpp>
@@ -25,17 +26,6 @@ std::size_t most_growth() {
   return std::size_t{test::is_sanitized() ? 64U : 2U} << 20U;
 }
 
-/// Works until `bytes()` has not changed for `kRest`, and returns it.
-template <class Bytes>
-std::uint64_t at_rest(test::H2Client& client, Bytes bytes) {
-  std::uint64_t before = 0;
-  do {
-    before = bytes();
-    client.pump_for(kRest);
-  } while (bytes() != before);
-  return before;
-}
-
 }  // namespace
 
 TEST_CASE("nodeway: an endpoint that does not read stops its client",
@@ -46,7 +36,8 @@ TEST_CASE("nodeway: an endpoint that does not read stops its client",
   const test::StreamId stalled = path.client.open_post("cart.shop", "/stall");
 
   path.client.send_filler(stalled, kMuch);
-  const std::uint64_t sent = at_rest(path.client, [&] { return path.client.sent_bytes(stalled); });
+  const std::uint64_t sent =
+      test::at_rest(path.client, kRest, [&] { return path.client.sent_bytes(stalled); });
 
   CHECK(sent >= kWindow);
   CHECK(sent <= kMostUnread);
@@ -61,8 +52,8 @@ TEST_CASE("nodeway: a client that does not read stops its endpoint",
   const test::StreamId stalled = path.client.open_get("cart.shop", "/");
   path.client.set_reading(stalled, false);
 
-  const std::uint64_t sent =
-      at_rest(path.client, [&] { return path.upstream.wait_for_request(1).reply_bytes; });
+  const std::uint64_t sent = test::at_rest(
+      path.client, kRest, [&] { return path.upstream.wait_for_request(1).reply_bytes; });
 
   CHECK(path.client.peek(stalled).body_bytes == kWindow);
   CHECK(sent >= kWindow);
@@ -76,7 +67,7 @@ TEST_CASE("nodeway: a stalled request does not slow the one beside it on the sam
   test::OneService path{stalls_on_demand()};
   const test::StreamId stalled = path.client.open_post("cart.shop", "/stall");
   path.client.send_filler(stalled, kMuch);
-  at_rest(path.client, [&] { return path.client.sent_bytes(stalled); });
+  test::at_rest(path.client, kRest, [&] { return path.client.sent_bytes(stalled); });
 
   const test::StreamId free = path.client.open_post("cart.shop", "/free");
   path.client.send_filler(free, kBody);
@@ -96,7 +87,7 @@ TEST_CASE("nodeway: a stalled reply does not slow the one beside it on the same 
   }}};
   const test::StreamId stalled = path.client.open_get("cart.shop", "/stall");
   path.client.set_reading(stalled, false);
-  at_rest(path.client, [&] { return path.upstream.wait_for_request(1).reply_bytes; });
+  test::at_rest(path.client, kRest, [&] { return path.upstream.wait_for_request(1).reply_bytes; });
 
   const test::Reply reply = path.client.get("cart.shop", "/free");
 
@@ -124,7 +115,7 @@ TEST_CASE("nodeway: a stalled stream goes on when it is read again", "[integrati
   test::OneService path{test::always({.filler_bytes = kBody})};
   const test::StreamId stalled = path.client.open_get("cart.shop", "/");
   path.client.set_reading(stalled, false);
-  at_rest(path.client, [&] { return path.client.peek(stalled).body_bytes; });
+  test::at_rest(path.client, kRest, [&] { return path.client.peek(stalled).body_bytes; });
 
   path.client.set_reading(stalled, true);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Windows of HTTP/2 streams: at their borders, over long ways, and of all streams together.
+#include "tests/integration/at_rest.hpp"
 #include "tests/integration/one_service.hpp"
 #include "tests/support/delayed_link.hpp"
 
@@ -20,17 +21,6 @@ constexpr auto kLongPatience = 60s;
 
 test::Script echoes() {
   return test::always({.echo = true});
-}
-
-/// Works until `bytes()` has not changed for `kRest`, and returns it.
-template <class Bytes>
-std::uint64_t at_rest(test::H2Client& client, Bytes bytes) {
-  std::uint64_t before = 0;
-  do {
-    before = bytes();
-    client.pump_for(kRest);
-  } while (bytes() != before);
-  return before;
 }
 
 }  // namespace
@@ -73,7 +63,7 @@ TEST_CASE("nodeway: over a long way the window of a reply grows to what the way 
       kLongPatience);
   client.set_reading(stream, false);
   const std::uint64_t sent =
-      at_rest(client, [&] { return upstream.wait_for_request(1).reply_bytes; });
+      test::at_rest(client, kRest, [&] { return upstream.wait_for_request(1).reply_bytes; });
 
   const std::uint64_t n_kept = sent - client.peek(stream).body_bytes;
   CHECK(n_kept > kMostWindow / 2);
@@ -101,7 +91,8 @@ TEST_CASE("nodeway: over a long way the window of a request grows to what the wa
 
   const test::StreamId stalled = client.open_post("cart.shop", "/stall");
   client.send_filler(stalled, 16 * kMostWindow);
-  const std::uint64_t sent = at_rest(client, [&] { return client.sent_bytes(stalled); });
+  const std::uint64_t sent =
+      test::at_rest(client, kRest, [&] { return client.sent_bytes(stalled); });
 
   CHECK(client.peek(fast).status == 200);
   CHECK(sent > kMostWindow / 2);  // what the pod's window took made this one grow
