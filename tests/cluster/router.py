@@ -57,7 +57,7 @@ class Routers:
         """A metric summed over all routers, and over all series that have these labels."""
         return sum(self.value(pod, name, **labels) for pod in self.pods())
 
-    def value(self, pod: Object, name: str, **labels: str) -> float:
+    def value(self, pod: Object, name: str, /, **labels: str) -> float:
         """A metric of one router, summed over all series that have these labels."""
         return total_of(self.fetch(pod, "/metrics"), name, **labels)
 
@@ -135,7 +135,7 @@ def _pod_names(entry: Object) -> list[str]:
     return list(entry["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", []))
 
 
-def total_of(exposition: str, name: str, **labels: str) -> float:
+def total_of(exposition: str, name: str, /, **labels: str) -> float:
     """Sums the series of a metric that have these labels, in Prometheus' text format; 0 if there are none."""
     wanted = labels.items()
     return sum(
