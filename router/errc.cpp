@@ -106,7 +106,7 @@ constexpr std::array kVerdicts{
             429,
             8,
             Sent::no,
-            "the caller has too many connections open"},
+            "the caller has too many connections or requests open"},
 };
 
 constexpr std::size_t row_of(Errc code) {

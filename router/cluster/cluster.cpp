@@ -38,6 +38,24 @@ void Cluster::wake_waiters() {
   }
 }
 
+void Cluster::enter_queue(QueuedRequest& request, const QueuePlace& place) {
+  if (request.is_linked()) {
+    return;  // it waits again
+  }
+  queue_.push(request, place);
+  if (++n_queued_ > policy_.queue_requests) {
+    context_.loop.metrics().hit(telemetry::Limit::queue_requests);
+    queue_.last_of_most().on_crowded_out();
+  }
+}
+
+void Cluster::leave_queue(QueuedRequest& request) noexcept {
+  if (request.is_linked()) {
+    request.unlink();
+    --n_queued_;
+  }
+}
+
 bool Cluster::wait_for_others(EndpointWaiter& waiter) {
   const TimePoint now = context_.loop.now();
   if (!all_failed_at_) {

@@ -72,9 +72,8 @@ class Cluster {
   /// Whether the last `acquire` has found none because of a limit on requests in flight, of the
   /// Service port or of its endpoints; then `wait_for_room` is worth while.
   [[nodiscard]] bool is_full() const noexcept { return is_full_; }
-  /// Calls `on_new_endpoints` when a request has ended, in the order of `until`, when the waits
-  /// end.
-  void wait_for_room(EndpointWaiter& waiter, TimePoint until) { room_.wait(waiter, until); }
+  /// Calls `on_new_endpoints` when a request has ended.
+  void wait_for_room(EndpointWaiter& waiter, const QueuePlace& place) { room_.wait(waiter, place); }
   /// The endpoint at that address, whatever the balancer thinks of it, and also if it is not
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
@@ -116,9 +115,13 @@ class Cluster {
   }
   [[nodiscard]] RetryTiming& retry_timing() noexcept { return retry_timing_; }
 
-  /// Requests that wait for a connection, of all endpoints, or for another endpoint; counted by the
-  /// exchanges.
-  std::uint32_t waiting = 0;
+  /// Counts a request that waits, for whatever, until `leave_queue`; once, if it comes again. If
+  /// there are more than `Policy::queue_requests` now, the last one of the caller that has most is
+  /// crowded out, which may be this one.
+  void enter_queue(QueuedRequest& request, const QueuePlace& place);
+  /// Nothing if it does not wait.
+  void leave_queue(QueuedRequest& request) noexcept;
+  [[nodiscard]] std::uint32_t n_queued() const noexcept { return n_queued_; }
 
   /// Destroys endpoints that are not selected and have ended. Not from inside a call of one
   /// of them.
@@ -168,6 +171,8 @@ class Cluster {
   Room room_;
   bool is_full_ = false;
   EndpointWaiterList waiters_;
+  FairQueue<QueuedRequest, QueuedRequests> queue_;  ///< who waits for what is known elsewhere
+  std::uint32_t n_queued_ = 0;
   std::optional<TimePoint> all_failed_at_;  ///< first, since a reply or a new endpoint
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/cluster/room.hpp"
 
-#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -69,32 +68,18 @@ void Room::leave() {
   }
 }
 
-void Room::wait(EndpointWaiter& waiter, TimePoint until) {
-  waiter.until_ = until;
+void Room::wait(EndpointWaiter& waiter, const QueuePlace& place) {
   if (is_serving_) {
-    put_back(waiter);
+    waiters_.put_back(waiter, place);
     return;
   }
   context_.loop.metrics().hit(telemetry::Limit::concurrency);
-  auto place = waiters_.end();
-  while (place != waiters_.begin() && std::prev(place)->until_ > until) {
-    --place;
-  }
-  waiters_.insert(place, waiter);
+  waiters_.push(waiter, place);
   if (!own_.waits_for_room.exchange(true)) {
     // Room that came just before others could know of this waiter would be missed.
     must_look_again_ = true;
     context_.loop.flush_later(*this);
   }
-}
-
-/// In front of its equals: it was the first.
-void Room::put_back(EndpointWaiter& waiter) {
-  auto place = waiters_.begin();
-  while (place != waiters_.end() && place->until_ < waiter.until_) {
-    ++place;
-  }
-  waiters_.insert(place, waiter);
 }
 
 void Room::serve_all() {
@@ -104,8 +89,7 @@ void Room::serve_all() {
 void Room::serve(std::size_t n_places) {
   bool is_room_left = true;
   while (n_places > 0 && is_room_left && !waiters_.empty()) {
-    EndpointWaiter& first = waiters_.front();
-    waiters_.pop_front();
+    EndpointWaiter& first = waiters_.pop();
     const std::uint32_t before = in_flight_;
     is_serving_ = true;
     first.on_new_endpoints();

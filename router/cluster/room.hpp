@@ -14,7 +14,7 @@ namespace router {
 /// at a time, and who waits until one of them has ended. One worker's side; the count is the
 /// process's, and exact.
 ///
-/// Those that wait on one worker are served in the order in which their waits end. Between workers
+/// Of those that wait on one worker the callers are served in turn (`FairQueue`). Between workers
 /// room goes round: who frees it gives it to the next one with a waiter, so that a worker with few
 /// requests gets its turn beside one with many. Whoever comes while others wait on its worker waits
 /// behind them.
@@ -40,10 +40,8 @@ class Room final : private Flushable, private RoomWaker {
   /// One has ended: whoever waits for room hears of it at the end of the turn.
   void leave();
 
-  /// Calls `on_new_endpoints` once there may be room. `until`: when the wait ends; it is
-  /// the waiter's to see to that. Costs a step for each waiter that it passes, at most
-  /// `Policy::queue_requests`.
-  void wait(EndpointWaiter& waiter, TimePoint until);
+  /// Calls `on_new_endpoints` once there may be room.
+  void wait(EndpointWaiter& waiter, const QueuePlace& place);
   /// Room may have come otherwise than by a request's end.
   void serve_all();
 
@@ -51,7 +49,6 @@ class Room final : private Flushable, private RoomWaker {
   void flush() override;
   void wake() override;
   void on_woken();
-  void put_back(EndpointWaiter& waiter);
   /// Serves waiters until as many have taken a place, or there is no more.
   void serve(std::size_t n_places);
   void count();
@@ -66,7 +63,7 @@ class Room final : private Flushable, private RoomWaker {
   std::uint32_t freed_ = 0;      ///< in this turn
   bool is_serving_ = false;
   bool must_look_again_ = false;
-  EndpointWaiterList waiters_;  ///< whose wait ends first at the front
+  FairQueue<EndpointWaiter, EndpointWaiters> waiters_;
 };
 
 }  // namespace router

@@ -5,6 +5,7 @@
 #include "router/exchange/stream.hpp"
 #include "router/resolve/resolve.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/caller_share.hpp"
 #include "router/worker/loop.hpp"
 
 #include <cstddef>
@@ -34,6 +35,8 @@ class RequestAcceptor {
                                             RequestHead head,
                                             bool end,
                                             CallerProtocol protocol) = 0;
+  /// Of the caller that the connection comes from; null: what it sends has no limit.
+  [[nodiscard]] virtual CallerShare* share() noexcept { return nullptr; }
   /// Counts a request that was answered by its connection, because it could not be read.
   virtual void on_unreadable_request(Errc reason) = 0;
   /// The connection goes on as `switched`, and wants to be destroyed itself, at the end of this

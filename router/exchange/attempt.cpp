@@ -22,10 +22,9 @@ void Attempt::start(AttemptKind kind) {
   plan_.tried.push_back(endpoint_->id());
   state_ = AttemptState::queued;
   began_at_ = loop_.now();
-  ++plan_.cluster->waiting;
   endpoint_->pool(plan_.to_http1).acquire(*this, place_in_queue(kind));
   if (state_ == AttemptState::queued) {
-    bound_wait();
+    bound_wait(kind);
   }
 }
 
@@ -68,7 +67,7 @@ void Attempt::wait_for_endpoint(AttemptKind kind) {
   }
   waits_as_ = AttemptKind::repick;
   be_stranded();
-  bound_wait();
+  bound_wait(waits_as_);
 }
 
 /// Until a request has ended somewhere.
@@ -78,29 +77,30 @@ void Attempt::wait_for_room() {
   }
   be_stranded();
   plan_.cluster->wait_for_room(*this, place_in_queue(waits_as_));
-  bound_wait();
+  bound_wait(waits_as_);
 }
 
 void Attempt::be_stranded() noexcept {
   state_ = AttemptState::stranded;
   began_at_ = loop_.now();
-  ++plan_.cluster->waiting;
 }
 
-void Attempt::bound_wait() {
-  if (plan_.cluster->waiting > plan_.port->policy.queue_requests) {
-    loop_.metrics().hit(telemetry::Limit::queue_requests);
-    events_.on_no_endpoint(*this, Errc::overloaded, {});
-  } else {
-    loop_.arm(timer_, wait_end());
-  }
+void Attempt::bound_wait(AttemptKind kind) {
+  loop_.arm(timer_, wait_end());
+  plan_.cluster->enter_queue(*this, place_in_queue(kind));
 }
 
-/// When its wait ends; what may have been answered already waits behind what was not.
-TimePoint Attempt::place_in_queue(AttemptKind kind) const noexcept {
+void Attempt::on_crowded_out() {
+  events_.on_no_endpoint(*this, Errc::overloaded, {});
+}
+
+/// Whose wait ends first is the first of its caller's; what may have been answered already waits
+/// behind what was not.
+QueuePlace Attempt::place_in_queue(AttemptKind kind) const noexcept {
   const bool is_repetition = kind == AttemptKind::retry || kind == AttemptKind::hedge;
-  return is_repetition ? TimePoint::max()
-                       : std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()));
+  return {.caller = plan_.caller,
+          .until = is_repetition ? TimePoint::max()
+                                 : std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()))};
 }
 
 TimePoint Attempt::wait_end() const noexcept {
@@ -109,7 +109,12 @@ TimePoint Attempt::wait_end() const noexcept {
 }
 
 void Attempt::stop_waiting() {
-  --plan_.cluster->waiting;
+  plan_.cluster->leave_queue(*this);
+  suspend_wait();
+}
+
+/// Keeps its place in the cluster's queue: it may have to wait again.
+void Attempt::suspend_wait() {
   queued_for_ += loop_.now() - began_at_;
   timer_.cancel();
   PoolWaiter::unlink();
@@ -177,7 +182,7 @@ void Attempt::on_no_connection(Errc reason) {
 }
 
 void Attempt::on_new_endpoints() {
-  stop_waiting();
+  suspend_wait();
   state_ = AttemptState::done;
   start(waits_as_);
 }
@@ -223,7 +228,10 @@ void Attempt::end(AttemptOutcome::Kind how) {
 
 void Attempt::give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answered) {
   if (state_ == AttemptState::stranded) {
-    stop_waiting();
+    suspend_wait();
+  }
+  if (plan_.cluster != nullptr) {
+    plan_.cluster->leave_queue(*this);
   }
   if (endpoint_ == nullptr) {
     timer_.cancel();

@@ -38,6 +38,7 @@ struct Plan {
   /// What the balancer goes by; nothing: no hash.
   std::optional<std::uint64_t> hash_key = std::nullopt;
   std::optional<TimePoint> deadline = std::nullopt;
+  const void* caller = nullptr;  ///< whose turn it is where requests wait; compared only
   std::uint32_t n_repicks = 0;
   /// Ids of the endpoints that had the request.
   boost::container::static_vector<std::uint64_t, kMaxEndpointsTried> tried;
@@ -93,7 +94,10 @@ enum class AttemptKind : std::uint8_t {
 /// known was tried in vain, and another may come, or a limit leaves no room; before a retry it is
 /// `pausing`.
 /// docs/life-of-a-request.md draws this.
-class Attempt final : private UpstreamEvents, private PoolWaiter, private EndpointWaiter {
+class Attempt final : private UpstreamEvents,
+                      private PoolWaiter,
+                      private EndpointWaiter,
+                      private QueuedRequest {
  public:
   /// All must outlive the attempt.
   Attempt(Loop& loop, Plan& plan, AttemptEvents& events)
@@ -139,6 +143,7 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   void on_connection(UpstreamConnection& connection) override;
   void on_no_connection(Errc reason) override;
   void on_new_endpoints() override;
+  void on_crowded_out() override;
   void on_informational(ReplyHead head) override {
     events_.on_informational(*this, std::move(head));
   }
@@ -161,10 +166,11 @@ class Attempt final : private UpstreamEvents, private PoolWaiter, private Endpoi
   void wait_for_endpoint(AttemptKind kind);
   void wait_for_room();
   void be_stranded() noexcept;
-  void bound_wait();
+  void bound_wait(AttemptKind kind);
   void bound_silence();
   void stop_waiting();
-  [[nodiscard]] TimePoint place_in_queue(AttemptKind kind) const noexcept;
+  void suspend_wait();
+  [[nodiscard]] QueuePlace place_in_queue(AttemptKind kind) const noexcept;
   [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
   void on_timer_due();
 

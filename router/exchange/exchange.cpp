@@ -35,8 +35,12 @@ std::string why_no_endpoints(const Service& service, const ServicePort& port) {
 
 }  // namespace
 
-Exchange::Exchange(
-    ExchangeHost& host, ClientStream& client, RequestHead head, bool end, CallerProtocol protocol)
+Exchange::Exchange(ExchangeHost& host,
+                   ClientStream& client,
+                   BufferShare& buffers,
+                   RequestHead head,
+                   bool end,
+                   CallerProtocol protocol)
     : host_{host},
       client_{&client},
       protocol_{protocol},
@@ -44,8 +48,8 @@ Exchange::Exchange(
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
-      request_body_{host.loop().buffers()},
-      reply_body_{host.loop().buffers()},
+      request_body_{buffers},
+      reply_body_{buffers},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
   request_body_.keep_taken();
@@ -86,6 +90,7 @@ void Exchange::find_way() {
   const bool is_found = find_service(caller, name);
   count_request();
   if (is_found) {
+    plan_.caller = CallerRequest::caller();
     find_deadline();
     arm_timer();
     if (!enter_cluster()) {
@@ -361,6 +366,7 @@ void Exchange::finish() {
   give_up_attempts();
   timer_.cancel();
   SnapshotWaiter::unlink();
+  leave_caller();
   count_request();
   telemetry::ResponseKey key;
   static const ReplyClass unresolved = default_successes();

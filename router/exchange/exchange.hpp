@@ -10,6 +10,7 @@
 #include "router/exchange/stream.hpp"
 #include "router/resolve/resolve.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/caller_share.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -71,6 +72,7 @@ class Exchange final : public Disposable,
                        private AttemptEvents,
                        private Flushable,
                        public SnapshotWaiter,
+                       public CallerRequest,
                        public boost::intrusive::list_base_hook<
                            boost::intrusive::tag<class CoreList>,
                            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
@@ -79,8 +81,10 @@ class Exchange final : public Disposable,
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
 
+  /// Its bodies count in `buffers`, which outlives it.
   Exchange(ExchangeHost& host,
            ClientStream& client,
+           BufferShare& buffers,
            RequestHead head,
            bool end,
            CallerProtocol protocol);
@@ -88,6 +92,8 @@ class Exchange final : public Disposable,
 
   /// Takes the ten steps of docs/life-of-a-request.md as far as they go at once.
   void begin();
+  /// The same, once its caller's share has room for it.
+  void on_turn() override { begin(); }
   /// Instead: answers without looking for a way.
   void refuse(Errc reason, std::string_view detail);
   /// The cluster has changed while the exchange waited for that.

@@ -23,7 +23,9 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       timeouts_{timeouts},
       is_secure_{tls != nullptr},
-      transport_{loop, std::move(socket), *this, std::move(tls)} {}
+      transport_{loop, std::move(socket), *this, std::move(tls)} {
+  transport_.share_reading(acceptor.share());
+}
 
 void ServerConnection::start(std::span<const std::byte> already_read) {
   loop_.arm(timer_, loop_.now() + timeouts_.header);

@@ -241,7 +241,9 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       limits_{limits},
       session_{Role::server, limits, *this},
-      transport_{loop, std::move(socket), *this, std::move(tls)} {}
+      transport_{loop, std::move(socket), *this, std::move(tls)} {
+  transport_.share_reading(acceptor.share());
+}
 
 ServerConnection::~ServerConnection() = default;
 

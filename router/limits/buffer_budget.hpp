@@ -50,11 +50,15 @@ class BufferBudget {
 /// once per loop turn: so the limit is overshot by a turn's worth. Its core's thread.
 class BufferShare {
  public:
+  BufferShare() = default;
+  /// A part of a share: what counts in it counts in `whole`, which outlives it, as well.
+  explicit BufferShare(BufferShare& whole) noexcept : whole_{&whole} {}
+
   /// Without a budget it counts for itself.
   void join(BufferBudget& budget) noexcept { budget_ = &budget; }
 
-  void add(std::size_t n_bytes) noexcept { n_bytes_ += static_cast<std::int64_t>(n_bytes); }
-  void subtract(std::size_t n_bytes) noexcept { n_bytes_ -= static_cast<std::int64_t>(n_bytes); }
+  void add(std::size_t n_bytes) noexcept { change(static_cast<std::int64_t>(n_bytes)); }
+  void subtract(std::size_t n_bytes) noexcept { change(-static_cast<std::int64_t>(n_bytes)); }
   [[nodiscard]] std::int64_t n_bytes() const noexcept { return n_bytes_; }
 
   /// Of the whole process, as of the last `post`.
@@ -63,6 +67,14 @@ class BufferShare {
   bool post() noexcept;
 
  private:
+  void change(std::int64_t n_bytes) noexcept {
+    n_bytes_ += n_bytes;
+    if (whole_ != nullptr) {
+      whole_->n_bytes_ += n_bytes;
+    }
+  }
+
+  BufferShare* whole_ = nullptr;
   BufferBudget* budget_ = nullptr;
   std::int64_t n_bytes_ = 0;
   std::int64_t n_posted_ = 0;

@@ -19,6 +19,19 @@ std::optional<ClientQuota::Place> ClientQuota::take() {
   return std::optional<Place>{std::in_place, *this};
 }
 
+std::shared_ptr<CallerTotals> ClientQuota::totals_of(const boost::asio::ip::address& caller) {
+  const std::lock_guard lock{mutex_};
+  const auto found = callers_.find(caller);
+  auto totals = found == callers_.end() ? nullptr : found->second.totals.lock();
+  if (!totals) {
+    totals = std::make_shared<CallerTotals>();
+    if (found != callers_.end()) {
+      found->second.totals = totals;
+    }
+  }
+  return totals;
+}
+
 Admission ClientQuota::enter(const boost::asio::ip::address& caller) {
   const std::lock_guard lock{mutex_};
   Caller& its = callers_[caller];
@@ -48,7 +61,7 @@ void ClientQuota::leave(const boost::asio::ip::address& caller, Admission how) {
 
 ClientQuota::Place::Place(Place&& other) noexcept
     : quota_{std::exchange(other.quota_, nullptr)},
-      caller_{other.caller_},
+      caller_{std::move(other.caller_)},
       admission_{other.admission_} {}
 
 ClientQuota::Place::~Place() {

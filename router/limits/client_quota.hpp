@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/limits/buffer_budget.hpp"
+
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -17,6 +21,24 @@ enum class Admission : std::uint8_t {
   closed,   ///< at once: the caller has been told often enough
 };
 
+/// What one caller has of all cores together: open requests, and bytes of their bodies that wait
+/// for the other side. Any thread.
+class CallerTotals {
+ public:
+  /// Adds `n`, which may be negative, and tells how many there are.
+  std::int64_t change_requests(std::int64_t n) noexcept { return change(n_requests_, n); }
+  std::int64_t change_bytes(std::int64_t n) noexcept { return change(n_bytes_, n); }
+
+ private:
+  static std::int64_t change(std::atomic<std::int64_t>& figure, std::int64_t n) noexcept {
+    return n == 0 ? figure.load(std::memory_order_relaxed)
+                  : figure.fetch_add(n, std::memory_order_relaxed) + n;
+  }
+
+  alignas(64) std::atomic<std::int64_t> n_requests_{0};
+  std::atomic<std::int64_t> n_bytes_{0};
+};
+
 /// How many connections clients have open, of all cores together. Any thread: looked at when a
 /// connection is accepted and when it is gone, never in between.
 ///
@@ -27,6 +49,13 @@ class ClientQuota {
   /// product.md, clients.
   static constexpr std::uint32_t kMaxConnections = 10'000;
   static constexpr std::uint32_t kMaxPerCaller = 500;
+  /// Open requests of one caller: ten connections full of them, some 50 MiB. The cores tell each
+  /// other once in a turn, so it may be exceeded by what one turn brings on the others.
+  static constexpr std::uint32_t kMaxRequestsPerCaller = 10'000;
+  /// Of one caller's bodies that wait to be taken: a quarter of the process's. Whoever has more
+  /// begins no further request while the process is at its limit and others are active, whose
+  /// windows are narrow for it.
+  static constexpr std::int64_t kMaxBytesPerCaller = BufferBudget::kMaxBytes / 4;
   /// Of one caller, beyond its share: enough for a person to be told why, too few to be worth an
   /// attacker's while.
   static constexpr std::uint32_t kMaxRefused = 10;
@@ -40,12 +69,16 @@ class ClientQuota {
   /// A place for one connection; nothing if all are taken.
   [[nodiscard]] std::optional<Place> take();
 
+  /// Of a caller with a place; the same for all cores, for as long as any of them holds it.
+  [[nodiscard]] std::shared_ptr<CallerTotals> totals_of(const boost::asio::ip::address& caller);
+
   [[nodiscard]] std::uint32_t max_connections() const noexcept { return max_connections_; }
 
  private:
   struct Caller {
     std::uint32_t n_taken = 0;
     std::uint32_t n_refused = 0;
+    std::weak_ptr<CallerTotals> totals;
   };
 
   Admission enter(const boost::asio::ip::address& caller);
@@ -70,6 +103,7 @@ class ClientQuota::Place {
   /// Counts the connection for its caller, once.
   Admission give_to(const boost::asio::ip::address& caller);
   [[nodiscard]] Admission admission() const noexcept { return admission_; }
+  [[nodiscard]] const boost::asio::ip::address& caller() const noexcept { return caller_; }
 
  private:
   ClientQuota* quota_;  ///< null once it has been moved away

@@ -2,7 +2,6 @@
 #include "router/pool/pool.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace router {
@@ -36,37 +35,37 @@ std::size_t Pool::count(UpstreamState state) const noexcept {
       }));
 }
 
-void Pool::acquire(PoolWaiter& waiter, TimePoint until) {
-  waiter.until_ = until;
-  enqueue(waiter);
+void Pool::acquire(PoolWaiter& waiter, const QueuePlace& place) {
+  UpstreamConnection* const connection = waiters_.empty() ? take_connection() : nullptr;
+  if (connection != nullptr) {
+    waiter.on_connection(*connection);
+    return;
+  }
+  waiters_.push(waiter, place);
   serve_waiters();
 }
 
-void Pool::enqueue(PoolWaiter& waiter) {
-  // From the back: most have the same time to wait, so that the last to come is the last to end.
-  auto place = waiters_.end();
-  while (place != waiters_.begin() && std::prev(place)->until_ > waiter.until_) {
-    --place;
+UpstreamConnection* Pool::take_connection() {
+  // The first with room: so a burst's further connections fall idle, and are closed, when it is
+  // over.
+  const auto found = std::find_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
+    return entry.connection->free_streams() > 0;
+  });
+  if (found == connections_.end()) {
+    return nullptr;
   }
-  waiters_.insert(place, waiter);
+  found->idle_since = TimePoint::max();
+  return found->connection.get();
 }
 
 void Pool::serve_waiters() {
   while (!waiters_.empty()) {
-    // The first with room: so a burst's further connections fall idle, and are closed, when it is
-    // over.
-    const auto found =
-        std::find_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
-          return entry.connection->free_streams() > 0;
-        });
-    if (found == connections_.end()) {
+    UpstreamConnection* const connection = take_connection();
+    if (connection == nullptr) {
       open_if_short();
       return;
     }
-    found->idle_since = TimePoint::max();
-    PoolWaiter& waiter = waiters_.front();
-    waiters_.pop_front();
-    waiter.on_connection(*found->connection);
+    waiters_.pop().on_connection(*connection);
   }
 }
 
@@ -74,18 +73,9 @@ void Pool::open_if_short() {
   const std::size_t expected = count(UpstreamState::connecting) * streams_each_;
   const std::size_t limit = options_.is_http1 ? kMaxHttp1Connections : kMaxH2Connections;
   const std::size_t n_usable = connections_.size() - count(UpstreamState::draining);
-  if (n_usable < limit && has_more_waiters_than(expected)) {
+  if (n_usable < limit && waiters_.has_more_than(expected)) {
     open_connection();
   }
-}
-
-bool Pool::has_more_waiters_than(std::size_t n) const noexcept {
-  auto waiter = waiters_.begin();
-  while (n > 0 && waiter != waiters_.end()) {
-    ++waiter;
-    --n;
-  }
-  return waiter != waiters_.end();
 }
 
 void Pool::open_connection() {
@@ -149,11 +139,8 @@ void Pool::remove(UpstreamConnection& connection) {
 void Pool::fail_waiters(Errc reason) {
   // Those who come back from inside the call are not failed for it once more.
   auto failed = std::move(waiters_);
-  waiters_.clear();
   while (!failed.empty()) {
-    PoolWaiter& waiter = failed.front();
-    failed.pop_front();
-    waiter.on_no_connection(reason);
+    failed.pop().on_no_connection(reason);
   }
 }
 

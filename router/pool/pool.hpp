@@ -4,6 +4,7 @@
 #include "router/exchange/stream.hpp"
 #include "router/route/policy.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/fair_queue.hpp"
 #include "router/worker/loop.hpp"
 
 #include <chrono>
@@ -13,13 +14,11 @@
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/intrusive/list.hpp>
 
 namespace router {
 
 /// Somebody who wants to open one stream to the pool's endpoint. Leaves the queue when destroyed.
-class PoolWaiter : public boost::intrusive::list_base_hook<
-                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class PoolWaiter : public FairWaiter<class PoolWaiters> {
  public:
   /// `connection` has a free stream, which must be opened now. May come from inside
   /// `Pool::acquire`.
@@ -29,10 +28,6 @@ class PoolWaiter : public boost::intrusive::list_base_hook<
 
  protected:
   ~PoolWaiter() = default;
-
- private:
-  friend class Pool;
-  TimePoint until_{};  ///< when its wait ends
 };
 
 /// What a pool tells the owner of the endpoint.
@@ -74,8 +69,8 @@ struct PoolContext {
 ///
 /// Opens one when the streams of those that it has run short, up to `kMaxH2Connections` or
 /// `kMaxHttp1Connections` beside those that drain; closes what was idle for `kIdleTimeout`.
-/// While connections are being opened or full, requests wait: the one whose wait ends first is the
-/// first to be served. Every wait has an end, so one without a deadline comes to its turn as well.
+/// While connections are being opened or full, requests wait, and their callers are served in turn
+/// (`FairQueue`).
 class Pool final : private UpstreamConnectionEvents {
  public:
   static constexpr std::chrono::seconds kIdleTimeout{60};  ///< product.md, HTTP/2 to pods
@@ -94,10 +89,8 @@ class Pool final : private UpstreamConnectionEvents {
   ~Pool();
 
   /// Gives `waiter` a connection, now or later. It leaves the queue by `unlink` or its own
-  /// destruction, which it does at `until`: the sooner that is, the earlier it is served, and
-  /// among equals whoever came first. Costs a step for each waiter that it passes,
-  /// at most `Policy::queue_requests`.
-  void acquire(PoolWaiter& waiter, TimePoint until);
+  /// destruction, which it does when its wait ends.
+  void acquire(PoolWaiter& waiter, const QueuePlace& place);
   /// The endpoint is no longer used: waiters are sent away, connections close when their streams
   /// have ended.
   void retire();
@@ -105,7 +98,7 @@ class Pool final : private UpstreamConnectionEvents {
     options_.timeout = timeout;
   }
 
-  [[nodiscard]] bool is_empty() const noexcept { return connections_.empty() && waiters_.empty(); }
+  [[nodiscard]] bool is_empty() noexcept { return connections_.empty() && waiters_.empty(); }
   [[nodiscard]] std::size_t n_connections() const noexcept { return connections_.size(); }
   /// Whether a connection is there that takes streams, now or when one of its own has ended.
   [[nodiscard]] bool is_connected() const noexcept {
@@ -124,10 +117,10 @@ class Pool final : private UpstreamConnectionEvents {
   void on_draining(UpstreamConnection& connection) override;
   void on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) override;
 
-  void enqueue(PoolWaiter& waiter);
+  /// One with a stream free; null if there is none.
+  [[nodiscard]] UpstreamConnection* take_connection();
   void serve_waiters();
   void open_if_short();
-  [[nodiscard]] bool has_more_waiters_than(std::size_t n) const noexcept;
   void open_connection();
   void fail_waiters(Errc reason);
   void close_idle();
@@ -144,7 +137,7 @@ class Pool final : private UpstreamConnectionEvents {
   PoolEvents& events_;
   std::size_t streams_each_;  ///< what one connection is expected to carry: as the last one did
   std::vector<Entry> connections_;
-  boost::intrusive::list<PoolWaiter, boost::intrusive::constant_time_size<false>> waiters_;
+  FairQueue<PoolWaiter, PoolWaiters> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};
 };
 

@@ -141,27 +141,22 @@ struct RetryPolicy {
 /// How the requests for one Service port are treated: the defaults of the configuration with the
 /// Service's own values laid over them. Plain value, part of a Snapshot.
 ///
-/// This is the one table of the defaults; docs/configuration.md shows it with the ranges.
+/// This is the one table of the defaults; docs/configuration.md shows it with the ranges. Large
+/// fields come first, so that little is lost between them.
 struct Policy {
-  BalancerKind balancer = BalancerKind::peak_ewma;
   /// Time in which a latency estimate left alone falls to 37 %: long enough to remember a slow pod
   /// between its requests, short enough to try it again within a minute. linkerd2-proxy's.
   Nanoseconds decay = std::chrono::seconds{10};
-  /// What `ring_hash` and `maglev` go by. The caller: every request has one.
-  HashOn hash_on{};
-  /// How much of an even share of the requests in flight an endpoint may have under these: 125 % is
-  /// what the paper shows to be bound to few detours (balancer/README.md).
-  std::uint32_t load_bound_percent = 125;
   /// For so long an endpoint that has come gets less than its share, under `least_request`,
   /// `round_robin` and `random`: those that go by latency see for themselves. 0: it gets its share
   /// at once, since most endpoints are ready when they say so.
   Nanoseconds slow_start{0};
-  /// Of the endpoints; the same ones each time on this node. 0: all of them are used, since a node
-  /// seldom has requests for so many that their connections weigh.
-  std::uint32_t subset_size = 0;
   /// For TCP and, with HTTP/2, the peer's first SETTINGS. Within a cluster this takes a
   /// millisecond; a second leaves room for one lost SYN and still lets another pod be tried.
   Nanoseconds connect_timeout = std::chrono::seconds{1};
+  /// Longest wait for a usable endpoint: two connection attempts and a little. Also for news of
+  /// others where all are gone.
+  Nanoseconds queue_timeout = std::chrono::seconds{3};
   /// From the request's head to its end. None: callers know their deadlines (`grpc-timeout`), and
   /// streams have no natural end.
   std::optional<Nanoseconds> request_timeout = std::nullopt;
@@ -172,25 +167,35 @@ struct Policy {
   std::optional<Nanoseconds> per_try_timeout = std::nullopt;
   /// Without a byte of either body. None: streams may be silent for hours.
   std::optional<Nanoseconds> idle_timeout = std::nullopt;
+  /// What `ring_hash` and `maglev` go by. The caller: every request has one.
+  HashOn hash_on{};
+  EjectionPolicy ejection;
   RetryPolicy retries;
+  ReplyClass successes = default_successes();  ///< in metrics and `nodeway stat`
+  /// Replies that speak against their endpoint, beside resets and failed connects.
+  ReplyClass endpoint_failures = default_endpoint_failures();
+  /// How much of an even share of the requests in flight an endpoint may have under these: 125 % is
+  /// what the paper shows to be bound to few detours (balancer/README.md).
+  std::uint32_t load_bound_percent = 125;
+  /// Of the endpoints; the same ones each time on this node. 0: all of them are used, since a node
+  /// seldom has requests for so many that their connections weigh.
+  std::uint32_t subset_size = 0;
+  /// Requests in flight from this node for each endpoint of the own zone, where Kubernetes names
+  /// such endpoints to this node: further ones go to other zones' endpoints. 0: none does, whatever
+  /// the load, as with kube-proxy.
+  std::uint32_t zone_spill_over = 0;
   /// Waiting for an endpoint, per worker: about a second's worth of a busy Service.
   std::uint32_t queue_requests = 1000;
-  /// Longest wait for a usable endpoint: two connection attempts and a little. Also for news of
-  /// others where all are gone.
-  Nanoseconds queue_timeout = std::chrono::seconds{3};
-  /// Whether calls with a deadline are refused while others like them end late
-  /// (balancer::AdaptiveLimit): pods that are overloaded answer as many as they can, rather than
-  /// all too late.
-  bool has_adaptive_limit = true;
   /// Requests that may be with the endpoints at a time, of all workers; the others wait. 0: as many
   /// as come, since nobody but its owner knows what a Service can take.
   std::uint32_t concurrency_limit = 0;
   /// The same for each endpoint.
   std::uint32_t endpoint_limit = 0;
-  EjectionPolicy ejection;
-  ReplyClass successes = default_successes();  ///< in metrics and `nodeway stat`
-  /// Replies that speak against their endpoint, beside resets and failed connects.
-  ReplyClass endpoint_failures = default_endpoint_failures();
+  BalancerKind balancer = BalancerKind::peak_ewma;
+  /// Whether calls with a deadline are refused while others like them end late
+  /// (balancer::AdaptiveLimit): pods that are overloaded answer as many as they can, rather than
+  /// all too late.
+  bool has_adaptive_limit = true;
   /// Overrides what the Service's port says of itself.
   std::optional<UpstreamProtocol> upstream_protocol = std::nullopt;
 

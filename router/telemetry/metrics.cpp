@@ -15,7 +15,7 @@ constexpr bool figures_are_in_enum_order() {
   return true;
 }
 static_assert(figures_are_in_enum_order(), "kCoreFigures: one row per CoreFigure, in its order");
-static_assert(kCoreFigures.size() == static_cast<std::size_t>(CoreFigure::buffer_bytes) + 1);
+static_assert(kCoreFigures.size() == static_cast<std::size_t>(CoreFigure::requests_put_off) + 1);
 static_assert(kLimitNames.size() == static_cast<std::size_t>(Limit::write_stall) + 1);
 
 constexpr std::uint8_t kUnknownGrpcStatus = 2;

@@ -45,7 +45,8 @@ enum class CoreFigure : std::uint8_t {
   caller_waits,     ///< waits of a request for the pod that it comes from to be known
   tls_handshakes,   ///< of clients, done
   tls_handshakes_failed,
-  buffer_bytes,  ///< gauge
+  buffer_bytes,      ///< gauge
+  requests_put_off,  ///< to a later turn, since their callers had had their share of this one
 };
 
 enum class FigureKind : std::uint8_t { counter, gauge };
@@ -98,13 +99,21 @@ inline constexpr std::array kCoreFigures{
                          FigureKind::gauge,
                          "nodeway_buffer_bytes",
                          "Bytes of bodies and output that wait for the other side to take them."},
+    CoreFigureDefinition{
+        CoreFigure::requests_put_off,
+        FigureKind::counter,
+        "nodeway_requests_put_off_total",
+        "Requests that began a turn of the event loop or more later than they came: "
+        "their caller had had its share, and others were active."},
 };
 
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
 enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
   buffer_bytes,          ///< bytes that wait in all buffers: streams get narrow windows
+  caller_bytes,          ///< bytes that wait in one caller's bodies: further requests are refused
   caller_connections,    ///< connections of one caller: further ones are refused
+  caller_requests,       ///< open requests of one caller: further ones are refused
   client_connections,    ///< connections of all clients: accepting pauses
   client_streams,        ///< streams of one client connection (RFC 9113, 5.1.2)
   concurrency,           ///< requests with the endpoints of a Service: further ones wait
@@ -122,25 +131,13 @@ enum class Limit : std::uint8_t {
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 19> kLimitNames{"adaptive_concurrency",
-                                                              "buffer_bytes",
-                                                              "caller_connections",
-                                                              "client_connections",
-                                                              "client_streams",
-                                                              "concurrency",
-                                                              "continuations",
-                                                              "control_frames",
-                                                              "file_descriptors",
-                                                              "header_list_bytes",
-                                                              "header_timeout",
-                                                              "informational_heads",
-                                                              "queue_requests",
-                                                              "repicks",
-                                                              "stream_faults",
-                                                              "stream_resets",
-                                                              "tls_handshake",
-                                                              "window_stall",
-                                                              "write_stall"};
+inline constexpr std::array<std::string_view, 21> kLimitNames{
+    "adaptive_concurrency", "buffer_bytes",        "caller_bytes",     "caller_connections",
+    "caller_requests",      "client_connections",  "client_streams",   "concurrency",
+    "continuations",        "control_frames",      "file_descriptors", "header_list_bytes",
+    "header_timeout",       "informational_heads", "queue_requests",   "repicks",
+    "stream_faults",        "stream_resets",       "tls_handshake",    "window_stall",
+    "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of
 /// nodeway_upstream_connections.
@@ -221,6 +218,7 @@ class ServiceMetrics {
   std::array<Cell, kEjectionCauseNames.size()> ejections;             ///< by cause
   Cell endpoints_ejected;                                             ///< gauge
   Cell panic_requests;       ///< placed while too few endpoints were in service
+  Cell zone_spills;          ///< placed in other zones, since the own one's endpoints were busy
   Histogram response_start;  ///< from the request's head to the reply's head
   Histogram duration;        ///< from the request's head to the end
 

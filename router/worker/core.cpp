@@ -24,10 +24,7 @@ using boost::asio::ip::tcp;
 using telemetry::CoreFigure;
 
 /// The core's own objects; all but the posts in `Core` runs on its thread.
-class Core::State final : public ListenerEvents,
-                          public RequestAcceptor,
-                          public ExchangeHost,
-                          public ConnectionFactory {
+class Core::State final : public ListenerEvents, public ExchangeHost, public ConnectionFactory {
  public:
   explicit State(Options options);
   ~State();
@@ -47,25 +44,20 @@ class Core::State final : public ListenerEvents,
   /// in turn: with many clusters in use, a look at each would be a turn of milliseconds.
   static constexpr std::size_t kTidiedClusters = 256;
 
-  class Refusals;
+  class Desk;
   /// A client's connection, by whom its requests are taken, and its place.
   struct Client {
     ClientQuota::Place place;
-    std::unique_ptr<Refusals> refusals;  ///< null unless its caller has too many connections
+    std::unique_ptr<Desk> desk;
     std::unique_ptr<ClientConnection> connection;
   };
 
   void on_accepted(AcceptedConnection accepted) override;
   void on_greeting_over() override { on_fewer_connections(); }
 
-  [[nodiscard]] ClientEvents& begin(ClientStream& stream,
-                                    RequestHead head,
-                                    bool end,
-                                    CallerProtocol protocol) override;
-  Exchange& add_exchange(ClientStream& stream, RequestHead head, bool end, CallerProtocol protocol);
-  void on_unreadable_request(Errc reason) override;
-  void on_switched_to_h2(Disposable& connection, SwitchedConnection switched) override;
-  void on_connection_closed(Disposable& connection) override;
+  void on_unreadable_request(Errc reason);
+  void on_switched_to_h2(Disposable& connection, SwitchedConnection switched);
+  void on_connection_closed(Disposable& connection);
 
   [[nodiscard]] Loop& loop() override { return loop_; }
   [[nodiscard]] LocalSnapshotPtr snapshot() override { return snapshot_; }
@@ -98,6 +90,7 @@ class Core::State final : public ListenerEvents,
   std::string via_entry_;
   telemetry::ServiceMetrics& unresolved_;
   Loop loop_;
+  CallerShares caller_shares_;
   LocalSnapshotPtr snapshot_;
   /// By ClusterId; null: never asked for. As `snapshot_` has them.
   std::vector<std::unique_ptr<Cluster>> clusters_;
@@ -110,10 +103,12 @@ class Core::State final : public ListenerEvents,
   bool is_draining_ = false;
 };
 
-/// Takes the requests of a connection that its caller has beyond its share.
-class Core::State::Refusals final : public RequestAcceptor, public Disposable {
+/// Takes the requests of one connection.
+class Core::State::Desk final : public RequestAcceptor, public Disposable {
  public:
-  explicit Refusals(State& core) : core_{core} {}
+  /// `is_refusing`: its caller has too many connections.
+  Desk(State& core, CallerSharePtr share, bool is_refusing)
+      : core_{core}, share_{std::move(share)}, is_refusing_{is_refusing} {}
 
   ClientConnection* connection = nullptr;
 
@@ -122,12 +117,37 @@ class Core::State::Refusals final : public RequestAcceptor, public Disposable {
                                     RequestHead head,
                                     bool end,
                                     CallerProtocol protocol) override {
-    connection->drain();  // its next attempt may find a place
-    Exchange& exchange = core_.add_exchange(stream, std::move(head), end, protocol);
-    exchange.refuse(Errc::caller_limit,
-                    fmt::format("{} of {}", ClientQuota::kMaxPerCaller, stream.peer().to_string()));
-    return exchange;
+    auto* const made =
+        new Exchange(core_, stream, share_->buffers(), std::move(head), end, protocol);
+    core_.exchanges_.push_back(*made);
+    std::optional<telemetry::Limit> excess = share_->open(*made);
+    if (is_refusing_) {
+      excess = telemetry::Limit::caller_connections;
+    }
+    if (excess) {
+      refuse(*made, *excess, stream.peer());
+    } else {
+      share_->begin(*made);
+    }
+    return *made;
   }
+
+  void refuse(Exchange& exchange, telemetry::Limit excess, const boost::asio::ip::address& caller) {
+    std::string what;
+    if (excess == telemetry::Limit::caller_connections) {  // the listener has counted it
+      connection->drain();                                 // its next attempt may find a place
+      what = fmt::format("{} connections", ClientQuota::kMaxPerCaller);
+    } else {
+      core_.metrics.hit(excess);
+      what = excess == telemetry::Limit::caller_requests
+                 ? fmt::format("{} open requests", ClientQuota::kMaxRequestsPerCaller)
+                 : fmt::format("{} MiB of bodies that wait to be taken",
+                               ClientQuota::kMaxBytesPerCaller >> 20);
+    }
+    exchange.refuse(Errc::caller_limit, fmt::format("{} of {}", what, caller.to_string()));
+  }
+
+  [[nodiscard]] CallerShare* share() noexcept override { return share_.get(); }
   void on_unreadable_request(Errc reason) override { core_.on_unreadable_request(reason); }
   void on_switched_to_h2(Disposable& closing, SwitchedConnection switched) override {
     core_.on_switched_to_h2(closing, std::move(switched));
@@ -135,13 +155,16 @@ class Core::State::Refusals final : public RequestAcceptor, public Disposable {
   void on_connection_closed(Disposable& closed) override { core_.on_connection_closed(closed); }
 
   State& core_;
+  CallerSharePtr share_;
+  bool is_refusing_;
 };
 
 Core::State::State(Options options)
     : options_{std::move(options)},
       via_entry_{std::string{kViaProtocol} + options_.via},
       unresolved_{metrics.add_service({}, {}, {})},
-      loop_{io, metrics} {
+      loop_{io, metrics},
+      caller_shares_{loop_, options_.clients} {
   loop_.buffers().join(options_.buffers);
 }
 
@@ -173,16 +196,14 @@ void Core::State::on_accepted(AcceptedConnection accepted) {
   metrics.figure(CoreFigure::client_connections).add();
   metrics.figure(CoreFigure::client_connections_open).add();
   const bool is_refused = accepted.place.admission() == Admission::refused;
-  auto refusals = is_refused ? std::make_unique<Refusals>(*this) : nullptr;
-  RequestAcceptor& acceptor = is_refused ? static_cast<RequestAcceptor&>(*refusals) : *this;
+  auto desk = std::make_unique<Desk>(*this, caller_shares_.of(accepted.place.caller()), is_refused);
+  RequestAcceptor& acceptor = *desk;
   const auto take = [&](auto connection) {
     auto& taken = *connection;
-    if (is_refused) {
-      refusals->connection = &taken;
-    }
+    desk->connection = &taken;
     connections_.emplace(&taken,
                          Client{.place = std::move(accepted.place),
-                                .refusals = std::move(refusals),
+                                .desk = std::move(desk),
                                 .connection = std::move(connection)});
     taken.start(accepted.already_read);
     if (is_draining_) {
@@ -199,24 +220,6 @@ void Core::State::on_accepted(AcceptedConnection accepted) {
                                                 h1::ServerTimeouts{},
                                                 std::move(accepted.tls)));
   }
-}
-
-ClientEvents& Core::State::begin(ClientStream& stream,
-                                 RequestHead head,
-                                 bool end,
-                                 CallerProtocol protocol) {
-  Exchange& exchange = add_exchange(stream, std::move(head), end, protocol);
-  exchange.begin();
-  return exchange;
-}
-
-Exchange& Core::State::add_exchange(ClientStream& stream,
-                                    RequestHead head,
-                                    bool end,
-                                    CallerProtocol protocol) {
-  auto* const exchange = new Exchange(*this, stream, std::move(head), end, protocol);
-  exchanges_.push_back(*exchange);
-  return *exchange;
 }
 
 void Core::State::wait_for_snapshot(Exchange& exchange) {
@@ -244,14 +247,10 @@ void Core::State::on_switched_to_h2(Disposable& connection, SwitchedConnection s
   Client client = std::move(found->second);
   loop_.destroy_later(std::move(client.connection));
   connections_.erase(found);
-  RequestAcceptor& acceptor =
-      client.refusals ? static_cast<RequestAcceptor&>(*client.refusals) : *this;
   auto successor = std::make_unique<h2::ServerConnection>(
-      loop_, std::move(switched.socket), acceptor, h2::SessionLimits{});
+      loop_, std::move(switched.socket), *client.desk, h2::SessionLimits{});
   h2::ServerConnection& taken = *successor;
-  if (client.refusals) {
-    client.refusals->connection = &taken;
-  }
+  client.desk->connection = &taken;
   client.connection = std::move(successor);
   connections_.emplace(&taken, std::move(client));
   taken.start(std::move(switched));
@@ -261,9 +260,7 @@ void Core::State::on_connection_closed(Disposable& connection) {
   const auto found = connections_.find(&connection);
   metrics.figure(CoreFigure::client_connections_open).subtract();
   loop_.destroy_later(std::move(found->second.connection));
-  if (found->second.refusals) {
-    loop_.destroy_later(std::move(found->second.refusals));
-  }
+  loop_.destroy_later(std::move(found->second.desk));
   connections_.erase(found);
   on_fewer_connections();
 }

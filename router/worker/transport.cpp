@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/transport.hpp"
 
+#include "router/worker/caller_share.hpp"
 #include "router/worker/unmapped.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <linux/sockios.h>
@@ -64,7 +66,13 @@ void Transport::on_ready(bool readable, bool writable) {
 }
 
 void Transport::read() {
-  const auto buffer = loop_.read_buffer();
+  auto buffer = loop_.read_buffer();
+  if (share_ != nullptr) {
+    buffer = buffer.first(std::min(buffer.size(), share_->n_bytes_left()));
+    if (buffer.empty()) {
+      return;  // it is still readable in the next turn
+    }
+  }
   const ssize_t n_bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
   if (n_bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
     return;
@@ -78,6 +86,9 @@ void Transport::read() {
   } else if (n_bytes == 0) {
     on_peer_ended();
   } else {
+    if (share_ != nullptr) {
+      share_->count_bytes(static_cast<std::size_t>(n_bytes));
+    }
     on_received(buffer.first(static_cast<std::size_t>(n_bytes)));
   }
 }

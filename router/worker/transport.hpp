@@ -16,6 +16,8 @@
 
 namespace router {
 
+class CallerShare;
+
 /// What a transport tells the protocol on top of it. No call is made after `close`, nor after
 /// `on_closed`.
 class TransportEvents {
@@ -58,6 +60,8 @@ class Transport final : private Flushable, private Pollable {
   Transport& operator=(const Transport&) = delete;
   ~Transport();
 
+  /// What is read counts in the caller's share, which outlives the connection; null: in none.
+  void share_reading(CallerShare* share) noexcept { share_ = share; }
   void start_reading();
   /// Stops reading, so that the kernel's buffers fill and the peer waits. Bytes already read have
   /// been delivered.
@@ -104,6 +108,7 @@ class Transport final : private Flushable, private Pollable {
   boost::asio::ip::address peer_;
   int socket_ = -1;
   TransportEvents& events_;
+  CallerShare* share_ = nullptr;       ///< null toward endpoints
   std::unique_ptr<tls::Session> tls_;  ///< null if the socket carries plain bytes
   OutputBuffer output_;                ///< as it goes to the socket
   CountedBytes counted_output_{loop_.buffers()};

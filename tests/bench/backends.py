@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import h2load
-from bed import HOST, Bed, Process, program
+from bed import HOST, Bed, Process, humble, program
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,11 @@ def documents(bed: Bed) -> Path:
     return folder
 
 
-def start_backend(bed: Bed, *, is_measured: bool = False) -> Server:
+def start_backend(bed: Bed, *, is_measured: bool = False, is_humble: bool = False) -> Server:
     """On the CPUs of the load, or in the place of a proxy."""
     port = bed.free_port()
-    process = bed.start(
-        "nghttpd",
-        [program("nghttpd"), "--no-tls", f"--address={HOST}", f"--htdocs={documents(bed)}",
-         "--trailer=grpc-status: 0", str(port)],
-        is_measured=is_measured)
+    command = [program("nghttpd"), "--no-tls", f"--address={HOST}", f"--htdocs={documents(bed)}",
+               "--trailer=grpc-status: 0", str(port)]
+    process = bed.start("nghttpd", humble(command) if is_humble else command, is_measured=is_measured)
     process.await_port(port)
     return Server(process, port)

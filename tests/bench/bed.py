@@ -233,6 +233,12 @@ def busy_seconds() -> float:
     return (int(user) + int(nice) + int(system)) / TICKS_PER_S
 
 
+def humble(argv: Sequence[str | Path]) -> list[str | Path]:
+    """The command with what others leave of its CPU. `nice` alone would weigh it within its session only: sched(7)."""
+    begin = "{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 \"$@\""
+    return ["/bin/sh", "-c", begin, "sh", *argv]
+
+
 def program(name: str) -> str:
     """Of the distribution; servers lie where PATH often does not reach."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")

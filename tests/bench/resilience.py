@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import h2load
 from backends import Server, start_backend
-from bed import HOST, Bed, Failed, program
+from bed import Bed, Failed, humble, program
 from bench import ROOT, run_as_program
 from pods import OK, Outcome, Pod, calls_of, start_load
 from resilience_plots import plot
-from resilience_subjects import CART, OTHER, ROUND_ROBIN, SUBJECTS, Subject
+from resilience_subjects import CART, OTHER, ROUND_ROBIN, SUBJECTS, Subject, neighbours_target
 from tables import markdown, median, number
 
 PODS = 5
@@ -37,6 +37,7 @@ class Stage:
     bed: Bed
     pods: Sequence[Pod]
     port: int  # of the subject
+    neighbours_target: str  # where the subject is reached by another caller than the one of the calls
     trouble_s: float  # for so long
 
     @property
@@ -68,10 +69,14 @@ def restart_all(stage: Stage) -> None:
 
 
 def flood(stage: Stage) -> None:
-    """One caller that has a thousand calls to another service under way, as fast as they are answered."""
-    greedy = stage.bed.start("h2load", [
-        program("h2load"), "--clients=10", "--max-concurrent-streams=100", f"--duration={max(1, round(stage.trouble_s))}",
-        f"--header=:authority: {OTHER}", f"http://{HOST}:{stage.port}/{h2load.METHOD}"])
+    """One caller that has a thousand calls to another service under way, as fast as they are answered.
+
+    It has what the calls and the pods leave of their CPU, so that what these lose they lose to the subject.
+    """
+    greedy = stage.bed.start("h2load", humble([
+        program("h2load"), "--clients=10", "--max-concurrent-streams=100",
+        f"--duration={max(1, round(stage.trouble_s))}", f"--header=:authority: {OTHER}",
+        f"http://{stage.neighbours_target}/{h2load.METHOD}"]))
     greedy.wait(stage.trouble_s + PATIENCE_S)
 
 
@@ -105,7 +110,7 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
     length_s = max(WARM_UP_S + RECOVERY_S + PODS, round(seconds))
     figures: dict[str, dict[str, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
     last: dict[str, dict[str, Outcome]] = defaultdict(dict)
-    with start_backend(bed) as other:
+    with start_backend(bed, is_humble=True) as other:  # as its caller, the neighbour: see `flood`
         for run in range(1, runs + 1):
             for day in DAYS:
                 for subject in SUBJECTS:
@@ -134,7 +139,7 @@ def live_through(bed: Bed, day: Day, subject: Subject, other: Server, length_s: 
         with subject.start(bed, pods, other) as server:
             load = start_load(bed, server.port, CART, rps=day.rps, seconds=length_s, deadline_ms=DEADLINE_MS)
             time.sleep(WARM_UP_S)
-            day.trouble(Stage(bed, pods, server.port, length_s - WARM_UP_S - RECOVERY_S))
+            day.trouble(Stage(bed, pods, server.port, neighbours_target(server), length_s - WARM_UP_S - RECOVERY_S))
             calls = calls_of(load, length_s + PATIENCE_S)
         work = [pod.work() for pod in pods]
     finally:

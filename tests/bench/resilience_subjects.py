@@ -16,7 +16,7 @@ from backends import Server
 from bed import HOST, Bed, program
 from envoy import Cluster, start_envoy
 from pods import Pod
-from subjects import start_nodeway, started, written
+from subjects import Nodeway, start_nodeway, started, written
 
 CART, OTHER = "cart.bench", "other.bench"
 
@@ -95,8 +95,17 @@ def nodeway(policy: str) -> Callable[[Bed, Sequence[Pod], Server], Server]:
         config = written(bed, f"nodeway-{policy}.yaml", json.dumps(
             {"version": 1, "services": {CART: {"balancer": {"policy": policy}}}}))
         ports = {"cart": [pod.port for pod in pods], "other": [other.port]}
-        return start_nodeway(bed, ports, ["--config", str(config)])
+        return start_nodeway(bed, ports, ["--config", str(config), "--listen", "[::1]:0"])
     return start
+
+
+def neighbours_target(server: Server) -> str:
+    """Where a neighbour of the calls' caller dials. nodeway tells callers apart by their addresses, so it has one of its
+    own; to the others all callers are alike.
+    """
+    if isinstance(server, Nodeway):
+        return str(server.process.await_line("ready")["listen"][1])
+    return server.address
 
 
 def haproxy(balance: str) -> Callable[[Bed, Sequence[Pod], Server], Server]:

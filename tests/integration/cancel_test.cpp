@@ -122,6 +122,8 @@ TEST_CASE("nodeway: a hundred thousand cancels leave nothing open",
   }
   client.reset();
 
+  path.router.wait_metric(
+      "nodeway_client_connections_open", 1, {}, 30s);  // all of it has been read
   path.router.wait_metric("nodeway_streams_open", 0, {}, 30s);
   path.upstream.wait_until_open(0);
   CHECK(path.router.metric("nodeway_responses_total", {{"reason", "client_cancelled"}}) ==

@@ -102,7 +102,7 @@ TEST_CASE("nodeway: a caller with too many connections is told so, others are no
 
   CHECK(told.status == 429);
   CHECK(told.header("nodeway-error") == "caller_limit");
-  CHECK(told.body.find("500 of 127.0.0.2") != std::string::npos);
+  CHECK(told.body.find("500 connections of 127.0.0.2") != std::string::npos);
   http1.wait_closed();
   CHECK(told_grpc.grpc_status() == 8);
   http2.wait_closed();

@@ -135,7 +135,7 @@ class Waiting final : public router::EndpointWaiter {
  private:
   void wait() {
     REQUIRE(worker_.cluster.is_full());
-    worker_.cluster.wait_for_room(*this, until_);
+    worker_.cluster.wait_for_room(*this, {.until = until_});
   }
 
   Worker& worker_;

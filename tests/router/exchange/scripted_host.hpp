@@ -207,8 +207,8 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
 
   /// Begins a request; it is owned by itself until `is_over`.
   router::Exchange& begin(ScriptedClient& client, router::RequestHead head, bool end) {
-    auto* const exchange =
-        new router::Exchange(*this, client, std::move(head), end, router::CallerProtocol::h2);
+    auto* const exchange = new router::Exchange(
+        *this, client, loop_.buffers(), std::move(head), end, router::CallerProtocol::h2);
     exchange->begin();
     return *exchange;
   }
