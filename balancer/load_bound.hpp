@@ -20,8 +20,8 @@ struct LoadBound {
   /// from where they belong, the greatest none.
   std::uint32_t percent;
 
-  /// Requests in flight up to which an endpoint takes one more, if `in_flight` are with all
-  /// candidates together. O(1), O(n) where some may not be chosen.
+  /// Requests in flight up to which an endpoint takes one more, by what those have that may be
+  /// chosen; `in_flight` are with all candidates together. O(1), O(n) where some may not be chosen.
   [[nodiscard]] std::uint32_t most_in_flight(const Selection& selection,
                                              std::uint64_t in_flight) const noexcept;
 };

@@ -44,8 +44,8 @@ void fill_traffic(StatRow& row, const telemetry::WindowRow& traffic, double seco
 }
 
 // From the best to the worst: what one worker can use is of use. "unused" is what none has.
-constexpr std::array<std::string_view, 6> kStates{
-    "ready", "connecting", "ejected", "unreachable", "unselected", "draining"};
+constexpr std::array<std::string_view, 7> kStates{
+    "ready", "spare", "connecting", "ejected", "unreachable", "unselected", "draining"};
 
 std::size_t rank_of(std::string_view state) {
   return static_cast<std::size_t>(std::find(kStates.begin(), kStates.end(), state) -

@@ -85,11 +85,8 @@ void Cluster::on_load_report(ClusterEndpoint& endpoint, const LoadReport& report
   }
 }
 
-/// Without a record of its own yet, by what is in flight from here.
 bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {
-  return policy_.endpoint_limit == 0 ||
-         (endpoint.shared_ ? endpoint.shared_->in_flight() : endpoint.in_flight_) <
-             policy_.endpoint_limit;
+  return policy_.endpoint_limit == 0 || endpoint.in_flight_of_all() < policy_.endpoint_limit;
 }
 
 bool Cluster::is_any_without_room(std::span<const std::uint64_t> tried,
@@ -101,30 +98,39 @@ bool Cluster::is_any_without_room(std::span<const std::uint64_t> tried,
   });
 }
 
-/// Those that one request has not tried, and that have room, as far down as `resort`.
+/// Those within `reach` that one request has not tried, and that have room, as far down as
+/// `resort`.
 class Cluster::Admitted final : public balancer::Eligibility {
  public:
   Admitted(const Cluster& cluster,
            std::span<const std::uint64_t> tried,
            balancer::Resort resort,
-           TimePoint now)
+           balancer::Reach reach)
       : cluster_{cluster},
         outliers_{cluster.ejector_.outliers()},
         tried_{tried},
         resort_{resort},
-        now_{now} {}
+        reach_{reach},
+        now_{cluster.context_.loop.now()} {}
 
   [[nodiscard]] bool may_choose(std::size_t index) const noexcept override {
     const ClusterEndpoint& endpoint = *cluster_.endpoints_[index];
-    return outliers_.admits(index, resort_, now_) && cluster_.has_room(endpoint) &&
+    return is_within_reach(endpoint) && outliers_.admits(index, resort_, now_) &&
+           cluster_.has_room(endpoint) &&
            std::find(tried_.begin(), tried_.end(), endpoint.id()) == tried_.end();
   }
 
  private:
+  [[nodiscard]] bool is_within_reach(const ClusterEndpoint& endpoint) const noexcept {
+    return reach_ == balancer::Reach::all ||
+           endpoint.endpoint().is_spare == (reach_ == balancer::Reach::spare);
+  }
+
   const Cluster& cluster_;
   const balancer::Outliers& outliers_;
   std::span<const std::uint64_t> tried_;
   balancer::Resort resort_;
+  balancer::Reach reach_;
   TimePoint now_;
 };
 
@@ -135,7 +141,7 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
     return nullptr;
   }
   if (const std::optional<std::size_t> chosen = choose(tried, key)) {
-    return &take(*chosen);
+    return take_chosen(*chosen);
   }
   room_.leave_unused();
   is_full_ = is_any_without_room(tried, balancer::Resort::any);
@@ -147,10 +153,8 @@ ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> trie
   if (!room_.try_enter()) {
     return nullptr;
   }
-  const TimePoint now = context_.loop.now();
-  const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
-  if (const std::optional<std::size_t> chosen = chooser_.choose(&in_service, key, now)) {
-    return &take(*chosen);
+  if (const auto chosen = choose_at(balancer::Resort::in_service, tried, key)) {
+    return take_chosen(*chosen);
   }
   room_.leave_unused();
   return nullptr;
@@ -158,7 +162,6 @@ ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> trie
 
 std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
                                            std::optional<std::uint64_t> key) {
-  const TimePoint now = context_.loop.now();
   const balancer::Outliers& outliers = ejector_.outliers();
   if (!are_all_shared_) {
     share_endpoints();
@@ -167,8 +170,9 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
   ejector_.follow_others();
   weigh();
   const bool may_be_full = policy_.endpoint_limit > 0;
-  if (tried.empty() && outliers.n_ejected() == 0 && !ejector_.is_any_left_alone() && !may_be_full) {
-    return chooser_.choose(nullptr, key, now);
+  if (tried.empty() && outliers.n_ejected() == 0 && !ejector_.is_any_left_alone() && !may_be_full &&
+      !has_spares_) {
+    return chooser_.choose(nullptr, key, context_.loop.now());
   }
   // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
   if (const auto probed = tried.empty() ? ejector_.take_probe() : std::nullopt) {
@@ -177,8 +181,7 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
   if (outliers.is_panic()) {
     context_.service_metrics.panic_requests.add();
   } else {
-    const Admitted in_service{*this, tried, balancer::Resort::in_service, now};
-    if (const auto chosen = chooser_.choose(&in_service, key, now)) {
+    if (const auto chosen = choose_at(balancer::Resort::in_service, tried, key)) {
       return chosen;
     }
     if (is_any_without_room(tried, balancer::Resort::in_service)) {
@@ -186,12 +189,36 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     }
   }
   for (const balancer::Resort resort : {balancer::Resort::reachable, balancer::Resort::any}) {
-    const Admitted admitted{*this, tried, resort, now};
-    if (const auto chosen = chooser_.choose(&admitted, key, now)) {
+    if (const auto chosen = choose_at(resort, tried, key)) {
       return chosen;
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::size_t> Cluster::choose_at(balancer::Resort resort,
+                                              std::span<const std::uint64_t> tried,
+                                              std::optional<std::uint64_t> key) {
+  if (has_spares_) {
+    const Admitted preferred{*this, tried, resort, reach_at(resort)};
+    if (const auto chosen = chooser_.choose(&preferred, key, context_.loop.now())) {
+      return chosen;
+    }
+  }
+  const Admitted admitted{*this, tried, resort, balancer::Reach::all};
+  return chooser_.choose(&admitted, key, context_.loop.now());
+}
+
+/// Looks at each endpoint.
+balancer::Reach Cluster::reach_at(balancer::Resort resort) const noexcept {
+  balancer::GroupLoad own;
+  balancer::GroupLoad spare;
+  for (const auto& endpoint : endpoints_) {
+    if (ejector_.outliers().admits(endpoint->index_, resort, context_.loop.now())) {
+      (endpoint->endpoint().is_spare ? spare : own).add(endpoint->in_flight_of_all());
+    }
+  }
+  return balancer::reach_of_next(own, spare, policy_.zone_spill_over);
 }
 
 ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& address) {
@@ -227,6 +254,13 @@ ClusterEndpoint& Cluster::take(std::size_t index) {
   endpoint.begin_request();
   chooser_.set_in_flight(index, endpoint.in_flight_);
   return endpoint;
+}
+
+ClusterEndpoint* Cluster::take_chosen(std::size_t index) {
+  if (endpoints_[index]->endpoint().is_spare) {
+    context_.service_metrics.zone_spills.add();
+  }
+  return &take(index);
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "balancer/adaptive_limit.hpp"
+#include "balancer/spill_over.hpp"
 #include "router/cluster/chooser.hpp"
 #include "router/cluster/cluster_endpoint.hpp"
 #include "router/cluster/ejector.hpp"
@@ -134,6 +135,10 @@ class Cluster {
   class Admitted;
   [[nodiscard]] std::optional<std::size_t> choose(std::span<const std::uint64_t> tried,
                                                   std::optional<std::uint64_t> key);
+  [[nodiscard]] std::optional<std::size_t> choose_at(balancer::Resort resort,
+                                                     std::span<const std::uint64_t> tried,
+                                                     std::optional<std::uint64_t> key);
+  [[nodiscard]] balancer::Reach reach_at(balancer::Resort resort) const noexcept;
   void judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
   void on_connect_failed(ClusterEndpoint& endpoint);
   void on_connect_succeeded(ClusterEndpoint& endpoint);
@@ -143,11 +148,13 @@ class Cluster {
   void share_endpoints();
   void apply_limits();
   [[nodiscard]] std::vector<Endpoint> subset_of(const std::vector<Endpoint>& all) const;
+  [[nodiscard]] bool is_each_counted() const noexcept;
   [[nodiscard]] bool has_room(const ClusterEndpoint& endpoint) const noexcept;
   [[nodiscard]] bool is_any_without_room(std::span<const std::uint64_t> tried,
                                          balancer::Resort resort) const noexcept;
   void wake_waiters();
   [[nodiscard]] ClusterEndpoint& take(std::size_t index);
+  [[nodiscard]] ClusterEndpoint* take_chosen(std::size_t index);
   [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);
   void retire_missing(const std::vector<Endpoint>& wanted);
   /// True if there were any.
@@ -167,7 +174,8 @@ class Cluster {
   std::vector<std::unique_ptr<ClusterEndpoint>> unselected_;
   Ejector ejector_;  ///< its members are `endpoints_`, in their order
   bool are_all_shared_ = true;
-  Weigher weigher_;  ///< its endpoints are `endpoints_`, in their order
+  bool has_spares_ = false;  ///< among `endpoints_`; else there is but one way to choose
+  Weigher weigher_;          ///< its endpoints are `endpoints_`, in their order
   Room room_;
   bool is_full_ = false;
   EndpointWaiterList waiters_;

@@ -130,7 +130,7 @@ void ClusterEndpoint::describe(EndpointView& view) const {
   } else if (health_.is_ejected()) {
     view.state = health_.is_unreachable() ? "unreachable" : "ejected";
   } else {
-    view.state = is_connecting ? "connecting" : "ready";
+    view.state = is_connecting ? "connecting" : endpoint_.is_spare ? "spare" : "ready";
   }
 }
 

@@ -48,6 +48,11 @@ class ClusterEndpoint final : private PoolEvents {
   void end_request() noexcept;
   /// Counts its requests for all workers, or no longer does.
   void count_for_all(bool counts) noexcept;
+  /// Requests in flight, of all workers while they count them; without a record of its own yet, of
+  /// this one.
+  [[nodiscard]] std::uint32_t in_flight_of_all() const noexcept {
+    return shared_ ? shared_->in_flight() : in_flight_;
+  }
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);
   void retire();

@@ -8,6 +8,14 @@
 #include <utility>
 
 namespace router {
+namespace {
+
+/// Whether they are the same pod's, so that what is known of one holds for the other.
+bool is_same_pod(const Endpoint& a, const Endpoint& b) {
+  return a.address == b.address && a.pod == b.pod && a.hostname == b.hostname;
+}
+
+}  // namespace
 
 void Cluster::adopt(const ServicePort* port) {
   static const std::vector<Endpoint> none;
@@ -18,11 +26,13 @@ void Cluster::adopt(const ServicePort* port) {
     ejector_.apply(policy_.ejection);
     retry_timing_.apply(policy_.retries);
   }
-  apply_limits();
   const std::vector<Endpoint>& all = port != nullptr ? port->endpoints : none;
   const bool is_too_many = policy_.subset_size > 0 && all.size() > policy_.subset_size;
   const std::vector<Endpoint> subset = is_too_many ? subset_of(all) : none;
   const std::vector<Endpoint>& wanted = is_too_many ? subset : all;
+  has_spares_ = std::any_of(
+      wanted.begin(), wanted.end(), [](const Endpoint& endpoint) { return endpoint.is_spare; });
+  apply_limits();
   for (const auto* const list : {&endpoints_, &unselected_}) {
     for (const auto& endpoint : *list) {
       endpoint->apply(policy_);
@@ -41,26 +51,40 @@ void Cluster::adopt(const ServicePort* port) {
   room_.serve_all();
 }
 
+/// So many of those that are no spare ones, and as many of these.
 std::vector<Endpoint> Cluster::subset_of(const std::vector<Endpoint>& all) const {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(all.size());
-  for (const Endpoint& endpoint : all) {
-    hashes.push_back(ClusterEndpoint::hash_of(endpoint));
-  }
   std::vector<Endpoint> subset;
-  for (const std::size_t index :
-       balancer::subset_of(hashes, shared_.router(), policy_.subset_size)) {
-    subset.push_back(all[index]);
+  for (const bool is_spare : {false, true}) {
+    std::vector<const Endpoint*> group;
+    std::vector<std::uint64_t> hashes;
+    for (const Endpoint& endpoint : all) {
+      if (endpoint.is_spare == is_spare) {
+        group.push_back(&endpoint);
+        hashes.push_back(ClusterEndpoint::hash_of(endpoint));
+      }
+    }
+    for (const std::size_t index :
+         balancer::subset_of(hashes, shared_.router(), policy_.subset_size)) {
+      subset.push_back(*group[index]);
+    }
   }
+  std::sort(subset.begin(), subset.end(), [](const Endpoint& a, const Endpoint& b) {
+    return a.address < b.address;
+  });
   return subset;
 }
 
+/// Whether the requests of each endpoint are counted for all workers.
+bool Cluster::is_each_counted() const noexcept {
+  return policy_.endpoint_limit > 0 || has_spares_;
+}
+
 void Cluster::apply_limits() {
-  const bool is_each_limited = policy_.endpoint_limit > 0;
   for (const auto& endpoint : endpoints_) {
-    endpoint->count_for_all(is_each_limited);
+    endpoint->count_for_all(is_each_counted());
   }
-  room_.apply(policy_.concurrency_limit, policy_.concurrency_limit > 0 || is_each_limited);
+  room_.apply(policy_.concurrency_limit,
+              policy_.concurrency_limit > 0 || policy_.endpoint_limit > 0);
 }
 
 void Cluster::list_candidates() {
@@ -110,7 +134,7 @@ void Cluster::share_endpoints() {
   are_all_shared_ = shared.size() == unshared.size();
   for (std::size_t i = 0; i < shared.size(); ++i) {
     unshared[i]->shared_ = std::move(shared[i]);
-    unshared[i]->count_for_all(policy_.endpoint_limit > 0);
+    unshared[i]->count_for_all(is_each_counted());
   }
 }
 
@@ -121,7 +145,7 @@ void Cluster::retire_missing(const std::vector<Endpoint>& wanted) {
             wanted.begin(), wanted.end(), have->endpoint(), [](const auto& a, const auto& b) {
               return a.address < b.address;
             });
-        return place != wanted.end() && *place == have->endpoint();
+        return place != wanted.end() && is_same_pod(*place, have->endpoint());
       });
   if (first_missing == endpoints_.end()) {
     return;  // the list holds, and to fill a hash ring anew would cost a millisecond
@@ -144,10 +168,10 @@ bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
   const std::uint64_t first_new = next_id_;
   // Where there was none before, nobody is new beside others.
   const TimePoint came_at = endpoints_.empty() ? TimePoint{} : context_.loop.now();
-  std::vector<const Endpoint*> known;
+  std::vector<Endpoint*> known;
   known.reserve(endpoints_.size());
   for (const auto& endpoint : endpoints_) {
-    known.push_back(&endpoint->endpoint());
+    known.push_back(&endpoint->endpoint_);
   }
   std::sort(known.begin(), known.end(), [](const Endpoint* a, const Endpoint* b) {
     return a->address < b->address;
@@ -157,10 +181,12 @@ bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
         known.begin(), known.end(), endpoint, [](const Endpoint* have, const Endpoint& each) {
           return have->address < each.address;
         });
-    if (place == known.end() || **place != endpoint) {
+    if (place == known.end() || !is_same_pod(**place, endpoint)) {
       const auto& added = endpoints_.emplace_back(
           std::make_unique<ClusterEndpoint>(context_, next_id_++, endpoint, policy_, *this));
       added->weighed_.came_at = came_at;
+    } else {
+      (*place)->is_spare = endpoint.is_spare;
     }
   }
   return next_id_ != first_new;

@@ -292,8 +292,9 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
   // A headless Service has no virtual address that a policy could be about.
   result.only_local =
       !service.headless && service.internal_traffic_policy == k8s_client::TrafficPolicy::local;
-  result.endpoints =
-      result.only_local ? endpoints.selected_on(here_.node) : endpoints.selected(here_);
+  result.endpoints = result.only_local
+                         ? endpoints.selected_on(here_.node)
+                         : endpoints.selected(here_, result.policy.zone_spill_over > 0);
   result.endpoints_known = static_cast<std::uint32_t>(port_counts.total());
   return result;
 }

@@ -200,6 +200,7 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over(policy.load_bound_percent, load_bound_percent);
   lay_over(policy.slow_start, slow_start);
   lay_over(policy.subset_size, subset_size);
+  lay_over(policy.zone_spill_over, zone_spill_over);
   lay_over(policy.connect_timeout, connect_timeout);
   lay_over(policy.queue_requests, queue_requests);
   lay_over(policy.queue_timeout, queue_timeout);

@@ -68,6 +68,7 @@ struct PolicyOverrides {
   std::optional<std::uint32_t> load_bound_percent = std::nullopt;
   std::optional<Nanoseconds> slow_start = std::nullopt;
   std::optional<std::uint32_t> subset_size = std::nullopt;
+  std::optional<std::uint32_t> zone_spill_over = std::nullopt;
   std::optional<Nanoseconds> connect_timeout = std::nullopt;
   // 0: none, also where a wider level has one.
   std::optional<Nanoseconds> request_timeout = std::nullopt;

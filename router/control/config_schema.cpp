@@ -110,6 +110,11 @@ constexpr std::array kNotes{
     Note{"policy.balancer.subsetSize",
          "0",
          "So many of the pods, the same ones each time, get the requests of this node; 0: all."},
+    Note{
+        "policy.balancer.zoneSpillOver",
+        "0",
+        "With so many requests of this node in flight for each pod of its zone, further ones go to "
+        "other zones; 0: none does."},
     Note{"policy.timeout", "", "Limits of time."},
     Note{"policy.timeout.connect",
          "1s",

@@ -87,7 +87,7 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-std::vector<Endpoint> EndpointTable::selected(const Locality& here) const {
+std::vector<Endpoint> EndpointTable::selected(const Locality& here, bool with_spares) const {
   Hints hints = nullptr;
   if (is_hinted(&k8s_client::SliceEndpoint::hint_nodes, here.node)) {
     hints = &k8s_client::SliceEndpoint::hint_nodes;
@@ -96,9 +96,15 @@ std::vector<Endpoint> EndpointTable::selected(const Locality& here) const {
   }
   const std::string& wanted =
       hints == &k8s_client::SliceEndpoint::hint_nodes ? here.node : here.zone;
-  return in_best_state([&](const Entry& entry) {
+  const auto is_for_here = [&](const Entry& entry) {
     return hints == nullptr || entry.state != State::ready || has(entry.endpoint->*hints, wanted);
-  });
+  };
+  std::vector<Endpoint> result =
+      in_best_state([&](const Entry& entry) { return with_spares || is_for_here(entry); });
+  for (Endpoint& endpoint : result) {
+    endpoint.is_spare = with_spares && !is_for_here(entries_.at(endpoint.address));
+  }
+  return result;
 }
 
 std::vector<Endpoint> EndpointTable::selected_on(const std::string& node) const {

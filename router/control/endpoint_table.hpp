@@ -58,7 +58,8 @@ class EndpointTable {
 
   /// Those that are ready and hinted for `here`, if the hints are complete and any is for here;
   /// else all that are ready; if none is, all that still serve while they terminate. By address.
-  [[nodiscard]] std::vector<Endpoint> selected(const Locality& here) const;
+  /// `with_spares`: also those that are ready and not hinted for here, marked as spare.
+  [[nodiscard]] std::vector<Endpoint> selected(const Locality& here, bool with_spares) const;
   /// The same among the endpoints of this node only, hints apart: `internalTrafficPolicy: Local`.
   [[nodiscard]] std::vector<Endpoint> selected_on(const std::string& node) const;
   [[nodiscard]] EndpointCounts counts() const noexcept;

@@ -57,6 +57,8 @@ constexpr CountRange kPerEndpoint{.least = 0, .most = 1'000'000};
 constexpr DurationRange kSlowStart{.least = 1s, .most = 1h, .zero_too = true};
 /// 0 turns it off.
 constexpr CountRange kSubsetSize{.least = 0, .most = 10'000};
+/// 0 turns it off.
+constexpr CountRange kZoneSpillOver{.least = 0, .most = 1'000'000};
 constexpr CountRange kConsecutive{.least = 0, .most = 1000};
 /// At least: shorter, and the probes of a pod that is down are a load. At most: longer, and a pod
 /// that was mended is missed.
@@ -137,6 +139,7 @@ class PolicyReader {
         count_field("loadBoundPercent", range::kLoadBound, overrides_.load_bound_percent),
         duration_field("slowStart", range::kSlowStart, overrides_.slow_start),
         count_field("subsetSize", range::kSubsetSize, overrides_.subset_size),
+        count_field("zoneSpillOver", range::kZoneSpillOver, overrides_.zone_spill_over),
     };
     reader_.fields(value, fields);
   }

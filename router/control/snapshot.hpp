@@ -22,6 +22,8 @@ namespace router {
 /// One pod (or other backend) that may get requests of a Service port now.
 struct Endpoint {
   boost::asio::ip::tcp::endpoint address;
+  /// Ready, but meant for other zones or nodes: see `Policy::zone_spill_over`.
+  bool is_spare = false;
   std::string pod;         ///< `targetRef` name, else the address as text
   std::string hostname{};  ///< `pod-0` of a StatefulSet; may be empty
 
@@ -39,8 +41,9 @@ struct ServicePort {
       false;  ///< name or appProtocol is an HTTP one (`http`, `http-…`); see resolve()
   bool names_h2 = false;  ///< name or appProtocol is `grpc`, `h2c` or `http2`; see resolve()
   Policy policy;
-  std::vector<Endpoint>
-      endpoints;  ///< selected by kubernetes.md 1 to 6, sorted by address; empty: `no_endpoints`
+  /// Selected by kubernetes.md 1 to 6, and spare ones where the policy has a use for them; sorted
+  /// by address. Empty: `no_endpoints`.
+  std::vector<Endpoint> endpoints;
   std::uint32_t endpoints_known =
       0;                    ///< in the slices, selected or not (the second figure of `3/3`)
   bool only_local = false;  ///< `internalTrafficPolicy: Local`: none but this node's are selected

@@ -100,7 +100,7 @@ void add_retries(Families& families, const std::vector<ServiceTotals>& services)
   }
 }
 
-void add_ejections(Families& families, const std::vector<ServiceTotals>& services) {
+void add_choices(Families& families, const std::vector<ServiceTotals>& services) {
   MetricFamily ejections{"nodeway_ejections_total",
                          "Times that a worker has taken an endpoint out of the choice, by cause.",
                          MetricType::Counter,
@@ -113,6 +113,10 @@ void add_ejections(Families& families, const std::vector<ServiceTotals>& service
                      "Attempts for which ejections were disregarded: too few endpoints were left.",
                      MetricType::Counter,
                      {}};
+  MetricFamily spills{"nodeway_zone_spills_total",
+                      "Attempts placed in other zones: the own zone's endpoints were busy or out.",
+                      MetricType::Counter,
+                      {}};
   for (const ServiceTotals& service : services) {
     for (std::size_t i = 0; i < kEjectionCauseNames.size(); ++i) {
       Labels labels = labels_of(service);
@@ -121,8 +125,9 @@ void add_ejections(Families& families, const std::vector<ServiceTotals>& service
     }
     add_value(ejected, labels_of(service), service.endpoints_ejected);
     add_value(panic, labels_of(service), service.panic_requests);
+    add_value(spills, labels_of(service), service.zone_spills);
   }
-  for (MetricFamily* family : {&ejections, &ejected, &panic}) {
+  for (MetricFamily* family : {&ejections, &ejected, &panic, &spills}) {
     families.push_back(std::move(*family));
   }
 }
@@ -198,7 +203,7 @@ std::string render_metrics(const Exposed& exposed) {
   Families families;
   add_requests(families, services);
   add_retries(families, services);
-  add_ejections(families, services);
+  add_choices(families, services);
   add_latencies(families, services);
   add_core_figures(families, exposed.cores);
   add_control_families(families, exposed.control, exposed.now);

@@ -36,6 +36,7 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
   }
   totals.endpoints_ejected = std::max(totals.endpoints_ejected, block.endpoints_ejected.read());
   totals.panic_requests += block.panic_requests.read();
+  totals.zone_spills += block.zone_spills.read();
   block.each_response(
       [&totals](const ResponseCell& cell) { add_response(totals.responses, cell); });
   totals.response_start += block.response_start.read();

@@ -33,6 +33,7 @@ struct ServiceTotals {
   std::array<std::uint64_t, kEjectionCauseNames.size()> ejections{};             ///< by cause
   std::uint64_t endpoints_ejected = 0;  ///< by that core which has ejected the most
   std::uint64_t panic_requests = 0;
+  std::uint64_t zone_spills = 0;
   std::vector<ResponseCount> responses;
   HistogramCounts response_start;
   HistogramCounts duration;

@@ -198,14 +198,17 @@ TEST_CASE("RingHash: a thousand endpoints share a bounded ring", "[balancer]") {
 
 TEST_CASE("LoadBound: is the even share by the percentage, of those that may be chosen",
           "[balancer]") {
-  const auto candidates = pods(0, 10);
+  auto candidates = pods(0, 10);
   const test::AllBut half{0, 1, 2, 3, 4};
   const LoadBound bound{.percent = 125};
 
   CHECK(bound.most_in_flight({candidates}, 0) == LoadBound::kFreeRequests);
   CHECK(bound.most_in_flight({candidates}, 99) == 13);  // 12.5
-  CHECK(bound.most_in_flight({candidates, &half}, 99) == 25);
   CHECK(bound.most_in_flight({}, 99) == 125);
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    candidates[i].in_flight = i < 5 ? 100 : 19;
+  }
+  CHECK(bound.most_in_flight({candidates, &half}, 595) == 24);  // 125 % of 96 / 5
 }
 
 TEMPLATE_TEST_CASE("hash policies: one key alone, however hot, buries no endpoint",

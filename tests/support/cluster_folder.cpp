@@ -83,6 +83,9 @@ void write_slice(std::ostream& out,
     write_condition(out, "serving", endpoint.serving);
     write_condition(out, "terminating", endpoint.terminating);
   }
+  if (!endpoint.hint_zone.empty()) {
+    out << "  hints: {forZones: [{name: " << endpoint.hint_zone << "}]}\n";
+  }
 }
 
 std::string indented(std::string_view text) {

@@ -17,6 +17,7 @@ struct EndpointSpec {
   std::optional<bool> ready = true;  ///< `nullopt`: the condition is left out
   std::optional<bool> serving{};
   std::optional<bool> terminating{};
+  std::string hint_zone{};  ///< empty: no hint
 };
 
 /// A further port of a Service. It leads to the endpoints' one port, unless it has a `target` of

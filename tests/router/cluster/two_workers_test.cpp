@@ -1,31 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the workers of a process share about the endpoints of one Service port.
-#include "router/cluster/cluster.hpp"
+#include "tests/router/cluster/worker.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 using namespace std::chrono_literals;
 using router::AttemptOutcome;
+using test::address_of;
+using test::Worker;
 
 namespace {
 
 constexpr std::size_t kEndpoints = 4;
-
-boost::asio::ip::tcp::endpoint address_of(std::size_t endpoint) {
-  return {boost::asio::ip::address_v4{0x0a000001U + static_cast<std::uint32_t>(endpoint)}, 80};
-}
 
 /// `policy` with as many endpoints, each of them in turn.
 router::ServicePort port_with(router::Policy policy, std::size_t n_endpoints = kEndpoints) {
@@ -45,69 +40,6 @@ router::Policy patient() {
   policy.ejection.max_penalty = 1h;
   return policy;
 }
-
-/// One worker's side of the port, without connections.
-class Worker final : public router::ConnectionFactory {
- public:
-  Worker(const router::ServicePort& port, router::SharedPort& shared)
-      : cluster{router::PoolContext{loop_, *this, metrics.add_service("shop", "cart", "80")},
-                port,
-                shared,
-                1} {
-    loop_.begin_turn();
-  }
-
-  /// A request to that endpoint, which ends so.
-  void ends(std::size_t endpoint, const AttemptOutcome& outcome) {
-    cluster.release(cluster.acquire_at(address_of(endpoint)), outcome);
-  }
-  void fails(std::size_t endpoint, int n = 1) {
-    for (int i = 0; i < n; ++i) {
-      ends(endpoint, {.kind = AttemptOutcome::Kind::failure, .took = 1ms});
-    }
-  }
-  void replies(std::size_t endpoint) {
-    ends(endpoint, {.kind = AttemptOutcome::Kind::reply, .took = 1ms});
-  }
-
-  /// Whether a round of requests has one for that endpoint.
-  bool uses(std::size_t endpoint) {
-    bool is_used = false;
-    for (std::size_t i = 0; i < 2 * kEndpoints; ++i) {
-      router::ClusterEndpoint* const chosen = cluster.acquire({}, std::nullopt);
-      is_used = is_used || chosen->endpoint().address == address_of(endpoint);
-      cluster.release(*chosen, {.kind = AttemptOutcome::Kind::unsent});
-    }
-    return is_used;
-  }
-
-  /// A request that is placed, or nothing if there is no room.
-  router::ClusterEndpoint* begin() { return cluster.acquire({}, std::nullopt); }
-  void end(router::ClusterEndpoint* endpoint) {
-    cluster.release(*endpoint, {.kind = AttemptOutcome::Kind::reply, .took = 1ms});
-  }
-
-  /// What it and others have caused here.
-  void turn() {
-    io_.restart();
-    io_.poll();
-  }
-
-  std::unique_ptr<router::UpstreamConnection> connect(
-      const router::ConnectOptions& /*options*/,
-      router::UpstreamConnectionEvents& /*events*/) override {
-    std::abort();
-  }
-
-  router::telemetry::CoreMetrics metrics;
-
- private:
-  boost::asio::io_context io_;
-  router::Loop loop_{io_, metrics};
-
- public:
-  router::Cluster cluster;
-};
 
 /// Two workers of one process.
 struct TwoWorkers {

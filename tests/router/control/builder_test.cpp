@@ -603,6 +603,83 @@ TEST_CASE("Builder: terminating endpoints are used regardless of hints", "[build
   CHECK(addresses(port_of(builder.build())) == Addresses{"10.0.0.1:8080"});
 }
 
+namespace {
+
+/// The marks of the endpoints, in the order of their addresses: `+` own, `-` spare.
+std::string parts_of(const ServicePort& port) {
+  std::string parts;
+  for (const Endpoint& endpoint : port.endpoints) {
+    parts += endpoint.is_spare ? '-' : '+';
+  }
+  return parts;
+}
+
+constexpr const char* kSpillOver = "services: {cart.shop: {balancer: {zoneSpillOver: 4}}}";
+
+}  // namespace
+
+TEST_CASE("Builder: with zoneSpillOver the ready endpoints of other zones are there as spare ones",
+          "[builder][topology]") {
+  k8s_client::SliceEndpoint ending = at("10.0.0.4", "node-3", {"zone-b"});
+  ending.conditions = kEnding;
+  k8s_client::SliceEndpoint starting = at("10.0.0.5", "node-3", {"zone-b"});
+  starting.conditions = kStarting;
+  Builder builder = cart_here({at("10.0.0.1", "node-2", {"zone-a"}),
+                               at("10.0.0.2", "node-3", {"zone-b"}),
+                               at("10.0.0.3", "node-3", {"zone-b", "zone-a"}),
+                               ending,
+                               starting});
+  CHECK(parts_of(port_of(builder.build())) == "++");
+
+  builder.set_config(config_of(kSpillOver));
+  const ServicePort on = port_of(builder.build());
+  CHECK(addresses(on) == Addresses{"10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.3:8080"});
+  CHECK(parts_of(on) == "+-+");
+
+  builder.set_zone("zone-b");
+  CHECK(parts_of(port_of(builder.build())) == "-++");
+
+  builder.set_zone("zone-c");  // for which there is none, so that all are used alike
+  CHECK(parts_of(port_of(builder.build())) == "+++");
+
+  builder.set_config(config_of("defaults: {balancer: {zoneSpillOver: 0}}"));
+  builder.set_zone("zone-a");
+  CHECK(parts_of(port_of(builder.build())) == "++");
+}
+
+TEST_CASE("Builder: with zoneSpillOver and hints for nodes the other nodes have the spare ones",
+          "[builder][topology]") {
+  Builder builder = cart_here({at("10.0.0.1", "node-1", {"zone-a"}, {"node-1"}),
+                               at("10.0.0.2", "node-2", {"zone-a"}, {"node-2"}),
+                               at("10.0.0.3", "node-3", {"zone-b"}, {"node-3"})});
+  builder.set_config(config_of(kSpillOver));
+
+  CHECK(parts_of(port_of(builder.build())) == "+--");
+}
+
+TEST_CASE("Builder: zoneSpillOver makes no spare ones where hints select nothing",
+          "[builder][topology]") {
+  using k8s_client::TrafficPolicy;
+  k8s_client::SliceEndpoint ending = at("10.0.0.1", "node-2", {"zone-a"});
+  ending.conditions = kEnding;
+  k8s_client::SliceEndpoint elsewhere = at("10.0.0.2", "node-2", {"zone-b"});
+  elsewhere.conditions = kEnding;
+  Builder unhinted = cart_here({at("10.0.0.1", "node-2", {"zone-a"}), at("10.0.0.2", "node-2")});
+  Builder terminating = cart_here({ending, elsewhere});
+  Builder local =
+      cart_here({at("10.0.0.1", "node-1", {"zone-a"}), at("10.0.0.2", "node-2", {"zone-b"})},
+                TrafficPolicy::local);
+  for (Builder* const builder : {&unhinted, &terminating, &local}) {
+    builder->set_config(config_of(kSpillOver));
+  }
+
+  CHECK(parts_of(port_of(unhinted.build())) == "++");
+  CHECK(parts_of(port_of(terminating.build())) == "++");
+  const ServicePort local_port = port_of(local.build());
+  CHECK(addresses(local_port) == Addresses{"10.0.0.1:8080"});
+  CHECK(parts_of(local_port) == "+");
+}
+
 TEST_CASE("Builder: internalTrafficPolicy Local means this node's endpoints or none",
           "[builder][topology]") {
   using k8s_client::TrafficPolicy;

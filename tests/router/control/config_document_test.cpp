@@ -31,7 +31,7 @@ services:
       conditions: [unavailable, reset]
       budget: {ratio: 0.5, minPerSecond: 3, window: 20s}
       hedgingDelay: 30ms
-    balancer: {slowStart: 30s, subsetSize: 20}
+    balancer: {slowStart: 30s, subsetSize: 20, zoneSpillOver: 8}
     limits: {concurrency: 200, perEndpoint: 50, queue: {size: 7, timeout: 1m30s}}
     ejection: {consecutive: 3, minPenalty: 2s, maxPenalty: 1m, maxPercent: 30, panicPercent: 0, successRate: false, latencyFactor: 0}
     success: {grpc: [OK, NOT_FOUND], http: "200-299, 404"}
@@ -71,6 +71,7 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
   CHECK(document.services.at("predict.ml") ==
         PolicyOverrides{.slow_start = 30s,
                         .subset_size = 20,
+                        .zone_spill_over = 8,
                         .request_timeout = 2s,
                         .response_start_timeout = 1s,
                         .per_try_timeout = 500ms,

@@ -242,7 +242,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
 
  private:
   static router::Endpoint endpoint_at(std::uint16_t number) {
-    return {{boost::asio::ip::address_v4::loopback(), number}, ""};
+    return {.address = {boost::asio::ip::address_v4::loopback(), number}, .pod = ""};
   }
 
   boost::asio::io_context io_;

@@ -18,6 +18,7 @@ TEST_CASE("sum_services: adds up what the cores counted of the same Service port
     add.requests.add(2);
     add.upstream_connections[1].add();
     add.ejections[2].add();
+    add.zone_spills.add();
     add.add_response({.success = true, .grpc_status = 0, .http_class = 2}, 1ms, 2ms);
   }
   one.add_service("calc", "mul", "80").endpoints_ejected.add(1);
@@ -28,6 +29,7 @@ TEST_CASE("sum_services: adds up what the cores counted of the same Service port
 
   REQUIRE(totals.size() == 3);
   CHECK(totals[0].ejections[2] == 2);
+  CHECK(totals[0].zone_spills == 2);
   CHECK(totals[2].endpoints_ejected == 2);  // of the worker that has ejected the most
   CHECK(totals[0].port == "80");
   CHECK(totals[0].requests == 4);
