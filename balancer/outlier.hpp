@@ -44,6 +44,8 @@ class Health {
   [[nodiscard]] std::optional<EjectionCause> cause() const noexcept { return cause_; }
   [[nodiscard]] bool is_unreachable() const noexcept { return cause_ == EjectionCause::connect; }
   [[nodiscard]] bool is_left_alone(TimePoint now) const noexcept { return now < alone_until_; }
+  /// The end of the time that it asked to be spared for; long ago, if it never has.
+  [[nodiscard]] TimePoint alone_until() const noexcept { return alone_until_; }
 
   /// It asked to be spared for that time: sends nothing there while another endpoint is left. A
   /// shorter time than one that is running has no effect.

@@ -76,13 +76,14 @@ def test_names(root: Path) -> set[str]:
 
 
 def missing_tests(root: Path) -> Iterator[str]:
-    """Tests that docs/kubernetes.md names in its last column but that nobody runs."""
-    path = root / "docs/kubernetes.md"
-    rows = RULE_ROW.findall(path.read_text()) if path.exists() else []
+    """Tests that the numbered rows of these pages name in their last column but that nobody runs."""
     known = test_names(root)
-    for name in (name for cell in rows for name in re.findall(r"`([^`]+)`", cell)):
-        if name not in known:
-            yield f"docs/kubernetes.md: no such test: {name}"
+    for page in ("docs/complaints.md", "docs/kubernetes.md"):
+        path = root / page
+        rows = RULE_ROW.findall(path.read_text()) if path.exists() else []
+        for name in (name for cell in rows for name in re.findall(r"`([^`]+)`", cell)):
+            if name not in known:
+                yield f"{page}: no such test: {name}"
 
 
 def wrong_errors(root: Path) -> Iterator[str]:

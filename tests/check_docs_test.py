@@ -72,8 +72,10 @@ class CheckDocs(unittest.TestCase):
     def test_finds_a_test_that_is_gone(self) -> None:
         self.write("tests/a_test.cpp", 'TEST_CASE("A: does " \n "it", "[a]") {}')
         self.write("tests/cluster/test_b.py", "def test_b() -> None:\n")
-        self.write("docs/kubernetes.md", "| 1 | rule | kept | code | `A: does it`, `test_b`, `A: flies` |\n")
-        self.assertEqual(self.faults(), ["docs/kubernetes.md: no such test: A: flies"])
+        for page in ("docs/complaints.md", "docs/kubernetes.md"):
+            self.write(page, "| 1 | rule | kept | code | `A: does it`, `test_b`, `A: flies` |\n")
+            self.assertEqual(self.faults(), [f"{page}: no such test: A: flies"])
+            (self.root / page).unlink()
 
     def test_finds_a_table_that_cannot_be_read(self) -> None:
         self.write("router/errc.cpp", "")

@@ -314,6 +314,30 @@ void Cluster::judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
   }
 }
 
+void Cluster::leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds pause) {
+  if (endpoint.is_selected_) {
+    ejector_.leave_alone(endpoint.index_, pause);
+  }
+}
+
+std::chrono::nanoseconds Cluster::pause_before_retry(std::span<const std::uint64_t> tried) {
+  ejector_.follow_others();
+  if (endpoints_.empty() || !ejector_.is_any_left_alone()) {
+    return std::chrono::nanoseconds{0};
+  }
+  TimePoint first_of_all = TimePoint::max();
+  TimePoint first_untried = TimePoint::max();
+  for (const auto& endpoint : endpoints_) {
+    const TimePoint until = endpoint->health_.alone_until();
+    first_of_all = std::min(first_of_all, until);
+    if (std::find(tried.begin(), tried.end(), endpoint->id()) == tried.end()) {
+      first_untried = std::min(first_untried, until);
+    }
+  }
+  const TimePoint first = first_untried != TimePoint::max() ? first_untried : first_of_all;
+  return std::max(first - context_.loop.now(), std::chrono::nanoseconds{0});
+}
+
 void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took) {
   if (endpoint.is_selected_ && endpoint.health_.is_ejected()) {
     ejector_.on_reply(endpoint.index_, took);

@@ -79,6 +79,13 @@ class Cluster {
   /// selected: the slices have it. Counts it in flight until `release`.
   [[nodiscard]] ClusterEndpoint& acquire_at(const boost::asio::ip::tcp::endpoint& address);
   void release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome);
+  /// An endpoint with a failed request asks that nothing more be sent for so long; before its
+  /// `release`, where the request's retry has to heed that already.
+  void leave_alone(ClusterEndpoint& endpoint, std::chrono::nanoseconds pause);
+  /// How long the endpoints to which a retry may go have asked to be spared: until the first of
+  /// those that are not `tried`, or of all if all are, may be sent something. Zero where one has
+  /// not asked. O(n) while any is left alone.
+  [[nodiscard]] std::chrono::nanoseconds pause_before_retry(std::span<const std::uint64_t> tried);
   /// The head of a reply came that does not speak against its endpoint: if the request is a probe,
   /// that is enough, since its end may be hours away.
   void on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took);

@@ -34,9 +34,10 @@ void Attempt::start_retry(Nanoseconds pause) {
 }
 
 ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
+  const auto returns_to = std::exchange(returns_to_, std::nullopt);
   const bool may_return = plan_.tried.empty() || kind == AttemptKind::retry;
   if (plan_.named_endpoint) {
-    return may_return ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
+    return may_return || returns_to ? &plan_.cluster->acquire_at(*plan_.named_endpoint) : nullptr;
   }
   if (kind == AttemptKind::hedge) {
     return plan_.cluster->acquire_in_service(plan_.tried, plan_.hash_key);
@@ -44,6 +45,10 @@ ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
   ClusterEndpoint* chosen = plan_.cluster->acquire(plan_.tried, plan_.hash_key);
   if (chosen == nullptr && may_return && !plan_.tried.empty()) {
     chosen = plan_.cluster->acquire({}, plan_.hash_key);
+  } else if (chosen == nullptr && returns_to) {
+    auto others = plan_.tried;
+    others.erase(std::remove(others.begin(), others.end(), *returns_to), others.end());
+    chosen = plan_.cluster->acquire(others, plan_.hash_key);
   }
   return chosen;
 }
@@ -189,6 +194,9 @@ void Attempt::on_new_endpoints() {
 
 void Attempt::on_attempt_failed(AttemptFailure failure) {
   upstream_ = nullptr;
+  if (failure.may_return) {
+    returns_to_ = endpoint_->id();
+  }
   // A refusal says that the endpoint is full or going away, not that it is ill.
   end(failure.reason == Errc::stream_refused ? AttemptOutcome::Kind::refusal
                                              : AttemptOutcome::Kind::failure);

@@ -24,7 +24,7 @@ namespace router {
 inline constexpr std::size_t kMaxRepicks = 5;
 
 /// The first, re-picks, retries, and a hedge, which does not count as a retry if its connect
-/// failed.
+/// failed. One may be among them twice.
 inline constexpr std::size_t kMaxEndpointsTried = 1 + kMaxRepicks + kMaxRetries + 1;
 
 /// What is decided of a request before its first attempt, and what its attempts share.
@@ -81,7 +81,8 @@ enum class AttemptState : std::uint8_t { none, pausing, queued, sent, committed,
 /// Why an attempt is started.
 enum class AttemptKind : std::uint8_t {
   first,
-  repick,  ///< the one before provably reached no application: never to an endpoint twice
+  repick,  ///< the one before provably reached no application: to no endpoint that was tried, but
+           ///< for one whose connection did not take the request, if it is the only one left
   retry,   ///< it may have: to an endpoint that had the request only if there is no other
   hedge,   ///< beside one that is under way: to one in service that has not had the request
 };
@@ -184,9 +185,10 @@ class Attempt final : private UpstreamEvents,
   TimePoint began_at_{};
   std::optional<Nanoseconds> took_;  ///< to the reply's head
   std::optional<Nanoseconds> asked_pause_;
-  Nanoseconds queued_for_{0};               ///< by earlier starts
-  std::uint64_t position_ = 0;              ///< in the request's body
-  Errc last_failure_ = Errc::no_endpoints;  ///< of the start before
+  std::optional<std::uint64_t> returns_to_;  ///< id of the endpoint (`AttemptFailure::may_return`)
+  Nanoseconds queued_for_{0};                ///< by earlier starts
+  std::uint64_t position_ = 0;               ///< in the request's body
+  Errc last_failure_ = Errc::no_endpoints;   ///< of the start before
   /// For an endpoint, for its reply's head, or for a retry's turn.
   Timer timer_{on_timer<&Attempt::on_timer_due>, this};
 };

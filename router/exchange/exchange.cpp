@@ -138,12 +138,15 @@ void Exchange::on_timer_due() {
   }
 }
 
+TimePoint Exchange::reply_due() const noexcept {
+  const TimePoint deadline = plan_.deadline.value_or(TimePoint::max());
+  const auto& timeout = plan_.port->policy.response_start_timeout;
+  return timeout ? std::min(deadline, began_at_ + *timeout) : deadline;
+}
+
 void Exchange::arm_timer() {
   const Policy& policy = plan_.port->policy;
-  TimePoint next = plan_.deadline.value_or(TimePoint::max());
-  if (policy.response_start_timeout && !reply_has_begun_) {
-    next = std::min(next, began_at_ + *policy.response_start_timeout);
-  }
+  TimePoint next = reply_has_begun_ ? plan_.deadline.value_or(TimePoint::max()) : reply_due();
   if (policy.idle_timeout) {
     next = std::min(next, active_at_ + *policy.idle_timeout);
   }

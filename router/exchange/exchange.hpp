@@ -116,6 +116,8 @@ class Exchange final : public Disposable,
   bool find_service(const Caller& caller, std::optional<std::string_view> name);
   void count_request();
   void find_deadline();
+  /// When a reply that has not begun is given up.
+  [[nodiscard]] TimePoint reply_due() const noexcept;
   /// For whatever comes first of the times that bound the request.
   void arm_timer();
   /// False if the request is answered, since the endpoints are overloaded.
@@ -157,8 +159,10 @@ class Exchange final : public Disposable,
   [[nodiscard]] bool may_repeat_by_trailers(const Attempt& attempt);
   bool repick(Attempt& attempt);
   bool retry(Attempt& attempt, RetryCondition why);
-  /// How long to wait for its turn; nothing if there is none to be.
-  [[nodiscard]] std::optional<Nanoseconds> take_retry(const Pushback& pushback);
+  /// How long to wait for its turn; nothing if there is none to be. `asked`: for how long the
+  /// endpoint that failed wants to be spared.
+  [[nodiscard]] std::optional<Nanoseconds> take_retry(const Pushback& pushback,
+                                                      std::optional<Nanoseconds> asked);
   /// Instead of passing on this reply; true if it was given up for that, or for the attempt beside
   /// it.
   bool retry_instead(Attempt& attempt,
@@ -227,7 +231,7 @@ class Exchange final : public Disposable,
   std::optional<HeldHead> held_;
   std::uint32_t n_retries_ = 0;                   ///< with hedges
   std::optional<std::uint32_t> attempts_before_;  ///< the client's own
-  bool is_repeating_forbidden_ = false;           ///< by an endpoint's pushback
+  bool is_repeating_forbidden_ = false;           ///< by what endpoints have asked for
   TimePoint active_at_{};                         ///< when a byte of either body came last
   std::optional<TimePoint> admitted_at_;  ///< while it counts for the cluster's adaptive limit
   /// For its caller to be known; then see `arm_timer`.

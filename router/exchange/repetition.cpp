@@ -85,16 +85,22 @@ bool Exchange::may_repeat_by_trailers(const Attempt& attempt) {
 }
 
 bool Exchange::retry(Attempt& attempt, RetryCondition why) {
-  const auto pause = may_retry(why) ? take_retry({}) : std::nullopt;
+  const auto pause = may_retry(why) ? take_retry({}, std::nullopt) : std::nullopt;
   if (pause) {
     attempt.start_retry(*pause);
   }
   return pause.has_value();
 }
 
-std::optional<Nanoseconds> Exchange::take_retry(const Pushback& pushback) {
+std::optional<Nanoseconds> Exchange::take_retry(const Pushback& pushback,
+                                                std::optional<Nanoseconds> asked) {
+  const Nanoseconds spared = plan_.named_endpoint ? asked.value_or(Nanoseconds{0})
+                                                  : plan_.cluster->pause_before_retry(plan_.tried);
   const Nanoseconds pause =
-      pushback.pause.value_or(plan_.cluster->retry_timing().pause_before(n_retries_ + 1));
+      pushback.pause.value_or(spared + plan_.cluster->retry_timing().pause_before(n_retries_ + 1));
+  // A request waits no longer than that for an endpoint, whatever keeps it from one.
+  const bool is_too_long = !pushback.pause && spared > plan_.port->policy.queue_timeout;
+  is_repeating_forbidden_ = is_repeating_forbidden_ || is_too_long;
   if (!may_repeat_now(pause)) {
     return std::nullopt;
   }
@@ -114,7 +120,7 @@ bool Exchange::may_repeat_now(Nanoseconds pause) {
     refusal = RetryRefusal::body;
   } else if (is_repeating_forbidden_) {
     refusal = RetryRefusal::pushback;
-  } else if (plan_.deadline && host_.loop().now() + pause >= *plan_.deadline) {
+  } else if (host_.loop().now() + pause >= reply_due()) {
     refusal = RetryRefusal::deadline;
   } else if (!plan_.cluster->has_retry_budget()) {
     refusal = RetryRefusal::budget;
@@ -141,11 +147,14 @@ bool Exchange::retry_instead(Attempt& attempt,
   }
   const Pushback pushback = pushback_of(fields);
   is_repeating_forbidden_ = is_repeating_forbidden_ || pushback.forbids_retry;
-  const auto pause = has_rival ? std::nullopt : take_retry(pushback);
+  const auto asked = is_failure ? asked_pause(fields) : std::nullopt;
+  if (asked) {
+    plan_.cluster->leave_alone(attempt.endpoint(), *asked);
+  }
+  const auto pause = has_rival ? std::nullopt : take_retry(pushback, asked);
   if (!has_rival && !pause) {
     return false;
   }
-  attempt.note_asked_pause(asked_pause(fields));
   give_up(attempt, is_failure ? AttemptOutcome::Kind::failure : AttemptOutcome::Kind::reply);
   if (pause) {
     attempt.start_retry(*pause);

@@ -97,6 +97,9 @@ struct AttemptFailure {
   /// The request provably reached no application: it may go to another endpoint whatever its
   /// method.
   Sent sent = Sent::maybe;
+  /// It was the connection that did not take the request, since it broke or was being ended: where
+  /// no other endpoint is left, the same one may be asked over another.
+  bool may_return = false;
 };
 
 /// What an upstream stream tells the exchange, and asks of it.

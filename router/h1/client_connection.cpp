@@ -285,7 +285,7 @@ void ClientConnection::end(Errc reason) {
     transport_->close();
   }
   if (UpstreamEvents* const exchange = std::exchange(exchange_, nullptr); exchange != nullptr) {
-    exchange->on_attempt_failed({reason, was_sent_ ? Sent::maybe : Sent::no});
+    exchange->on_attempt_failed({reason, was_sent_ ? Sent::maybe : Sent::no, !was_sent_});
   }
   events_.on_disconnected(*this, before != State::connecting, reason);
 }

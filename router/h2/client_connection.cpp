@@ -48,7 +48,7 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
   void refuse_unless_sent() {
     if (!was_sent_ && exchange_ != nullptr) {
       connection_.session_.reset(id, Reset::cancel);
-      fail({Errc::stream_refused, Sent::no});
+      fail({Errc::stream_refused, Sent::no, true});
     }
   }
 
@@ -57,7 +57,7 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
     if (exchange_ != nullptr && reply_ended_) {
       std::exchange(exchange_, nullptr)->on_upstream_closed();
     } else if (exchange_ != nullptr) {
-      fail({reason, was_sent_ ? Sent::maybe : Sent::no});
+      fail({reason, was_sent_ ? Sent::maybe : Sent::no, !was_sent_});
     }
   }
 
@@ -137,12 +137,13 @@ void ClientConnection::Stream::on_stream_closed(std::uint32_t h2_error_code) {
   if (exchange_ != nullptr && reply_ended_) {
     std::exchange(exchange_, nullptr)->on_upstream_closed();
   } else if (exchange_ != nullptr && h2_error_code == NGHTTP2_REFUSED_STREAM) {
-    // By RST_STREAM, or above the last id of a GOAWAY: no work was done (RFC 9113 section 8.7).
-    fail({Errc::stream_refused, Sent::no});
+    // By RST_STREAM, or above the last id of a GOAWAY, or not sent any more after one: no work was
+    // done (RFC 9113 section 8.7).
+    fail({Errc::stream_refused, Sent::no, connection_.state_ != State::open});
   } else if (exchange_ != nullptr && h2_error_code == NGHTTP2_PROTOCOL_ERROR) {
     fail({Errc::upstream_protocol_error, Sent::maybe});
   } else if (exchange_ != nullptr) {
-    fail({Errc::upstream_reset, was_sent_ ? Sent::maybe : Sent::no});
+    fail({Errc::upstream_reset, was_sent_ ? Sent::maybe : Sent::no, !was_sent_});
   }
   connection_.on_stream_over(self);  // ends this object
 }

@@ -46,7 +46,7 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
       {}};
   MetricFamily repicks{
       "nodeway_repicks_total",
-      "Further endpoints tried for requests that had provably not reached an application.",
+      "Further endpoints, or connections, tried for requests that provably reached no application.",
       MetricType::Counter,
       {}};
   MetricFamily streams{"nodeway_streams_open", "Requests under way.", MetricType::Gauge, {}};

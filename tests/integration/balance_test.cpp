@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
+#include <nlohmann/json.hpp>
 
 using namespace std::chrono_literals;
 
@@ -140,6 +141,61 @@ TEST_CASE("nodeway: peak_ewma avoids an endpoint that hangs, though its callers 
   CHECK(later < kCalls / 4);
 }
 
+TEST_CASE("nodeway: an endpoint that turns calls away at once attracts none",
+          "[integration][balance]") {
+  const bool is_grpc = GENERATE(false, true);
+  CAPTURE(is_grpc);
+  // Nothing but the balancer keeps calls from it.
+  ThreeEndpoints setup{test::always({.body = "ok", .delay = 5ms}),
+                       "version: 1\ndefaults: {retries: {limit: 0}, ejection: {consecutive: 0, "
+                       "successRate: false}}\n"};
+  setup.one.set_script(is_grpc ? test::always(test::grpc_trailers_only(8, "over its quota"))
+                               : test::answer(429, "over its quota"));
+  test::H2Client client{setup.router.listen_port()};
+
+  for (int i = 0; i < 150; ++i) {
+    if (is_grpc) {
+      client.grpc("cart.shop", "/s/M", "");
+    } else {
+      client.get("cart.shop", "/");
+    }
+  }
+
+  CHECK(setup.router.metric("nodeway_ejections_total") == 0);
+  CHECK(setup.one.requests_seen() > 0);
+  CHECK(setup.one.requests_seen() < 25);  // half of an even share
+}
+
+TEST_CASE("nodeway: what a Service is balanced by is its own, and can be seen of each endpoint",
+          "[integration][balance]") {
+  ThreeEndpoints setup{test::answer(200, "ok"),
+                       "version: 1\nservices: {bank.shop: {balancer: {policy: round_robin}}}\n"};
+  setup.three.set_script(test::always({.body = "ok", .delay = 30ms}));
+  setup.cluster.add_service(
+      "bank.shop", 80, {setup.one.endpoint(), setup.two.endpoint(), setup.three.endpoint()});
+  test::H2Client client{setup.router.listen_port()};
+  test::eventually("bank.shop to be known",
+                   [&] { return client.get("bank.shop", "/").status == 200; });
+  for (int i = 1; i < 60; ++i) {
+    REQUIRE(client.get("cart.shop", "/").status == 200);
+    REQUIRE(client.get("bank.shop", "/").status == 200);
+  }
+
+  const auto page = nlohmann::json::parse(setup.router.http_get("/api/v1/endpoints").body);
+
+  const std::string slow = "127.0.0.1:" + std::to_string(setup.three.port());
+  REQUIRE(page.at("rows").size() == 6);
+  for (const auto& row : page.at("rows")) {
+    CAPTURE(row.dump());
+    CHECK((row.at("latency_ms") > 15) == (row.at("address") == slow));
+    if (row.at("service") == "bank") {
+      CHECK(row.at("requests") == 20);
+    } else if (row.at("address") == slow) {
+      CHECK(row.at("requests") < 20);
+    }
+  }
+}
+
 TEST_CASE("nodeway: an endpoint added under load is used, with no failure",
           "[integration][change]") {
   ThreeEndpoints setup{test::always({.body = "ok", .delay = 2ms})};
@@ -157,6 +213,37 @@ TEST_CASE("nodeway: an endpoint added under load is used, with no failure",
 
   CHECK(result.failures.empty());
   CHECK(added.requests_seen() > 10);
+}
+
+TEST_CASE("nodeway: streams that stay open are load: an endpoint that is added gets the next ones",
+          "[integration][change]") {
+  const auto* const policy = GENERATE("peak_ewma", "least_request");
+  CAPTURE(policy);
+  const test::Script stays_open =
+      test::always({.body = "first", .at_head = true, .open_end = true});
+  test::Upstream one{stays_open};
+  test::Upstream two{stays_open};
+  test::Upstream added{stays_open};
+  test::ClusterFolder cluster;
+  cluster.set_config(std::string{"version: 1\ndefaults: {balancer: {policy: "} + policy + "}}\n");
+  cluster.add_service("cart.shop", 80, {one.endpoint(), two.endpoint()});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "1"}}};
+  test::H2Client client{router.listen_port()};
+  const auto open_streams = [&client](int n) {
+    for (int i = 0; i < n; ++i) {
+      client.wait_body(client.open_grpc("cart.shop", "/chat.Chat/Join"), 1);
+    }
+  };
+  open_streams(150);
+
+  cluster.add_service("cart.shop", 80, {one.endpoint(), two.endpoint(), added.endpoint()});
+  router.wait_metric("nodeway_endpoints", 3, {{"state", "ready"}});
+  open_streams(150);
+
+  // Of two that are drawn it is always the one with less: two of three times. A third would be
+  // even.
+  CHECK(added.requests_seen() >= 80);
+  CHECK(one.requests_open() + two.requests_open() + added.requests_open() == 300);  // none is moved
 }
 
 TEST_CASE("nodeway: an endpoint that terminates under load loses nothing",

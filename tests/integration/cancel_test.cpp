@@ -90,6 +90,47 @@ TEST_CASE("nodeway: a cancel while the request waits for an endpoint ends it",
   path.router.wait_metric("nodeway_streams_open", 0, {}, kSoon);
 }
 
+TEST_CASE("nodeway: whenever a call is cancelled, the next one has its place at the pod",
+          "[integration][cancel]") {
+  struct Phase {
+    std::string name;
+    test::Answer answer;
+    bool is_request_whole;
+    std::uint64_t reply_bytes;  ///< that are there when it is cancelled
+  };
+  const Phase phase = GENERATE(
+      values<Phase>({{"before the reply", {.held = true}, true, 0},
+                     {"before the end of the request", {}, false, 0},
+                     {"amid the reply", {.body = "half", .open_end = true}, true, 4},
+                     {"amid both", {.body = "half", .at_head = true, .open_end = true}, false, 4},
+                     {"unread", {.filler_bytes = 1 << 30}, true, 65'535}}));
+  CAPTURE(phase.name);
+  const auto answer = [&phase](const test::SeenRequest& request) {
+    return request.header(":path") == "/next" ? test::Answer{.body = "ok"} : phase.answer;
+  };
+  test::OneService path{{.answer = answer}, "version: 1\ndefaults: {limits: {perEndpoint: 1}}\n"};
+
+  for (int i = 0; i < 10; ++i) {
+    const test::StreamId stream = path.client.open_post("cart.shop", "/");
+    path.client.set_reading(stream, false);
+    path.client.send(stream, "ping");
+    if (phase.is_request_whole) {
+      path.client.end(stream);
+    }
+    path.upstream.wait_until_open(1);
+    path.client.pump_until("what it is cancelled at", [&] {
+      return path.client.peek(stream).body_bytes >= phase.reply_bytes;
+    });
+    path.client.reset(stream, NGHTTP2_CANCEL);
+    REQUIRE(path.client.get("cart.shop", "/next").body == "ok");
+  }
+
+  path.upstream.wait_until_open(0);
+  CHECK(path.upstream.connections_seen() == 1);
+  CHECK(path.upstream.max_streams_open() == 1);
+  path.router.wait_metric("nodeway_streams_open", 0);
+}
+
 TEST_CASE("nodeway: an endpoint's reset reaches the client", "[integration][cancel]") {
   test::OneService path{test::always({.body = "half", .open_end = true})};
   const test::StreamId stream = path.client.open_get("cart.shop", "/");

@@ -108,6 +108,26 @@ TEST_CASE("nodeway: a configured timeout holds for HTTP too, the narrower of two
   CHECK(grpc.grpc_status() == 4);
 }
 
+TEST_CASE("nodeway: a call that nobody has given a deadline may be silent for long",
+          "[integration][deadline]") {
+  constexpr auto kLong = 16s;  // longer than what other proxies allow by default
+  test::OneService path{{.answer = [](const test::SeenRequest& request) {
+    return request.header(":path") == "/silent"
+               ? test::Answer{.body = "late", .held = true}
+               : test::Answer{.body = "first", .at_head = true, .open_end = true};
+  }}};
+  const test::StreamId silent = path.client.open_get("cart.shop", "/silent");
+  const test::StreamId idle = path.client.open_grpc("cart.shop", "/idle");
+  path.client.wait_body(idle, 1);
+
+  path.client.pump_for(kLong);
+
+  CHECK_FALSE(path.client.peek(silent).reset_code);
+  CHECK_FALSE(path.client.peek(idle).reset_code);
+  path.upstream.release();
+  CHECK(path.client.wait(silent).body == "late");
+}
+
 TEST_CASE("nodeway: grpc-timeout holds for a client that does not read its reply",
           "[integration][deadline]") {
   test::Answer endless = test::grpc_answer({std::string(100'000, 'x')});

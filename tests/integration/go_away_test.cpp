@@ -2,6 +2,7 @@
 // GOAWAY both ways: the router's own at SIGTERM, and the endpoints'.
 #include "tests/integration/one_service.hpp"
 #include "tests/support/http1_client.hpp"
+#include "tests/support/load.hpp"
 
 #include <csignal>
 
@@ -184,6 +185,21 @@ TEST_CASE("nodeway: streams that an endpoint's GOAWAY cuts off go to another end
     REQUIRE(client.wait(stream).status == 200);
   }
   CHECK(router.metric("nodeway_repicks_total") >= 1);
+}
+
+TEST_CASE("nodeway: an only endpoint that ends each connection after some streams loses nothing",
+          "[integration][repick]") {
+  test::Script ending = test::always({.body = "ok", .delay = 2ms});
+  ending.go_away_after = 25;  // without a notice, so that streams are cut off
+  test::OneService path{ending};
+  test::Load load{path.router.listen_port(), "cart.shop", 10};
+
+  load.wait_for_more(500);
+  const test::LoadResult result = load.stop();
+
+  CHECK(result.failures.empty());
+  CHECK(path.upstream.connections_seen() >= 20);
+  CHECK(path.router.metric("nodeway_repicks_total") > 0);  // else none was cut off
 }
 
 TEST_CASE("nodeway: an endpoint that drains and listens no more holds no request up",

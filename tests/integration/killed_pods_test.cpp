@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pods killed under load: a grpc-go caller without retries of its own, grpc-go servers.
+// Pods that are killed, or end their connections, under load: a grpc-go caller without retries of
+// its own, grpc-go servers.
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/go_binaries.hpp"
 #include "tests/support/router_process.hpp"
@@ -70,34 +71,46 @@ struct Outcome {
   std::string text;
 };
 
-/// Calls at 500 a second while a pod is killed every five seconds (every second, in the short
-/// version) and comes back half a period later.
-Outcome call_while_pods_die(Pods& pods, const std::string& binaries, std::uint16_t router_port) {
-  const auto duration = is_long() ? 300s : 10s;
-  const std::chrono::milliseconds period = is_long() ? 5s : 1s;
-  const std::vector<std::string> command{binaries + "/grpc-go-caller",
-                                         "-address",
-                                         "127.0.0.1:" + std::to_string(router_port),
-                                         "-duration",
-                                         std::to_string(duration.count()) + "s"};
-  test::ChildProcess caller{command, {}};
-  Outcome outcome;
-  const auto began = std::chrono::steady_clock::now();
-  for (auto at = began + period; at < began + duration; at += period) {
-    std::this_thread::sleep_until(at - period / 2);
-    const std::size_t victim = static_cast<std::size_t>(outcome.kills++) % pods.size();
-    pods.kill(victim);
-    std::this_thread::sleep_until(at);
-    pods.start(victim);
-  }
+/// What the caller tells when it is done.
+Outcome outcome_of(test::ChildProcess& caller, std::chrono::seconds duration) {
   REQUIRE(caller.wait_exit(duration + 30s) == 0);
-  outcome.text = caller.wait_stdout_line(0);
+  Outcome outcome{.text = caller.wait_stdout_line(0)};
   const auto told = nlohmann::json::parse(outcome.text);
   outcome.calls = told.at("calls");
   outcome.wrong = told.at("wrong");
   for (const auto& [status, number] : told.at("failed").items()) {
     outcome.failed += number.get<int>();
   }
+  return outcome;
+}
+
+std::vector<std::string> caller_command(const std::string& binaries,
+                                        std::uint16_t router_port,
+                                        std::chrono::seconds duration) {
+  return {binaries + "/grpc-go-caller",
+          "-address",
+          "127.0.0.1:" + std::to_string(router_port),
+          "-duration",
+          std::to_string(duration.count()) + "s"};
+}
+
+/// Calls at 500 a second while a pod is killed every five seconds (every second, in the short
+/// version) and comes back half a period later.
+Outcome call_while_pods_die(Pods& pods, const std::string& binaries, std::uint16_t router_port) {
+  const auto duration = is_long() ? 300s : 10s;
+  const std::chrono::milliseconds period = is_long() ? 5s : 1s;
+  test::ChildProcess caller{caller_command(binaries, router_port, duration), {}};
+  int kills = 0;
+  const auto began = std::chrono::steady_clock::now();
+  for (auto at = began + period; at < began + duration; at += period) {
+    std::this_thread::sleep_until(at - period / 2);
+    const std::size_t victim = static_cast<std::size_t>(kills++) % pods.size();
+    pods.kill(victim);
+    std::this_thread::sleep_until(at);
+    pods.start(victim);
+  }
+  Outcome outcome = outcome_of(caller, duration);
+  outcome.kills = kills;
   return outcome;
 }
 
@@ -136,5 +149,34 @@ TEST_CASE("nodeway: where they may not, each call that killed pods cost was ther
   CHECK(router.metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) == outcome.failed);
   // In flight at a pod: 500 a second, of 10 ms each, over four pods; and what a slow machine adds.
   CHECK(outcome.failed < outcome.kills * 100);
+  CHECK(router.metric("nodeway_retries_total") == 0);
+}
+
+TEST_CASE("nodeway: a grpc-go server that drains each connection after a while costs no call",
+          "[killed_pods][repick]") {
+  const std::string binaries = test::folder_of_go_binaries();
+  const std::uint16_t port = test::unused_port();
+  test::ChildProcess pod{{binaries + "/grpc-go-adder",
+                          "-listen",
+                          "127.0.0.1:" + std::to_string(port),
+                          "-delay",
+                          "300ms",
+                          "-max-connection-age",
+                          "200ms"},  // so that every call outlives the GOAWAY of its connection
+                         {}};
+  pod.wait_stdout_line(0);
+  test::ClusterFolder cluster;
+  cluster.add_service("add.calc", 80, {{.port = port}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  constexpr auto kDuration = 4s;
+
+  test::ChildProcess caller{caller_command(binaries, router.listen_port(), kDuration), {}};
+  const Outcome outcome = outcome_of(caller, kDuration);
+
+  CAPTURE(outcome.text);
+  CHECK(outcome.failed == 0);
+  CHECK(outcome.wrong == 0);
+  CHECK(outcome.calls > 400);
+  CHECK(router.metric("nodeway_upstream_connects_total") > 5);  // else there was no GOAWAY
   CHECK(router.metric("nodeway_retries_total") == 0);
 }

@@ -151,6 +151,30 @@ TEST_CASE("nodeway: a limit of each pod leaves the others their requests",
   }
 }
 
+TEST_CASE("nodeway: a Service that hangs holds up no call to another", "[integration][limits]") {
+  const test::Fd silent = test::listen_on_loopback(0);  // the kernel accepts; SETTINGS never come
+  test::Upstream healthy{test::answer(200, "ok")};
+  test::ClusterFolder cluster;
+  cluster.set_config(
+      "version: 1\ndefaults: {timeout: {connect: 1m}, limits: {queue: {timeout: 1m}}}\n");
+  cluster.add_service("hung.shop", 80, {{.port = test::local_port(silent)}});
+  cluster.add_service("cart.shop", 80, {healthy.endpoint()});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "1"}}};
+  test::H2Client client{router.listen_port()};
+  client.ping();  // its limit on streams is known
+  for (int i = 0; i < 900; ++i) {
+    client.open_get("hung.shop", "/");
+  }
+  client.ping();
+  router.wait_metric("nodeway_streams_open", 900);
+
+  for (int i = 0; i < 20; ++i) {
+    CHECK(client.get("cart.shop", "/").body == "ok");
+  }
+
+  CHECK(router.metric("nodeway_streams_open", {{"service", "hung"}}) == 900);
+}
+
 TEST_CASE("nodeway: pods that report their load get requests by it, after ten seconds",
           "[integration][balance]") {
   TwoEndpoints setup{test::always({.body = "ok", .delay = 1ms}),

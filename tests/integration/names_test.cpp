@@ -309,6 +309,40 @@ TEST_CASE("nodeway: without a port and a fitting one, 80 is meant", "[integratio
   CHECK(router.metric("nodeway_requests_total", {{"service", "cart"}, {"port", "80"}}) == 1);
 }
 
+TEST_CASE("nodeway: each port of a Service leads to what serves that port, also after a change",
+          "[integration][names]") {
+  test::Upstream one{test::answer(200, "one")};
+  test::Upstream two{test::answer(200, "two")};
+  test::Upstream three{test::answer(200, "three")};
+  test::ClusterFolder cluster;
+  const auto write = [&](test::Upstream& first, test::Upstream& second, test::Upstream& third) {
+    cluster.add_service(
+        "cart.shop",
+        8001,
+        {first.endpoint()},
+        {.port_name = "first",
+         .more_ports = {{.number = 8002, .name = "second", .target = second.port()},
+                        {.number = 8003, .name = "third", .target = third.port()}}});
+  };
+  write(one, two, three);
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  const auto replies = [&client] {
+    return client.get("cart.shop:8001", "/").body + " " + client.get("cart.shop:8002", "/").body +
+           " " + client.get("cart.shop:8003", "/").body;
+  };
+  for (int i = 0; i < 10; ++i) {
+    CHECK(replies() == "one two three");
+  }
+
+  write(two, three, one);
+
+  test::eventually("the change", [&] { return replies() == "two three one"; });
+  for (int i = 0; i < 10; ++i) {
+    CHECK(replies() == "two three one");
+  }
+}
+
 TEST_CASE("nodeway: an error about the port lists the ports", "[integration][names]") {
   test::Upstream upstream{test::answer(200, "cart")};
   test::ClusterFolder cluster;

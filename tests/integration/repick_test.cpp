@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
+#include <nlohmann/json.hpp>
 
 using namespace std::chrono_literals;
 
@@ -132,6 +133,30 @@ TEST_CASE("nodeway: a peer's limit of streams is honoured from the first frame",
   CHECK(path.upstream.streams_over_limit() == 0);
   CHECK(path.upstream.complaints().empty());
   CHECK(path.router.metric("nodeway_repicks_total") == 0);  // honoured, not refused and tried again
+}
+
+TEST_CASE("nodeway: streams beyond a peer's limit get further connections, and can be seen",
+          "[integration][settings]") {
+  test::Script script = test::always({.body = "ok", .held = true});
+  script.max_concurrent_streams = 2;
+  test::OneService path{script, {}, {"--workers", "1"}};
+  std::vector<test::StreamId> streams;
+  for (int i = 0; i < 10; ++i) {
+    streams.push_back(path.client.open_get("cart.shop", "/"));
+  }
+  path.client.ping();
+
+  path.upstream.wait_until_open(10);  // none waits for another's end
+
+  CHECK(path.upstream.connections_open() == 5);
+  CHECK(path.upstream.streams_over_limit() == 0);
+  const auto page = nlohmann::json::parse(path.router.http_get("/api/v1/endpoints").body);
+  CHECK(page.at("rows").at(0).at("in_flight") == 10);
+  CHECK(page.at("rows").at(0).at("connections") == 5);
+  path.upstream.release();
+  for (const test::StreamId stream : streams) {
+    CHECK(path.client.wait(stream).status == 200);
+  }
 }
 
 TEST_CASE("nodeway: connections to endpoints are shared by many requests",

@@ -2,6 +2,10 @@
 // Retries and hedges: what may have reached an application is sent again where the policy says so.
 #include "tests/integration/one_service.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <random>
+
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
 
@@ -71,6 +75,58 @@ TEST_CASE("nodeway: a POST is retried with its whole body where the policy says 
   for (const test::SeenRequest& seen : setup.good.requests()) {
     CHECK(seen.body == body);
   }
+}
+
+TEST_CASE("nodeway: a gRPC call that one pod fails reaches the next byte for byte, or not at all",
+          "[integration][retry]") {
+  const bool has_head = GENERATE(false, true);
+  CAPTURE(has_head);
+  TwoEndpoints setup{test::always(has_head ? test::grpc_answer({}, 14, "away")
+                                           : test::grpc_trailers_only(14, "away")),
+                     "{retries: {idempotent: true}}"};
+  setup.good.set_script(test::always(test::grpc_answer({"pong"})));
+  std::minstd_rand random{1};
+
+  for (const std::size_t n_bytes :
+       {0U, 1U, 1000U, 16'379U, 16'380U, 65'530U, 65'531U, 65'532U, 300'000U}) {
+    CAPTURE(n_bytes);
+    std::string message(n_bytes, '\0');
+    std::generate(message.begin(), message.end(), [&] { return static_cast<char>(random()); });
+    const std::string body = test::grpc_frame(message);
+    const bool is_kept = body.size() <= 65'536;
+    setup.good.clear();
+    for (int i = 0; i < 2; ++i) {  // in turn, so that at least one begins at the bad pod
+      const int status = setup.client.grpc("cart.shop", "/s/M", message).grpc_status();
+      CHECK((status == 0 || (status == 14 && !is_kept)));
+    }
+    for (const test::SeenRequest& seen : setup.good.requests()) {
+      CHECK(seen.body == body);
+    }
+    CHECK(setup.good.requests().size() == (is_kept ? 2 : 1));
+  }
+
+  CHECK(setup.router.metric("nodeway_retries_total") >= 7);
+  // Where the status is in trailers, the head of what cannot be repeated is not held for it.
+  CHECK(setup.router.metric("nodeway_retries_refused_total", {{"reason", "body"}}) ==
+        (has_head ? 0 : 2));
+}
+
+TEST_CASE("nodeway: an only pod that asks for a pause gets no retry before its end",
+          "[integration][retry]") {
+  std::atomic<int> n_asked = 0;  // outlives the pod
+  const auto answer = [&n_asked](const test::SeenRequest&) {
+    if (n_asked++ == 0) {
+      return test::Answer{.status = 503, .headers = {{"retry-after", "1"}}};
+    }
+    return test::Answer{.body = "pong"};
+  };
+  test::OneService path{{.answer = answer}};
+
+  CHECK(path.client.get("cart.shop", "/").body == "pong");
+
+  const auto seen = path.upstream.requests();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[1].began_at - seen[0].began_at >= 1s);
 }
 
 TEST_CASE("nodeway: a hedge hides a pod that is slow, and cancels the slow one's call",

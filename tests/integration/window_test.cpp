@@ -47,6 +47,29 @@ TEST_CASE("nodeway: messages as large as a window, a byte less and a byte more p
   }
 }
 
+TEST_CASE("nodeway: that a call may be repeated holds back none of its bytes",
+          "[integration][windows]") {
+  constexpr std::uint64_t kMessage = 200'000;  // more than a window, and than what is kept
+  const bool replies_at_once = GENERATE(false, true);
+  CAPTURE(replies_at_once);
+  test::OneService path{replies_at_once ? echoes() : test::answer(200, "ok"),
+                        "version: 1\ndefaults: {retries: {idempotent: true}}\n"};
+  const test::StreamId stream = path.client.open_grpc("cart.shop", "/s/M");
+
+  for (std::uint64_t n = 1; n <= 5; ++n) {
+    path.client.send_filler(stream, kMessage);
+    path.client.pump_until("the message to be there", [&] {
+      return path.upstream.wait_for_request(1).body_bytes == n * kMessage;
+    });
+    if (replies_at_once) {
+      path.client.wait_body(stream, n * kMessage);
+    }
+  }
+  path.client.end(stream);
+
+  CHECK(path.client.wait(stream).status == 200);
+}
+
 TEST_CASE("nodeway: over a long way the window of a reply grows to what the way carries",
           "[integration][windows]") {
   test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};

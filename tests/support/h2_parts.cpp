@@ -46,6 +46,9 @@ ssize_t read_body(nghttp2_session* session,
   return static_cast<ssize_t>(taken);
 }
 
+/// Frames are written together up to about so many bytes, as servers and clients do.
+constexpr std::size_t kTogether = 16 << 10;
+
 }  // namespace
 
 nghttp2_data_provider provider_of(OutBody& body) {
@@ -105,13 +108,22 @@ bool SessionSocket::read_into(nghttp2_session* session) {
 bool SessionSocket::write_from(nghttp2_session* session) {
   for (;;) {
     if (!has_unwritten()) {
-      const std::uint8_t* data = nullptr;
-      const ssize_t size = nghttp2_session_mem_send(session, &data);
-      if (size <= 0) {
-        return size == 0;
-      }
-      unwritten_.assign(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+      unwritten_.clear();
       offset_ = 0;
+      while (unwritten_.size() < kTogether) {
+        const std::uint8_t* data = nullptr;
+        const ssize_t size = nghttp2_session_mem_send(session, &data);
+        if (size < 0) {
+          return false;
+        }
+        if (size == 0) {
+          break;
+        }
+        unwritten_.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+      }
+      if (unwritten_.empty()) {
+        return true;
+      }
     }
     const auto n = send_some(socket_, std::string_view{unwritten_}.substr(offset_));
     if (!n) {

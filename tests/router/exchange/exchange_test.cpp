@@ -182,6 +182,48 @@ TEST_CASE("Exchange: never asks the same endpoint twice, and says why the last o
   host.end_turn();
 }
 
+TEST_CASE("Exchange: an only pod whose connection takes no more is asked over another one",
+          "[exchange]") {
+  const bool is_named = GENERATE(false, true);
+  CAPTURE(is_named);
+  test::ScriptedHost host{1};
+  host.add_pod({boost::asio::ip::make_address("10.0.0.9"), 8080});
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true, is_named ? "10.0.0.9" : "cart.shop"), true);
+  host.connections[0]->connect();
+  host.connections[0]->go_away();
+
+  host.connections[0]->fail_stream({Errc::stream_refused, Sent::no, true});
+
+  CHECK_FALSE(client.head.has_value());
+  REQUIRE(host.connections.size() == 2);
+  CHECK(host.connections[1]->port == host.connections[0]->port);
+  host.connections[1]->connect();
+  REQUIRE(host.connections[1]->stream != nullptr);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: whose connection takes no more is asked again after the others, and only it",
+          "[exchange]") {
+  test::ScriptedHost host{3};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  host.connections[0]->connect();
+  host.connections[0]->fail_stream(kRefused);
+  host.connections.at(1)->connect();
+  host.connections.at(1)->fail_stream(kRefused);
+  host.connections.at(2)->connect();
+  host.connections.at(2)->go_away();
+
+  host.connections[2]->fail_stream({Errc::stream_refused, Sent::no, true});
+
+  REQUIRE(host.connections.size() == 4);
+  CHECK(host.connections[3]->port == host.connections[2]->port);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: when every endpoint was tried, one that takes their place gets the request",
           "[exchange]") {
   const auto fail = GENERATE(false, true);

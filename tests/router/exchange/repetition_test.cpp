@@ -66,6 +66,12 @@ ReplyHead trailers_only(std::string_view grpc_status) {
   return head;
 }
 
+ReplyHead asking_for_pause(std::string_view seconds) {
+  ReplyHead head = reply(503);
+  head.fields = fields("retry-after", seconds);
+  return head;
+}
+
 /// One request, its client, and as many endpoints as the test wants.
 class Call {
  public:
@@ -401,6 +407,51 @@ TEST_CASE("Retry: none whose turn would come after the deadline", "[exchange][re
 
   CHECK(call.client.header("grpc-status") == "14");
   CHECK(call.refused(telemetry::RetryRefusal::deadline) == 1);
+}
+
+TEST_CASE("Retry: a pod that asks for a pause gets no retry before its end", "[exchange][retry]") {
+  Call call{1, Policy{}, plain("GET")};
+  call.send_end();
+  test::ScriptedConnection& only = call.endpoint(0);
+  only.stream->on_reply_head(asking_for_pause("1"), true);
+
+  call.pass(100ms);  // longer than without the pause
+
+  CHECK(only.stream == nullptr);
+  call.pass(1100ms);
+  CHECK(only.stream != nullptr);
+  CHECK_FALSE(call.client.head.has_value());
+}
+
+TEST_CASE("Retry: a pause that one pod asks for is none of another's", "[exchange][retry]") {
+  Call call{2, Policy{}, plain("GET")};
+  call.send_end();
+  test::ScriptedConnection& first = call.endpoint(0);
+  first.stream->on_reply_head(asking_for_pause("600"), true);
+
+  test::ScriptedConnection& second = call.endpoint(1);
+
+  CHECK(second.port != first.port);
+  CHECK(second.stream != nullptr);
+}
+
+TEST_CASE("Retry: none after a pause that is longer than anything waits, or than the time left",
+          "[exchange][retry]") {
+  Policy policy;
+  const auto [pause, refusal] = GENERATE(table<std::string_view, telemetry::RetryRefusal>(
+      {{"4", telemetry::RetryRefusal::pushback}, {"2", telemetry::RetryRefusal::deadline}}));
+  const bool has_deadline = GENERATE(false, true);
+  CAPTURE(pause, has_deadline);
+  (has_deadline ? policy.request_timeout : policy.response_start_timeout) = 1s;
+  Call call{1, policy, plain("GET")};
+  call.send_end();
+
+  call.endpoint(0).stream->on_reply_head(asking_for_pause(pause), true);
+
+  CHECK(call.client.head->status == 503);
+  CHECK(call.client.header("retry-after") == pause);
+  CHECK(call.refused(refusal) == 1);
+  CHECK(call.metrics().retries.read() == 0);
 }
 
 TEST_CASE("Retry: a pod that is silent for timeout.perTry loses the call to another",

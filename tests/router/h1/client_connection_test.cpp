@@ -146,6 +146,7 @@ TEST_CASE("ClientConnection: a reply that came before the request was sent is no
 
   REQUIRE(attempt.failure.has_value());
   CHECK(attempt.failure->sent == Sent::no);
+  CHECK(attempt.failure->may_return);
   CHECK(attempt.status == 0);
 }
 

@@ -68,6 +68,7 @@ TEST_CASE("ClientConnection: a stream that a lowered limit bars is refused, not 
 
   CHECK(second.failure->reason == Errc::stream_refused);
   CHECK(second.failure->sent == Sent::no);
+  CHECK(second.failure->may_return);
   CHECK(third.failure->reason == Errc::stream_refused);
   CHECK_FALSE(first.failure.has_value());
   endpoint.peer.send(no_content(1));

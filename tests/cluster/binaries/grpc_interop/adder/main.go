@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -92,13 +93,14 @@ func tell(line map[string]any) {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "ADDR:PORT")
 	delay := flag.Duration("delay", 0, "how long each call works")
+	maxAge := flag.Duration("max-connection-age", 0, "after which a connection takes no more calls; 0: never")
 	flag.Parse()
 	service := &adder{pod: os.Getenv("POD_NAME"), delay: *delay}
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: *maxAge}))
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "calculator.Add",
 		HandlerType: (*any)(nil),
