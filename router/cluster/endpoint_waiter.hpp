@@ -2,8 +2,7 @@
 #pragma once
 
 #include "router/worker/fair_queue.hpp"
-
-#include <boost/intrusive/list.hpp>
+#include "router/worker/linked_list.hpp"
 
 namespace router {
 
@@ -28,11 +27,6 @@ class QueuedRequest : public FairWaiter<class QueuedRequests> {
   ~QueuedRequest() = default;
 };
 
-using EndpointWaiterList =
-    boost::intrusive::list<EndpointWaiter,
-                           boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                               boost::intrusive::tag<EndpointWaiters>,
-                               boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                           boost::intrusive::constant_time_size<false>>;
+using EndpointWaiterList = LinkedList<EndpointWaiter, EndpointWaiters>;
 
 }  // namespace router

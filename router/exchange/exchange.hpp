@@ -11,6 +11,7 @@
 #include "router/resolve/resolve.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/caller_share.hpp"
+#include "router/worker/linked_list.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,6 @@
 #include <string>
 #include <string_view>
 
-#include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/local_shared_ptr.hpp>
 
 namespace router {
@@ -50,9 +50,7 @@ class ExchangeHost {
 };
 
 /// The place of an exchange in its core's list of those that wait for the next snapshot.
-using SnapshotWaiter =
-    boost::intrusive::list_base_hook<boost::intrusive::tag<class SnapshotWaiters>,
-                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+using SnapshotWaiter = ListPlace<class SnapshotWaiters>;
 
 /// One request with its reply: from the complete head to the last byte, over as many attempts as it
 /// takes.
@@ -73,9 +71,7 @@ class Exchange final : public Disposable,
                        private Flushable,
                        public SnapshotWaiter,
                        public CallerRequest,
-                       public boost::intrusive::list_base_hook<
-                           boost::intrusive::tag<class CoreList>,
-                           boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+                       public ListPlace<class CoreList> {
  public:
   /// For error trailers to be taken by a client that still has body bytes before it; then it gets
   /// a reset.

@@ -4,6 +4,7 @@
 #include "router/limits/buffer_budget.hpp"
 #include "router/limits/client_quota.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/linked_list.hpp"
 #include "router/worker/loop.hpp"
 
 #include <chrono>
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include <boost/asio/ip/address.hpp>
-#include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
@@ -26,9 +26,7 @@ class CallerShares;
 using CallerSharePtr = boost::intrusive_ptr<CallerShare>;
 
 /// A request as its caller's share sees it: open from `CallerShare::open` until `leave_caller`.
-class CallerRequest : public boost::intrusive::list_base_hook<
-                          boost::intrusive::tag<class CallerRequests>,
-                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class CallerRequest : public ListPlace<class CallerRequests> {
  public:
   CallerRequest(const CallerRequest&) = delete;
   CallerRequest& operator=(const CallerRequest&) = delete;
@@ -105,12 +103,7 @@ class CallerShare final
   std::int64_t n_open_ = 0;         ///< on this core
   std::int64_t n_open_posted_ = 0;  ///< as they are in `totals_`
   std::int64_t n_bytes_posted_ = 0;
-  boost::intrusive::list<CallerRequest,
-                         boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                             boost::intrusive::tag<CallerRequests>,
-                             boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                         boost::intrusive::constant_time_size<false>>
-      waiters_;
+  LinkedList<CallerRequest, CallerRequests> waiters_;
 };
 
 /// The shares of all callers that one core has connections of.

@@ -75,16 +75,8 @@ class Core::State final : public ListenerEvents, public ExchangeHost, public Con
   void on_fewer_connections();
   void stop_if_drained();
 
-  using ExchangeList =
-      boost::intrusive::list<Exchange,
-                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                                 boost::intrusive::tag<CoreList>,
-                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                             boost::intrusive::constant_time_size<false>>;
-
-  using SnapshotWaiterList = boost::intrusive::list<Exchange,
-                                                    boost::intrusive::base_hook<SnapshotWaiter>,
-                                                    boost::intrusive::constant_time_size<false>>;
+  using ExchangeList = LinkedList<Exchange, CoreList>;
+  using SnapshotWaiterList = LinkedList<Exchange, SnapshotWaiters>;
 
   Options options_;
   std::string via_entry_;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/worker/linked_list.hpp"
 #include "router/worker/timer_wheel.hpp"
 
 #include <cstddef>
 #include <iterator>
 #include <list>
 #include <utility>
-
-#include <boost/intrusive/list.hpp>
 
 namespace router {
 
@@ -20,9 +19,7 @@ struct QueuePlace {
 
 /// Base of what can wait in a `FairQueue`, one for each `Tag`. Leaves the queue when destroyed.
 template <class Tag>
-class FairWaiter : public boost::intrusive::list_base_hook<
-                       boost::intrusive::tag<Tag>,
-                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class FairWaiter : public ListPlace<Tag> {
  private:
   template <class, class>
   friend class FairQueue;
@@ -109,12 +106,7 @@ class FairQueue {
   }
 
  private:
-  using List =
-      boost::intrusive::list<Waiter,
-                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                                 boost::intrusive::tag<Tag>,
-                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                             boost::intrusive::constant_time_size<false>>;
+  using List = LinkedList<Waiter, Tag>;
   /// The waiting requests of one caller.
   struct Lane {
     explicit Lane(const void* whose) noexcept : caller{whose} {}
