@@ -20,7 +20,8 @@ Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
 }  // namespace
 
 bool BufferShare::post() noexcept {
-  const std::int64_t total = budget_ == nullptr ? n_bytes_ : budget_->change(n_bytes_ - n_posted_);
+  const std::int64_t total =
+      budget_ == nullptr ? n_bytes_ : budget_->bytes.change(n_bytes_ - n_posted_);
   n_posted_ = n_bytes_;
   const Pressure before = pressure_;
   pressure_ = next(before, total);

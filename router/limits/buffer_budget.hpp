@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
+#include "router/limits/shared_sum.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -21,8 +22,7 @@ enum class Pressure : std::uint8_t {
 /// moves. Not reading the connections would be no answer: the frames by which peers open their
 /// windows come on them too, so that what waits would wait for ever, and those who take nothing
 /// would stop those who do.
-class BufferBudget {
- public:
+struct BufferBudget {
   /// product.md, memory. Exceeded by what is on its way when it is reached, and by the narrow
   /// window of each stream.
   static constexpr std::int64_t kMaxBytes = 64 << 20;
@@ -36,14 +36,7 @@ class BufferBudget {
     return pressure == Pressure::full ? kNarrowWindow : window_bytes;
   }
 
-  /// Adds `n_bytes`, which may be negative, and tells how many there are.
-  std::int64_t change(std::int64_t n_bytes) noexcept {
-    return n_bytes == 0 ? n_bytes_.load(std::memory_order_relaxed)
-                        : n_bytes_.fetch_add(n_bytes, std::memory_order_relaxed) + n_bytes;
-  }
-
- private:
-  alignas(64) std::atomic<std::int64_t> n_bytes_{0};
+  alignas(64) SharedSum bytes;  ///< that wait
 };
 
 /// One core's part of the budget, counted without a thought of the others, and told to the budget

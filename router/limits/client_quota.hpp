@@ -2,8 +2,8 @@
 #pragma once
 
 #include "router/limits/buffer_budget.hpp"
+#include "router/limits/shared_sum.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,22 +21,10 @@ enum class Admission : std::uint8_t {
   closed,   ///< at once: the caller has been told often enough
 };
 
-/// What one caller has of all cores together: open requests, and bytes of their bodies that wait
-/// for the other side. Any thread.
-class CallerTotals {
- public:
-  /// Adds `n`, which may be negative, and tells how many there are.
-  std::int64_t change_requests(std::int64_t n) noexcept { return change(n_requests_, n); }
-  std::int64_t change_bytes(std::int64_t n) noexcept { return change(n_bytes_, n); }
-
- private:
-  static std::int64_t change(std::atomic<std::int64_t>& figure, std::int64_t n) noexcept {
-    return n == 0 ? figure.load(std::memory_order_relaxed)
-                  : figure.fetch_add(n, std::memory_order_relaxed) + n;
-  }
-
-  alignas(64) std::atomic<std::int64_t> n_requests_{0};
-  std::atomic<std::int64_t> n_bytes_{0};
+/// What one caller has of all cores together.
+struct CallerTotals {
+  alignas(64) SharedSum open_requests;
+  SharedSum bytes;  ///< of their bodies, which wait for the other side to take them
 };
 
 /// How many connections clients have open, of all cores together. Any thread: looked at when a

@@ -35,13 +35,13 @@ CallerShare::~CallerShare() {
 
 std::optional<telemetry::Limit> CallerShare::open(CallerRequest& request) {
   request.caller_ = this;
-  if (totals_->change_requests(0) - n_open_posted_ + n_open_ >=
+  if (totals_->open_requests.read() - n_open_posted_ + n_open_ >=
       ClientQuota::kMaxRequestsPerCaller) {
     return telemetry::Limit::caller_requests;
   }
   const bool others_suffer =
       all_->loop_.buffers().pressure() == Pressure::full && all_->is_another_active(*this);
-  if (others_suffer && totals_->change_bytes(0) - n_bytes_posted_ + buffers_.n_bytes() >=
+  if (others_suffer && totals_->bytes.read() - n_bytes_posted_ + buffers_.n_bytes() >=
                            ClientQuota::kMaxBytesPerCaller) {
     return telemetry::Limit::caller_bytes;
   }
@@ -90,9 +90,9 @@ std::size_t CallerShare::n_bytes_left() noexcept {
 bool CallerShare::end_turn() noexcept {
   n_begun_ = 0;
   n_bytes_ = 0;
-  totals_->change_requests(n_open_ - std::exchange(n_open_posted_, n_open_));
+  totals_->open_requests.change(n_open_ - std::exchange(n_open_posted_, n_open_));
   const std::int64_t n_held = buffers_.n_bytes();
-  totals_->change_bytes(n_held - std::exchange(n_bytes_posted_, n_held));
+  totals_->bytes.change(n_held - std::exchange(n_bytes_posted_, n_held));
   return !waiters_.empty();
 }
 
