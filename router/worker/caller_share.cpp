@@ -60,8 +60,7 @@ void CallerShare::close() noexcept {
 
 void CallerShare::begin(CallerRequest& request) {
   all_->note_active(*this);
-  const bool has_room = n_begun_ < kRequestsPerTurn || !all_->is_another_active(*this);
-  if (waiters_.empty() && has_room) {
+  if (waiters_.empty() && may_begin()) {
     ++n_begun_;
     request.on_turn();
     return;
@@ -70,8 +69,12 @@ void CallerShare::begin(CallerRequest& request) {
   all_->loop_.metrics().figure(telemetry::CoreFigure::requests_put_off).add();
 }
 
+bool CallerShare::may_begin() const noexcept {
+  return n_begun_ < kRequestsPerTurn || !all_->is_another_active(*this);
+}
+
 void CallerShare::serve() {
-  while (!waiters_.empty() && (n_begun_ < kRequestsPerTurn || !all_->is_another_active(*this))) {
+  while (!waiters_.empty() && may_begin()) {
     CallerRequest& first = waiters_.front();
     waiters_.pop_front();
     ++n_begun_;

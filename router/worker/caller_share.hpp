@@ -88,6 +88,8 @@ class CallerShare final
  private:
   friend class CallerRequest;
   friend class CallerShares;
+  /// One more, in this turn.
+  [[nodiscard]] bool may_begin() const noexcept;
   void serve();
   /// True if somebody waits for the next turn.
   bool end_turn() noexcept;

@@ -112,6 +112,7 @@ class Core::State::Desk final : public RequestAcceptor, public Disposable {
     auto* const made =
         new Exchange(core_, stream, share_->buffers(), std::move(head), end, protocol);
     core_.exchanges_.push_back(*made);
+    // Also one that is refused: its bodies count in the share, which it keeps alive.
     std::optional<telemetry::Limit> excess = share_->open(*made);
     if (is_refusing_) {
       excess = telemetry::Limit::caller_connections;
