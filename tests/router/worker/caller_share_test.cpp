@@ -82,6 +82,25 @@ class Caller {
 };
 
 constexpr std::uint64_t kPlenty = 1'000'000;  // descriptors
+
+/// A greedy caller and a polite one, on one core.
+struct Neighbours {
+  ClientQuota quota{kPlenty};
+  OneCore core{quota};
+  Caller greedy{core, quota, kGreedy};
+  Caller polite{core, quota, kPolite};
+};
+
+/// A greedy caller on two cores, and a polite one on the first.
+struct TwoCores {
+  ClientQuota quota{kPlenty};
+  OneCore one{quota};
+  OneCore other{quota};
+  Caller here{one, quota, kGreedy};
+  Caller there{other, quota, kGreedy};
+  Caller polite{one, quota, kPolite};
+};
+
 constexpr std::size_t kPerTurn = CallerShare::kRequestsPerTurn;
 
 /// How many of the first requests that began were of this name.
@@ -103,10 +122,8 @@ TEST_CASE("CallerShare: a caller that is alone begins all that it has at once", 
 }
 
 TEST_CASE("CallerShare: beside others a caller has its share of each turn", "[worker]") {
-  ClientQuota quota{kPlenty};
-  OneCore core{quota};
-  Caller greedy{core, quota, kGreedy};
-  Caller polite{core, quota, kPolite};
+  Neighbours setup;
+  auto& [quota, core, greedy, polite] = setup;
   polite.send("first");  // it is active
 
   greedy.send("greedy", 3 * kPerTurn);
@@ -127,10 +144,8 @@ TEST_CASE("CallerShare: beside others a caller has its share of each turn", "[wo
 }
 
 TEST_CASE("CallerShare: what is put off begins in the order in which it came", "[worker]") {
-  ClientQuota quota{kPlenty};
-  OneCore core{quota};
-  Caller greedy{core, quota, kGreedy};
-  Caller polite{core, quota, kPolite};
+  Neighbours setup;
+  auto& [quota, core, greedy, polite] = setup;
   polite.send("polite");
   greedy.send("greedy", kPerTurn);
   for (const char* const name : {"a", "b", "c", "d"}) {
@@ -145,10 +160,8 @@ TEST_CASE("CallerShare: what is put off begins in the order in which it came", "
 }
 
 TEST_CASE("CallerShare: beside others a caller is read so far in each turn", "[worker]") {
-  ClientQuota quota{kPlenty};
-  OneCore core{quota};
-  Caller greedy{core, quota, kGreedy};
-  Caller polite{core, quota, kPolite};
+  Neighbours setup;
+  auto& [quota, core, greedy, polite] = setup;
   polite.send("polite");
   greedy.send("greedy", 1);
 
@@ -163,12 +176,8 @@ TEST_CASE("CallerShare: beside others a caller is read so far in each turn", "[w
 }
 
 TEST_CASE("CallerShare: a caller's open requests are counted over all cores", "[worker]") {
-  ClientQuota quota{kPlenty};
-  OneCore one{quota};
-  OneCore other{quota};
-  Caller here{one, quota, kGreedy};
-  Caller there{other, quota, kGreedy};
-  Caller polite{one, quota, kPolite};
+  TwoCores setup;
+  auto& [quota, one, other, here, there, polite] = setup;
   here.send("here", ClientQuota::kMaxRequestsPerCaller - 1);
   one.settle();
 
@@ -186,15 +195,11 @@ TEST_CASE("CallerShare: a caller's open requests are counted over all cores", "[
 
 TEST_CASE("CallerShare: a caller that has most of a full memory begins nothing new, on any core",
           "[worker]") {
-  ClientQuota quota{kPlenty};
   BufferBudget budget;
-  OneCore one{quota};
-  OneCore other{quota};
+  TwoCores setup;
+  auto& [quota, one, other, here, there, polite] = setup;
   one.loop.buffers().join(budget);
   other.loop.buffers().join(budget);
-  Caller here{one, quota, kGreedy};
-  Caller there{other, quota, kGreedy};
-  Caller polite{one, quota, kPolite};
   Caller far{other, quota, kPolite};
   here.send("here");
   there.send("there");
