@@ -62,9 +62,9 @@ class Routers:
         return total_of(self.fetch(pod, "/metrics"), name, **labels)
 
     def wait_for_watches(self, timeout_s: float = 90) -> None:
-        """Until each router has a connection for each of its watches; after an outage they come back one by one."""
+        """Until all watches of all routers are open; after an outage they come back one by one."""
         needed = len(WATCHED) * NODE_COUNT
-        wait_until(lambda: self._bed.gate.connections >= needed, timeout_s, f"{needed} connections to the API server")
+        wait_until(lambda: self.total("nodeway_watch_open") == needed, timeout_s, f"{needed} open watches")
 
     def requests(self, pod: Object | None = None) -> list[Object]:
         """What the routers, or one of them, have asked of the API server, by its audit log. A watch is in it from its

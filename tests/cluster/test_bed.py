@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 
+from router import Routers
 from testbed.api import Object
 from testbed.bed import TestBed
 from testbed.wait import wait_until
@@ -359,7 +360,7 @@ def test_a_container_that_ignores_sigterm_is_killed_after_its_grace_period(bed: 
     assert bed.pods(namespace) == []
 
 
-def test_pods_survive_an_outage_of_the_api_server(bed: TestBed, namespace: str) -> None:
+def test_pods_survive_an_outage_of_the_api_server(bed: TestBed, routers: Routers, namespace: str) -> None:
     pod = _run(bed, namespace, _pod("steady", _container()))
 
     bed.outage(1)
@@ -367,3 +368,5 @@ def test_pods_survive_an_outage_of_the_api_server(bed: TestBed, namespace: str) 
     assert bed.wait_for_pods(namespace, "app=steady", 1)[0]["metadata"]["uid"] == pod["metadata"]["uid"]
     assert _ask(pod["status"]["podIP"])["pid"] == 1
     _run(bed, namespace, _pod("later", _container()))
+    # Their back-off of up to 30 s belongs to no other test.
+    routers.wait_for_watches()
