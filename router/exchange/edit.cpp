@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 5> kHopByHop{
 /// The field names that `connection` says are for this hop only, in lower case.
 std::vector<std::string> nominated_fields(const HeaderList& fields) {
   std::vector<std::string> names;
+  if (!fields.find("connection")) {
+    return names;
+  }
   for (const HeaderField& field : fields) {
     if (field.name() != "connection") {
       continue;
@@ -35,10 +38,12 @@ std::vector<std::string> nominated_fields(const HeaderList& fields) {
 
 void remove_hop_by_hop(HeaderList& fields) {
   const std::vector<std::string> nominated = nominated_fields(fields);
-  fields.remove_if([&nominated](const HeaderField& field) {
-    return std::find(kHopByHop.begin(), kHopByHop.end(), field.name()) != kHopByHop.end() ||
-           std::find(nominated.begin(), nominated.end(), field.name()) != nominated.end();
-  });
+  for (const std::string_view name : kHopByHop) {
+    fields.remove(name);
+  }
+  for (const std::string& name : nominated) {
+    fields.remove(name);
+  }
 }
 
 }  // namespace
@@ -62,9 +67,10 @@ void edit_reply(HeaderList& fields) {
 }
 
 bool has_looped(const HeaderList& fields, std::string_view name) {
-  return std::any_of(fields.begin(), fields.end(), [name](const HeaderField& field) {
-    return field.name() == "via" && field.value().find(name) != std::string_view::npos;
-  });
+  return fields.find("via") &&
+         std::any_of(fields.begin(), fields.end(), [name](const HeaderField& field) {
+           return field.name() == "via" && field.value().find(name) != std::string_view::npos;
+         });
 }
 
 }  // namespace router

@@ -14,12 +14,6 @@ std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
   return {reinterpret_cast<const char*>(bytes.base), bytes.len};
 }
 
-void release(nghttp2_rcbuf* buffer) noexcept {
-  if (buffer != nullptr) {
-    nghttp2_rcbuf_decref(buffer);
-  }
-}
-
 }  // namespace
 
 HeaderField::HeaderField(nghttp2_rcbuf* name, nghttp2_rcbuf* value) noexcept
@@ -28,23 +22,9 @@ HeaderField::HeaderField(nghttp2_rcbuf* name, nghttp2_rcbuf* value) noexcept
   nghttp2_rcbuf_incref(value);
 }
 
-HeaderField::HeaderField(HeaderField&& other) noexcept
-    : name_{other.name_},
-      value_{other.value_},
-      name_buffer_{std::exchange(other.name_buffer_, nullptr)},
-      value_buffer_{std::exchange(other.value_buffer_, nullptr)} {}
-
-HeaderField& HeaderField::operator=(HeaderField&& other) noexcept {
-  std::swap(name_, other.name_);
-  std::swap(value_, other.value_);
-  std::swap(name_buffer_, other.name_buffer_);
-  std::swap(value_buffer_, other.value_buffer_);
-  return *this;
-}
-
-HeaderField::~HeaderField() {
-  release(name_buffer_);
-  release(value_buffer_);
+void HeaderField::release() noexcept {
+  nghttp2_rcbuf_decref(name_buffer_);
+  nghttp2_rcbuf_decref(value_buffer_);
 }
 
 void HeaderList::add_copy(std::string_view name, std::string_view value) {
@@ -64,7 +44,7 @@ std::string_view HeaderList::keep(std::string_view text) {
   return {copy, text.size()};
 }
 
-std::optional<std::string_view> HeaderList::find(std::string_view name) const noexcept {
+std::optional<std::string_view> HeaderList::search(std::string_view name) const noexcept {
   const auto found = std::find_if(fields_.begin(), fields_.end(), [name](const HeaderField& field) {
     return field.name() == name;
   });
@@ -74,7 +54,7 @@ std::optional<std::string_view> HeaderList::find(std::string_view name) const no
   return found->value();
 }
 
-std::size_t HeaderList::remove(std::string_view name) noexcept {
+std::size_t HeaderList::erase(std::string_view name) noexcept {
   return std::erase_if(fields_, [name](const HeaderField& field) { return field.name() == name; });
 }
 

@@ -289,18 +289,14 @@ std::optional<LoadReport> read_tagged(std::string_view text) {
 
 std::optional<LoadReport> load_report_of(const HeaderList& fields) {
   std::optional<LoadReport> report;
-  for (const HeaderField& field : fields) {
-    if (report || !field.name().starts_with(kName)) {
-      continue;
-    }
-    const std::string_view text = trim(field.value());
-    if (field.name() == kName) {
-      report = read_tagged(text);
-    } else if (field.name() == kBinName) {
-      report = read_binary(text);
-    } else if (field.name() == kJsonName) {
-      report = JsonReader{text}.read();
-    }
+  if (const auto text = fields.find(kName)) {
+    report = read_tagged(trim(*text));
+  }
+  if (const auto text = fields.find(kBinName); text && !report) {
+    report = read_binary(trim(*text));
+  }
+  if (const auto text = fields.find(kJsonName); text && !report) {
+    report = JsonReader{trim(*text)}.read();
   }
   return report;
 }

@@ -52,7 +52,9 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   }
   [[nodiscard]] bool takes_trailers() const noexcept override { return true; }
   void resume() override {
-    connection_.session_.resume(id_);
+    if (!is_pull_due_) {
+      connection_.session_.resume(id_);
+    }
     connection_.transport_.want_write();
     expect_pull();
   }

@@ -50,10 +50,13 @@ struct Session::Callbacks {
   static int on_begin_headers(nghttp2_session* session,
                               const nghttp2_frame* frame,
                               void* self) noexcept {
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+    auto& owner = *static_cast<Session*>(self);
+    const bool is_request =
+        frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    if (!is_request) {
+      owner.reading_ = {frame->hd.stream_id, stream(session, frame->hd.stream_id)};
       return 0;
     }
-    auto& owner = *static_cast<Session*>(self);
     StreamEvents* const events = owner.is_finishing_ || owner.has_ended_
                                      ? nullptr
                                      : owner.events_.on_new_stream(frame->hd.stream_id);
@@ -63,20 +66,22 @@ struct Session::Callbacks {
     } else {
       nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, events);
     }
+    owner.reading_ = {frame->hd.stream_id, events};
     return 0;
   }
 
-  static int on_header(nghttp2_session* session,
-                       const nghttp2_frame* frame,
+  static int on_header(nghttp2_session* /*session*/,
+                       const nghttp2_frame* /*frame*/,
                        nghttp2_rcbuf* name,
                        nghttp2_rcbuf* value,
                        std::uint8_t /*flags*/,
                        void* self) noexcept {
-    if (StreamEvents* const events = stream(session, frame->hd.stream_id); events != nullptr) {
-      events->on_field(HeaderField{name, value});
+    const auto& owner = *static_cast<Session*>(self);
+    if (owner.reading_.events != nullptr) {
+      owner.reading_.events->on_field(HeaderField{name, value});
     }
     // So that nghttp2 does not look at each further field of a block that unpacks to megabytes.
-    return static_cast<Session*>(self)->has_ended_ ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+    return owner.has_ended_ ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
   }
 
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* self) noexcept {
@@ -164,7 +169,11 @@ struct Session::Callbacks {
   static int on_stream_close(nghttp2_session* session,
                              std::int32_t id,
                              std::uint32_t code,
-                             void* /*self*/) noexcept {
+                             void* self) noexcept {
+    // A block may stop half way, and go on when its stream has gone.
+    if (Reading& reading = static_cast<Session*>(self)->reading_; reading.id == id) {
+      reading.events = nullptr;
+    }
     if (StreamEvents* const events = stream(session, id); events != nullptr) {
       events->on_stream_closed(code);
     }

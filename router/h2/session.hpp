@@ -187,7 +187,15 @@ class Session {
   /// text or must copy it.
   void add_fields(const HeaderList& fields, std::uint8_t flags);
 
+  /// Whose block of fields is being read: asked once for each block, not for each field. Null if
+  /// nobody hears of it.
+  struct Reading {
+    StreamId id = 0;
+    StreamEvents* events = nullptr;
+  };
+
   SessionEvents& events_;
+  Reading reading_;
   Role role_;
   Conduct conduct_;
   FrameHeads heads_;

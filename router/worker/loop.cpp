@@ -49,16 +49,20 @@ void Loop::destroy_later(std::unique_ptr<Disposable> what) {
 }
 
 void Loop::schedule_end_of_turn() {
-  if (!end_scheduled_) {
-    end_scheduled_ = true;
-    turn_began_at_ = now_;
-    // Posted behind the handlers that are ready already: their output joins the same writes.
+  if (std::exchange(is_end_due_, true)) {
+    return;
+  }
+  turn_began_at_ = now_;
+  if (!is_end_at_hand_) {
+    // Behind the handlers that are ready already: their output joins the same writes.
     boost::asio::post(io_, [this] { end_turn(); });
   }
 }
 
 void Loop::end_turn() {
-  end_scheduled_ = false;
+  if (!std::exchange(is_end_due_, false)) {
+    return;
+  }
   // By index: a flush may queue further ones, which belong to this turn too.
   for (std::size_t i = 0; i < to_flush_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     if (Flushable* what = to_flush_[i]; what != nullptr) {

@@ -46,9 +46,9 @@ class Disposable {
 /// One core's event loop with what belongs to a turn of it: the time, the timers, one read buffer,
 /// the writes at the end.
 ///
-/// A turn begins with `begin_turn` (a socket became readable, a timer fired, a task was posted).
+/// A turn begins with `begin_turn` (sockets became readable, a timer fired, a task was posted).
 /// Everything that it caused is written, and everything that ended in it destroyed, when its
-/// handlers have run.
+/// handlers have run: at once after the sockets that were ready, since the poller serves them all.
 class Loop {
  public:
   /// What one read takes at most: large enough for four full HTTP/2 frames, small enough to stay in
@@ -71,6 +71,15 @@ class Loop {
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
   /// Reads the clock; called first by every handler that the io_context calls.
   void begin_turn();
+  /// A whole turn: `handlers` and its end.
+  template <class Handlers>
+  void run_turn(Handlers handlers) {
+    begin_turn();
+    is_end_at_hand_ = true;
+    handlers();
+    is_end_at_hand_ = false;
+    end_turn();
+  }
   /// Of the core's connections.
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
   /// What the core's buffers hold.
@@ -103,7 +112,8 @@ class Loop {
   boost::asio::steady_timer wake_timer_;
   Poller poller_;
   TimePoint wake_at_ = TimePoint::max();
-  bool end_scheduled_ = false;
+  bool is_end_due_ = false;      ///< there is something to write or to destroy
+  bool is_end_at_hand_ = false;  ///< it needs no task of its own
   std::vector<Flushable*> to_flush_;
   std::vector<std::unique_ptr<Disposable>> to_destroy_;
   std::array<std::byte, kReadBytes> read_buffer_{};

@@ -53,8 +53,7 @@ void Poller::wait() {
   epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read,
                     [this](const boost::system::error_code& error) {
                       if (!error) {
-                        loop_.begin_turn();
-                        serve();
+                        loop_.run_turn([this] { serve(); });
                         wait();
                       }
                     });

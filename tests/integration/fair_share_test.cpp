@@ -106,7 +106,7 @@ TEST_CASE("nodeway: a flood of one caller does not go before another's request",
   REQUIRE(polite.get("cart.shop", "/polite").status == 200);
 
   // Both have come before the router looks.
-  path.router.signal(SIGSTOP);
+  path.router.freeze();
   std::vector<test::StreamId> flood;
   for (int i = 0; i < kFlood; ++i) {
     flood.push_back(greedy.open_get("cart.shop", "/greedy"));

@@ -159,6 +159,14 @@ void ChildProcess::signal(int number) const {
   }
 }
 
+void ChildProcess::freeze() const {
+  signal(SIGSTOP);
+  int status = 0;
+  if (waitpid(pid_, &status, WUNTRACED) != pid_ || !WIFSTOPPED(status)) {
+    throw Failure{"it cannot be stopped: it has ended"};
+  }
+}
+
 bool ChildProcess::has_exited() {
   int status = 0;
   if (!exit_code_ && waitpid(pid_, &status, WNOHANG) == pid_) {

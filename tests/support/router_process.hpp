@@ -38,6 +38,8 @@ class ChildProcess {
   [[nodiscard]] std::string stderr_text() const;
 
   void signal(int number) const;
+  /// SIGSTOP; returns when it has stopped. SIGCONT lets it go on.
+  void freeze() const;
   /// Waits for the end. The exit code, or 128 + the signal that ended it.
   int wait_exit(Milliseconds patience = kPatience);
   [[nodiscard]] bool has_exited();
@@ -106,6 +108,7 @@ class RouterProcess {
                            Milliseconds patience = kPatience) const;
 
   void signal(int number) const { child_.signal(number); }
+  void freeze() const { child_.freeze(); }
   /// SIGTERM, and the exit code.
   int stop(Milliseconds patience = kPatience);
   int wait_exit(Milliseconds patience = kPatience) { return child_.wait_exit(patience); }

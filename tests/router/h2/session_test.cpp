@@ -125,6 +125,43 @@ ReplyHead reply() {
 
 }  // namespace
 
+TEST_CASE("Session: a stream that ends in the middle of its head hears no more of it", "[h2]") {
+  Pair pair;
+  RequestHead head = request();
+  const std::string long_value(10'000, 'x');
+  for (const char* name : {"x-a", "x-b", "x-c", "x-d"}) {
+    head.fields.add_copy(name, long_value);  // more than two frames hold
+  }
+  pair.settle();
+  RecordingStream at_client;
+  [[maybe_unused]] const StreamId first = pair.client.submit_request(head, true, at_client);
+  std::vector<std::byte> sent;
+  for (auto bytes = pair.client.drain(); !bytes.empty(); bytes = pair.client.drain()) {
+    sent.insert(sent.end(), bytes.begin(), bytes.end());
+  }
+  const std::span all{sent};
+  const std::size_t half = all.size() / 2;
+  REQUIRE(pair.server.feed(all.first(half), pair.now).has_value());
+  RecordingStream& at_server = pair.server_peer.streams.front();
+  const std::size_t n_fields = at_server.fields.size();
+  REQUIRE(n_fields > 0);
+  REQUIRE(at_server.blocks == 0);
+
+  pair.server.reset(at_server.id, Reset::cancel);
+  pair.carry(pair.server, pair.client);
+  REQUIRE(at_server.closed);
+  REQUIRE(pair.server.feed(all.subspan(half), pair.now).has_value());
+
+  CHECK(at_server.fields.size() == n_fields);
+  CHECK(at_server.blocks == 0);
+  const RequestHead next = request();
+  RecordingStream next_at_client;
+  [[maybe_unused]] const StreamId second = pair.client.submit_request(next, true, next_at_client);
+  pair.settle();
+  REQUIRE(pair.server_peer.streams.size() == 2);
+  CHECK(pair.server_peer.streams.back().ended);
+}
+
 TEST_CASE("Session: a request with body and a reply with trailers arrive as they were sent",
           "[h2]") {
   Pair pair;
