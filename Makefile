@@ -29,7 +29,7 @@ test-tsan: ## the targets that have threads, under TSan
 test-long: ## all of `test`, with the long variants of its tests, every mutation, and a minute of each fuzzer
 	@tests/run.sh long
 
-bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 15 minutes)
+bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 40 minutes)
 	@tests/bench/run.sh --output docs/performance.md
 
 bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (two minutes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -49,10 +50,6 @@ class Process:
         """User and system time of all threads, also of those that have ended."""
         self.check()
         return cpu_seconds_of(self.pid)
-
-    def bytes_read(self) -> int:
-        """By read(2) and its like, from sockets too, but not by recv(2)."""
-        return int(self._field("io", "rchar"))
 
     def bytes_written(self) -> int:
         """By write(2) and its like, to sockets too, but not by send(2)."""
@@ -151,6 +148,7 @@ class Bed:
         self.measured_cpus = cpus[-1:]
         self.other_cpus = cpus[:-1] or cpus
         self.problems: list[str] = []  # calls that failed, processes that died
+        self._instrument: Sequence[str | Path] = ()
         self._processes: list[Process] = []
         self._adopted_pids: list[int] = []
         self._ports: set[int] = set()
@@ -168,9 +166,29 @@ class Bed:
     def start(self, name: str, argv: Sequence[str | Path], *, is_measured: bool = False) -> Process:
         """Starts a process on the CPU of what is measured, or on the others."""
         cpus = self.measured_cpus if is_measured else self.other_cpus
-        process = Process(name, argv, cpus, self.folder, len(self._processes))
+        whole = [*self._instrument, *argv] if is_measured else argv
+        process = Process(name, whole, cpus, self.folder, len(self._processes))
         self._processes.append(process)
         return process
+
+    @contextlib.contextmanager
+    def measuring_under(self, instrument: Sequence[str | Path]) -> Iterator[None]:
+        """What is measured is started by this command, which takes its argv and becomes it."""
+        self._instrument = instrument
+        try:
+            yield
+        finally:
+            self._instrument = ()
+
+    @contextlib.contextmanager
+    def sharing_all_cpus(self) -> Iterator[None]:
+        """What is measured and everything else run wherever the kernel puts them."""
+        apart = self.measured_cpus, self.other_cpus
+        self.measured_cpus = self.other_cpus = sorted({*self.measured_cpus, *self.other_cpus})
+        try:
+            yield
+        finally:
+            self.measured_cpus, self.other_cpus = apart
 
     def adopt(self, pid: int) -> None:
         """Takes the work of a process that another has started, and ends, for this script's own."""

@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import attacks
+import bodies
+import held
+import http1
+import instructions
 import limits
 import pick
 import proxy
+import workers
 from bed import Bed, Failed
 from tables import write_between_markers
 
@@ -27,6 +32,11 @@ ROOT = Path(__file__).resolve().parents[2]
 Parts = Mapping[str, Callable[[Bed, int, float], str]]
 PARTS: Parts = {
     "proxy": proxy.report,
+    "bodies": bodies.report,
+    "http1": http1.report,
+    "workers": workers.report,
+    "instructions": instructions.report,
+    "held": held.report,
     "pick": pick.report,
     "limits": limits.report,
     "attacks": attacks.report,
@@ -56,7 +66,7 @@ def machine(bed: Bed, others_share: float) -> str:
     # Absolute figures of a machine that does other work mean little; ratios still do.
     busy = f", which spent {others_share:.0%} of its time on other work meanwhile" if others_share >= 0.05 else ""
     return (f"{len(models)} × {models[0] if models else 'unknown CPU'}{busy}. "
-            f"What is measured ran on CPU {bed.measured_cpus[0]}, everything else on "
+            f"Unless the tables say otherwise, what is measured ran on CPU {bed.measured_cpus[0]}, everything else on "
             f"{', '.join(map(str, bed.other_cpus))}.")
 
 

@@ -7,26 +7,30 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import bodies
 import h2load
 import pods
 import proxy
 import scale_objects
 import tables
+import workers
 from bed import Failed
 from frames import DATA, PREFACE, frame, window_update
-from h2load import Shape
+from h2load import Call
 from proxy import CPU, RATE, Sample
 
 OUTPUT = """\
 finished in 1.50s, 66.67 req/s, 1.23KB/s
 requests: 100 total, 100 started, 100 done, 98 succeeded, 2 failed, 2 errored, 0 timeout
 status codes: 97 2xx, 0 3xx, 1 4xx, 0 5xx
+traffic: 1.84KB (1884) total, 684B (684) headers (space savings 93.21%), 1.17KB (1200) data
 """
 LOG = "1700000000000001\t200\t30\n1700000000000002\t200\t10\n1700000000000003\t200\t20\n"
 
 
 def sample(rate: float, cpu: float) -> Sample:
-    return Sample(requests_per_s=rate, cpu_us=cpu, p50_ms=1, p99_ms=2, max_rss_mib=10, evenness=1)
+    return Sample(requests_per_s=rate, body_mb_per_s=rate / 1000, cpu_us=cpu, p50_ms=1, p99_ms=2, max_rss_mib=10,
+                  evenness=1)
 
 
 class H2loadTest(unittest.TestCase):
@@ -35,6 +39,8 @@ class H2loadTest(unittest.TestCase):
         self.assertEqual((outcome.requests, outcome.succeeded, outcome.seconds), (100, 97, 1.5))
         self.assertEqual(outcome.latency_ms(50), 0.02)
         self.assertEqual(outcome.latency_ms(99), 0.03)
+        self.assertEqual(outcome.body_bytes, 1200)
+        self.assertAlmostEqual(outcome.body_mb_per_s, 0.0008)
 
     def test_knows_all_units_of_time(self):
         for text, seconds in (("800.00us", 8e-4), ("250.00ms", 0.25), ("2.00s", 2), ("1.5m", 90)):
@@ -72,10 +78,27 @@ class ComparisonTest(unittest.TestCase):
         self.assertEqual(proxy.of_best_peer(samples, "nodeway", CPU), 0.5)
 
     def test_the_tables_have_a_row_for_each_subject(self):
-        text = proxy.render({Shape(50, 20): self.SAMPLES}, runs=2)
+        text = proxy.render({"50 × 20": self.SAMPLES}, runs=2)
         self.assertIn("| 50 × 20 | 0.500 of nghttpx | 1.25 of NGINX |", text)
         for row in ("| nodeway | 150 | 11.0 | 18% |", "| NGINX | 120 |", "| server alone × 2 |  | 2.00 |"):
             self.assertIn(row, text)
+
+    def test_the_tables_of_bodies_compare_cpu_and_throughput(self):
+        text = bodies.render({"1 KiB, 10 × 10": self.SAMPLES}, runs=2)
+        self.assertIn("| 1 KiB, 10 × 10 | 0.500 of nghttpx | 1.25 of NGINX |", text)
+        self.assertIn("| nodeway | 150 | 0.150 | 67% | 11.0 | 18% | 10.0 | 0.500 | 1.25 |", text)
+
+    def test_two_workers_are_compared_with_one_run_by_run(self):
+        text = workers.render("50 × 20", {"1 worker": [sample(100, 10), sample(200, 10)],
+                                          "2 workers": [sample(180, 12), sample(360, 12)]})
+        self.assertIn("| two over one | 1.80 |  | 1.20 |  | 1.00 |  |", text)
+
+    def test_of_a_subject_that_failed_there_is_no_ratio(self):
+        self.assertTrue(math.isnan(proxy.over(self.SAMPLES, "Envoy", "nodeway", CPU)))
+
+    def test_fewer_large_replies_are_asked_for_to_learn_the_rate(self):
+        self.assertEqual([proxy.probe_requests(Call(reply_bytes=size)) for size in (12, 64 << 10, 16 << 20)],
+                         [2000, 2000, 8])
 
     def test_evenness_is_the_least_share_over_the_greatest(self):
         self.assertEqual(proxy.evenness([50, 100, 75]), 0.5)

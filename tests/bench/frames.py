@@ -152,8 +152,8 @@ class Wire:
 class Client(Wire):
     """A caller with one connection."""
 
-    def __init__(self, port: int, settings: bytes = b""):
-        peer = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    def __init__(self, port: int, settings: bytes = b"", source: str = "127.0.0.1"):
+        peer = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S, source_address=(source, 0))
         super().__init__(peer, PREFACE + frame(SETTINGS, 0, 0, settings))
         self._next_stream = 1
 

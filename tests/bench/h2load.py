@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""h2load of nghttp2: a bounded number of gRPC-shaped calls, and what came of them."""
+"""h2load of nghttp2: a bounded number of calls, and what came of them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ TIMEOUT_S = 120.0
 FINISHED = re.compile(r"^finished in ([\d.]+)(us|ms|s|m|h)?, ", re.MULTILINE)
 REQUESTS = re.compile(r"^requests: (\d+) total, .* (\d+) succeeded, ", re.MULTILINE)
 STATUSES = re.compile(r"^status codes: (\d+) 2xx, ", re.MULTILINE)
+TRAFFIC = re.compile(r"^traffic: .* \((\d+)\) data$", re.MULTILINE)
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -36,17 +37,40 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Call:
+    """What is asked for, and what comes back."""
+
+    path: str = f"/{METHOD}"
+    reply_bytes: int = len(REPLY)
+    is_http1: bool = False  # then it is plain HTTP; else a gRPC call over HTTP/2
+
+    def options(self) -> list[str]:
+        """Of h2load."""
+        if self.is_http1:
+            return ["--h1", "-H", "content-type: application/octet-stream"]
+        return ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+
+
+SMALL_CALL = Call()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of one run."""
 
     requests: int
     succeeded: int
     seconds: float
+    body_bytes: int  # of all replies
     latencies_us: Sequence[int]  # sorted; of those that ended
 
     @property
     def requests_per_s(self) -> float:
         return self.requests / self.seconds
+
+    @property
+    def body_mb_per_s(self) -> float:
+        return self.body_bytes / 1e6 / self.seconds
 
     def latency_ms(self, percent: float) -> float:
         return percentile(self.latencies_us, percent) / 1000
@@ -61,18 +85,19 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 def parse(output: str, log: str = "") -> Outcome:
     """Of what h2load printed, and of its log: a line for each request with start, status and microseconds."""
-    finished, requests, statuses = (pattern.search(output) for pattern in (FINISHED, REQUESTS, STATUSES))
-    if not finished or not requests or not statuses:
+    finished, requests, statuses, traffic = (
+        pattern.search(output) for pattern in (FINISHED, REQUESTS, STATUSES, TRAFFIC))
+    if not finished or not requests or not statuses or not traffic:
         raise Failed(f"h2load printed no result: {output[-300:]!r}")
     seconds = float(finished[1]) * SECONDS[finished[2] or "s"]
     # It counts a stream as succeeded by its end, whatever the status.
     succeeded = min(int(requests[2]), int(statuses[1]))
     latencies = sorted(int(line.rpartition("\t")[2]) for line in log.splitlines())
-    return Outcome(int(requests[1]), succeeded, seconds, latencies)
+    return Outcome(int(requests[1]), succeeded, seconds, int(traffic[1]), latencies)
 
 
 def run(bed: Bed, port: int, shape: Shape, requests: int, *, with_latencies: bool = True, host: str = HOST,
-        rate: int | None = None) -> Outcome:
+        rate: int | None = None, call: Call = SMALL_CALL) -> Outcome:
     """Calls the server on the port so many times, as fast as it can or `rate` times per second and connection. Calls
     that fail are a problem, not an exception."""
     requests = max(min(requests, MAX_REQUESTS), shape.clients * shape.streams)
@@ -81,12 +106,12 @@ def run(bed: Bed, port: int, shape: Shape, requests: int, *, with_latencies: boo
     log.unlink(missing_ok=True)
     argv: list[str | Path] = [
         program("h2load"), "-t1", f"-n{requests}", f"-c{shape.clients}", f"-m{shape.streams}", "-d", body,
-        "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", f":authority: {AUTHORITY}"]
+        "-H", f":authority: {AUTHORITY}", *call.options()]
     if with_latencies:
         argv.append(f"--log-file={log}")
     if rate:
         argv.append(f"--rps={rate}")
-    with bed.start("h2load", [*argv, f"http://{host}:{port}/{METHOD}"]) as process:
+    with bed.start("h2load", [*argv, f"http://{host}:{port}{call.path}"]) as process:
         if process.wait(TIMEOUT_S) != 0:
             raise Failed(f"h2load failed: {process.last_words()}")
         outcome = parse(process.output.read_text(), log.read_text() if with_latencies else "")

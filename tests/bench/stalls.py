@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backends import documents, start_backend
+from backends import add_filler, start_backend
 from bed import Bed, Failed
 from frames import FIRST_WINDOW, MAX_WINDOW, Client, window_update
 from h2load import AUTHORITY
@@ -35,16 +35,6 @@ def start_endpoint(bed: Bed) -> int:
     """The port of an endpoint that can stall."""
     process = bed.start("endpoint", [sys.executable, Path(__file__).with_name("stalling_endpoint.py")])
     return process.await_line("listening")["port"]
-
-
-def add_filler(bed: Bed, size: int) -> str:
-    """The path of a document of so many bytes; takes no room on the disk, being a hole. Made once: a new one would have
-    to be brought into memory again."""
-    path = documents(bed) / f"filler-{size}"
-    if not path.exists():
-        with path.open("wb") as file:
-            file.truncate(size)
-    return f"/filler-{size}"
 
 
 def measure_replies(bed: Bed, runs: int, seconds: float) -> list[str]:

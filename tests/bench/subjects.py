@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: nodeway, its peers as somebody who knows them would set them up for gRPC, and no proxy at all.
+"""What is measured: nodeway, its peers as somebody who knows them would set them up for gRPC or for HTTP/1.1, and no
+proxy at all.
 
 Each is one process with one worker, so that the kernel's figures of it are all there is; a master process would do
 nothing but wait. None writes an access log, none has TLS, none is short of connections or streams.
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from backends import Server, start_backend
+from backends import Server, start_backend, start_http1_backend
 from bed import HOST, Bed, program
 from envoy import Cluster, start_envoy
 
@@ -39,14 +41,20 @@ http {{
     keepalive_timeout 600s;
   }}
   server {{
-    listen {host}:{port} http2;
+    listen {host}:{port}{listen_option};
     # By default a client's connection is closed after 1,000 requests.
     keepalive_requests 1000000000;
     http2_max_concurrent_streams 1000;
-    location / {{ grpc_pass grpc://echo; }}
+    location / {{ {passed} }}
   }}
 }}
 """
+NGINX_GRPC = "grpc_pass grpc://echo;"
+NGINX_HTTP1 = """proxy_pass http://echo;
+      proxy_http_version 1.1;
+      # Or it closes the connection to the server after each request.
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;"""
 
 HAPROXY = """\
 global
@@ -59,7 +67,7 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend calls
-  bind {host}:{port} proto h2
+  bind {host}:{port} {protocol}
   default_backend echo
 backend echo
   balance roundrobin
@@ -75,7 +83,7 @@ metadata: {{name: {name}, namespace: bench}}
 spec:
   selector: {{app: {name}}}
   ports:
-  - {{name: grpc, port: 80, protocol: TCP}}
+  - {{name: {protocol}, port: 80, protocol: TCP}}
 """
 
 SLICE = """\
@@ -88,7 +96,7 @@ metadata:
   labels: {{kubernetes.io/service-name: {name}}}
 addressType: IPv4
 ports:
-- {{name: grpc, port: {port}, protocol: TCP}}
+- {{name: {protocol}, port: {port}, protocol: TCP}}
 endpoints:
 - addresses: ["127.0.0.1"]
 """
@@ -117,56 +125,63 @@ class Nodeway(Server):
         return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
 
 
-def start_nodeway(bed: Bed, services: dict[str, Sequence[int]], flags: Sequence[str] = ()) -> Nodeway:
+def start_nodeway(bed: Bed, services: dict[str, Sequence[int]], flags: Sequence[str] = (), *, workers: int = 1,
+                  is_http1: bool = False) -> Nodeway:
     """With Services of namespace `bench` by name, each with the ports of its endpoints."""
     folder = bed.folder / f"cluster-{bed.free_port()}"
     folder.mkdir()
+    protocol = "http" if is_http1 else "grpc"
     for name, ports in services.items():
-        slices = (SLICE.format(name=name, port=port) for port in ports)
-        (folder / f"{name}.yaml").write_text(SERVICE.format(name=name) + "".join(slices))
+        slices = (SLICE.format(name=name, port=port, protocol=protocol) for port in ports)
+        (folder / f"{name}.yaml").write_text(SERVICE.format(name=name, protocol=protocol) + "".join(slices))
     process = bed.start(
         "nodeway",
-        [bed.binary("router/nodeway"), "run", "--source", f"files:{folder}", "--workers", "1",
+        [bed.binary("router/nodeway"), "run", "--source", f"files:{folder}", "--workers", str(workers),
          "--listen", f"{HOST}:0", "--admin", f"{HOST}:0", "--log-level", "warning", *flags],
         is_measured=True)
     ready = process.await_line("ready")
     return Nodeway(process, int(ready["listen"][0].rpartition(":")[2]))
 
 
-def nodeway(bed: Bed, backends: Sequence[Server]) -> Server:
-    return start_nodeway(bed, {"echo": [backend.port for backend in backends]})
+def nodeway(bed: Bed, backends: Sequence[Server], *, is_http1: bool = False) -> Server:
+    return start_nodeway(bed, {"echo": [backend.port for backend in backends]}, is_http1=is_http1)
 
 
-def nghttpx(bed: Bed, backends: Sequence[Server]) -> Server:
+def nghttpx(bed: Bed, backends: Sequence[Server], *, is_http1: bool = False) -> Server:
     port = bed.free_port()
+    protocol = "http/1.1" if is_http1 else "h2"
     return started(bed, port, [
         program("nghttpx"), "--conf=/dev/null", "--single-process", "--workers=1", "--no-ocsp",
         f"--frontend={HOST},{port};no-tls",
-        *(f"--backend={HOST},{backend.port};;proto=h2" for backend in backends),
+        *(f"--backend={HOST},{backend.port};;proto={protocol}" for backend in backends),
         "--frontend-http2-max-concurrent-streams=1000", "--accesslog-file=/dev/null",
         f"--errorlog-file={bed.folder}/nghttpx.log", "--log-level=ERROR"])
 
 
-def haproxy(bed: Bed, backends: Sequence[Server]) -> Server:
+def haproxy(bed: Bed, backends: Sequence[Server], *, is_http1: bool = False) -> Server:
     port = bed.free_port()
-    servers = (f"server echo{backend.port} {backend.address} proto h2" for backend in backends)
-    config = written(bed, "haproxy.cfg", HAPROXY.format(host=HOST, port=port, servers="\n  ".join(servers)))
+    protocol = "proto h1" if is_http1 else "proto h2"
+    servers = (f"server echo{backend.port} {backend.address} {protocol}" for backend in backends)
+    config = written(bed, "haproxy.cfg", HAPROXY.format(
+        host=HOST, port=port, protocol=protocol, servers="\n  ".join(servers)))
     return started(bed, port, [program("haproxy"), "-db", "-f", config])
 
 
-def nginx(bed: Bed, backends: Sequence[Server]) -> Server:
+def nginx(bed: Bed, backends: Sequence[Server], *, is_http1: bool = False) -> Server:
     port = bed.free_port()
     servers = "\n    ".join(f"server {backend.address};" for backend in backends)
-    config = written(bed, "nginx.conf", NGINX.format(host=HOST, port=port, servers=servers, folder=bed.folder))
+    config = written(bed, "nginx.conf", NGINX.format(
+        host=HOST, port=port, servers=servers, folder=bed.folder, listen_option="" if is_http1 else " http2",
+        passed=NGINX_HTTP1 if is_http1 else NGINX_GRPC))
     return started(bed, port, [program("nginx"), "-c", config, "-e", bed.folder / "nginx.log"])
 
 
-def envoy(bed: Bed, backends: Sequence[Server]) -> Server:
-    return start_envoy(bed, [Cluster("echo", "*", [backend.port for backend in backends])])
+def envoy(bed: Bed, backends: Sequence[Server], *, is_http1: bool = False) -> Server:
+    return start_envoy(bed, [Cluster("echo", "*", [backend.port for backend in backends])], is_http1=is_http1)
 
 
-def server_alone(bed: Bed, _backends: Sequence[Server]) -> Server:
-    return start_backend(bed, is_measured=True)
+def server_alone(bed: Bed, _backends: Sequence[Server], *, is_http1: bool = False) -> Server:
+    return start_http1_backend(bed, is_measured=True) if is_http1 else start_backend(bed, is_measured=True)
 
 
 def written(bed: Bed, name: str, text: str) -> Path:
@@ -181,12 +196,18 @@ def started(bed: Bed, port: int, argv: Sequence[str | Path]) -> Server:
     return Server(process, port)
 
 
+class Start(Protocol):
+    """Starts a subject in front of backends that speak gRPC, or else HTTP/1.1."""
+
+    def __call__(self, bed: Bed, backends: Sequence[Server], /, *, is_http1: bool = False) -> Server: ...
+
+
 @dataclass(frozen=True)
 class Subject:
     """One row of the tables."""
 
     name: str
-    start: Callable[[Bed, Sequence[Server]], Server]
+    start: Start
     is_peer: bool = False  # that nodeway is compared with
 
 
