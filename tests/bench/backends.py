@@ -6,6 +6,7 @@ NGINX for HTTP/1.1.
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -85,6 +86,12 @@ def start_backend(bed: Bed, *, is_measured: bool = False, is_humble: bool = Fals
     process = bed.start("nghttpd", humble(command) if is_humble else command, is_measured=is_measured)
     process.await_port(port)
     return Server(process, port)
+
+
+def start_endpoint(bed: Bed, script: str) -> Server:
+    """One of ours in Python, which does what nghttpd cannot."""
+    process = bed.start("endpoint", [sys.executable, Path(__file__).with_name(script)])
+    return Server(process, process.await_line("listening")["port"])
 
 
 def start_http1_backend(bed: Bed, *, is_measured: bool = False) -> Server:

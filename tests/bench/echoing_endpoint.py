@@ -8,18 +8,24 @@ import json
 import selectors
 import socket
 
-from frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, STATUS_200, Wire, frame, setting
+from frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    MAX_CONCURRENT_STREAMS,
+    STATUS_200,
+    ServerWire,
+    frame,
+    setting,
+)
 
-MAX_CONCURRENT_STREAMS = 3  # RFC 9113, 6.5.2
 
-
-class Endpoint(Wire):
+class Endpoint(ServerWire):
     """One connection of the proxy."""
 
     def __init__(self, peer: socket.socket):
-        if peer.recv(len(PREFACE), socket.MSG_WAITALL) != PREFACE:
-            raise ConnectionError("no HTTP/2")
-        super().__init__(peer, frame(SETTINGS, 0, 0, setting(MAX_CONCURRENT_STREAMS, 1000)))
+        super().__init__(peer, setting(MAX_CONCURRENT_STREAMS, 1000))
 
     def on_frame(self, kind: int, flags: int, stream: int, payload: memoryview) -> None:
         super().on_frame(kind, flags, stream, payload)

@@ -16,7 +16,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # 3.4
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8  # 6
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
-INITIAL_WINDOW_SIZE = 4  # 6.5.2
+MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 3, 4  # 6.5.2
 MAX_WINDOW = 2**31 - 1
 FIRST_WINDOW = 65535  # 6.9.2
 FRAME_BYTES = 16384  # 4.2: what every peer takes
@@ -147,6 +147,16 @@ class Wire:
             self._window -= sent
             self.send(frame(DATA, 0, number, FILLER[:sent]))
         return sent
+
+
+class ServerWire(Wire):
+    """The end of a connection that was accepted."""
+
+    def __init__(self, peer: socket.socket, settings: bytes = b""):
+        # The client's preface comes before its first frame.
+        if peer.recv(len(PREFACE), socket.MSG_WAITALL) != PREFACE:
+            raise ConnectionError("no HTTP/2")
+        super().__init__(peer, frame(SETTINGS, 0, 0, settings))
 
 
 class Client(Wire):

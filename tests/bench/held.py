@@ -4,24 +4,20 @@
 from __future__ import annotations
 
 import select
-import struct
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
-from backends import Server, start_backend
+from backends import start_backend, start_endpoint
 from bed import Bed, Failed
 from frames import DATA, PATIENCE_S, Client, frame
-from h2load import AUTHORITY, METHOD
-from subjects import NODEWAY, SUBJECTS, Subject
+from h2load import AUTHORITY, METHOD, REQUEST
+from subjects import NODEWAY, PROXIES, Subject
 from tables import markdown, median, number
 
 STREAM_CONNECTIONS, STREAMS_EACH = 10, 100
-MESSAGE = struct.pack(">BI", 0, 8) + b"question"  # gRPC's length-prefixed message: 13 bytes
 TICKS_PER_S = 100  # in each of which a hundredth of the streams says something
 
 IDLE_CONNECTIONS = 10_000
@@ -38,10 +34,9 @@ class Held:
 
 
 def report(bed: Bed, runs: int, seconds: float) -> str:
-    subjects = [subject for subject in SUBJECTS if subject is NODEWAY or subject.is_peer]
     streams, connections = defaultdict(list), defaultdict(list)
     for run in range(1, runs + 1):
-        for subject in subjects:
+        for subject in PROXIES:
             print(f"held: run {run} of {runs}, {subject.name}", flush=True)
             try:
                 streams[subject.name].append(hold_streams(bed, subject, max(1, round(seconds))))
@@ -54,13 +49,12 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
 
 def hold_streams(bed: Bed, subject: Subject, seconds: int) -> Held:
     """Opens them, and lets each say something once a second."""
-    process = bed.start("endpoint", [sys.executable, Path(__file__).with_name("echoing_endpoint.py")])
-    endpoint = Server(process, process.await_line("listening")["port"])
-    with endpoint, subject.start(bed, [endpoint]) as proxy, ExitStack() as stack:
+    with start_endpoint(bed, "echoing_endpoint.py") as endpoint, subject.start(bed, [endpoint]) as proxy, \
+            ExitStack() as stack:
         clients = [stack.enter_context(Client(proxy.port)) for _ in range(STREAM_CONNECTIONS)]
         call(clients)
         before_kib = proxy.process.rss_kib()
-        streams = [(client, client.post(AUTHORITY, f"/{METHOD}", MESSAGE))
+        streams = [(client, client.post(AUTHORITY, f"/{METHOD}", REQUEST))
                    for _ in range(STREAMS_EACH) for client in clients]
         await_messages(streams, 1)
         grown_kib = proxy.process.rss_kib() - before_kib
@@ -74,7 +68,7 @@ def hold_streams(bed: Bed, subject: Subject, seconds: int) -> Held:
 def call(clients: Sequence[Client]) -> None:
     """Once on each: so that what a connection needs anyway is there."""
     for client in clients:
-        stream = client.post(AUTHORITY, f"/{METHOD}", MESSAGE)
+        stream = client.post(AUTHORITY, f"/{METHOD}", REQUEST)
         client.end(stream)
         client.await_reply(stream)
 
@@ -85,7 +79,7 @@ def converse(streams: Sequence[tuple[Client, int]], seconds: int) -> None:
     for tick in range(seconds * TICKS_PER_S):
         at = tick % TICKS_PER_S * per_tick
         for client, stream in streams[at:at + per_tick]:
-            client.send(frame(DATA, 0, stream, MESSAGE))
+            client.send(frame(DATA, 0, stream, REQUEST))
         take_in(streams, max(0.0, began_at + (tick + 1) / TICKS_PER_S - time.monotonic()))
 
 
@@ -100,7 +94,7 @@ def take_in(streams: Sequence[tuple[Client, int]], for_s: float) -> None:
 def await_messages(streams: Sequence[tuple[Client, int]], count: int) -> None:
     """Until so many have come back on each."""
     until = time.monotonic() + PATIENCE_S
-    while behind := sum(client.streams[stream].received < count * len(MESSAGE) for client, stream in streams):
+    while behind := sum(client.streams[stream].received < count * len(REQUEST) for client, stream in streams):
         if time.monotonic() > until:
             raise Failed(f"{behind} of {len(streams)} streams have not got {count} messages within {PATIENCE_S:g} s")
         take_in(streams, 0.05)

@@ -6,12 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from backends import start_backend
+from backends import add_filler, start_backend, start_endpoint
 from bed import Bed
 from frames import INITIAL_WINDOW_SIZE, MAX_WINDOW, Client, setting
 from h2load import AUTHORITY, METHOD
-from stalling_endpoint import DEAF, READ, STALL
-from stalls import add_filler, start_endpoint
+from stalling_endpoint import DEAF, READ, STALL, STALLING
 from subjects import Nodeway, start_nodeway
 from tables import markdown
 
@@ -53,7 +52,7 @@ def stall_reply(bed: Bed, settings: bytes) -> tuple[int, int]:
 
 def stall_request(bed: Bed, wish: bytes) -> tuple[int, int]:
     """Bytes that the client could send, and the growth in KiB."""
-    with start_nodeway(bed, {"echo": [start_endpoint(bed)]}) as router, Client(router.port) as client:
+    with start_nodeway(bed, {"echo": [start_endpoint(bed, STALLING).port]}) as router, Client(router.port) as client:
         first = client.post(AUTHORITY, "/", READ)
         client.end(first)
         client.await_reply(first)

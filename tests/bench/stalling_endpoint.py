@@ -16,27 +16,23 @@ from frames import (
     FIRST_WINDOW,
     HEADERS,
     MAX_WINDOW,
-    PREFACE,
-    SETTINGS,
     STATUS_200,
-    Wire,
+    ServerWire,
     frame,
     window_update,
 )
 
+STALLING = "stalling_endpoint.py"  # this file
 READ = b"r"  # as fast as it comes; answered when it has ended
 STALL = b"s"  # no window is ever given for its stream
 DEAF = b"d"  # from then on nothing is read from the connection
 
 
-class Endpoint(Wire):
+class Endpoint(ServerWire):
     """One connection of the router."""
 
     def __init__(self, peer: socket.socket):
-        # The client's preface comes before its first frame.
-        if peer.recv(len(PREFACE), socket.MSG_WAITALL) != PREFACE:
-            raise ConnectionError("no HTTP/2")
-        super().__init__(peer, frame(SETTINGS, 0, 0))
+        super().__init__(peer)
         self._begun: set[int] = set()
 
     def on_frame(self, kind: int, flags: int, stream: int, payload: memoryview) -> None:

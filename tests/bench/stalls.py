@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from backends import add_filler, start_backend
+from backends import add_filler, start_backend, start_endpoint
 from bed import Bed, Failed
 from frames import FIRST_WINDOW, MAX_WINDOW, Client, window_update
 from h2load import AUTHORITY
-from stalling_endpoint import READ, STALL
+from stalling_endpoint import READ, STALL, STALLING
 from subjects import Nodeway, start_nodeway
 from tables import markdown, median, number, ratio, spread
 
@@ -29,12 +27,6 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
     rows = [measure_replies(bed, runs, seconds), measure_requests(bed, runs, seconds)]
     heads = ["", "alone MiB/s", "beside a stalled one MiB/s", "ratio", "its spread"]
     return "### A stream beside a stalled one, on the same connections\n\n" + markdown(heads, rows)
-
-
-def start_endpoint(bed: Bed) -> int:
-    """The port of an endpoint that can stall."""
-    process = bed.start("endpoint", [sys.executable, Path(__file__).with_name("stalling_endpoint.py")])
-    return process.await_line("listening")["port"]
 
 
 def measure_replies(bed: Bed, runs: int, seconds: float) -> list[str]:
@@ -58,7 +50,7 @@ def measure_replies(bed: Bed, runs: int, seconds: float) -> list[str]:
 
 
 def measure_requests(bed: Bed, runs: int, seconds: float) -> list[str]:
-    with start_nodeway(bed, {"echo": [start_endpoint(bed)]}) as router:
+    with start_nodeway(bed, {"echo": [start_endpoint(bed, STALLING).port]}) as router:
 
         def transfer(client: Client, size: int) -> None:
             stream = client.post(AUTHORITY, "/", READ)

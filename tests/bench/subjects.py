@@ -221,3 +221,4 @@ SUBJECTS = (
     Subject("Envoy", envoy, is_peer=True),
     ALONE,
 )
+PROXIES = tuple(subject for subject in SUBJECTS if subject is NODEWAY or subject.is_peer)
