@@ -22,7 +22,13 @@ void Attempt::start(AttemptKind kind) {
   plan_.tried.push_back(endpoint_->id());
   state_ = AttemptState::queued;
   began_at_ = loop_.now();
-  endpoint_->pool(plan_.to_http1).acquire(*this, place_in_queue(kind));
+  Pool& pool = endpoint_->pool(plan_.to_http1);
+  if (plan_.asks_for_tunnel && !pool.has_room_for_tunnel()) {
+    loop_.metrics().hit(telemetry::Limit::tunnels);
+    on_attempt_failed({Errc::stream_refused, Sent::no});
+    return;
+  }
+  pool.acquire(*this, place_in_queue(kind));
   if (state_ == AttemptState::queued) {
     bound_wait(kind);
   }

@@ -31,7 +31,8 @@ inline constexpr std::size_t kMaxEndpointsTried = 1 + kMaxRepicks + kMaxRetries 
 struct Plan {
   Cluster* cluster = nullptr;  ///< null until the request's Service is found
   const ServicePort* port = nullptr;
-  bool to_http1 = false;      ///< the protocol spoken to the endpoint
+  bool to_http1 = false;  ///< the protocol spoken to the endpoint
+  bool asks_for_tunnel = false;
   bool needs_tunnel = false;  ///< CONNECT: not to an endpoint that takes none
   /// The only one that the caller wants; nothing: any.
   std::optional<boost::asio::ip::tcp::endpoint> named_endpoint = std::nullopt;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <boost/endian/conversion.hpp>
+
 namespace router {
 
 void Body::append(std::span<const std::byte> bytes) {
@@ -63,23 +65,29 @@ std::size_t Body::discard() noexcept {
 }
 
 void GrpcFraming::follow(std::span<const std::byte> bytes) noexcept {
-  std::size_t i = 0;
-  while (i < bytes.size()) {
+  while (!bytes.empty()) {
     if (message_bytes_left_ > 0) {
-      const auto skipped = std::min<std::uint64_t>(message_bytes_left_, bytes.size() - i);
+      const auto skipped = std::min<std::uint64_t>(message_bytes_left_, bytes.size());
       message_bytes_left_ -= skipped;
-      i += static_cast<std::size_t>(skipped);
-      continue;
+      bytes = bytes.subspan(static_cast<std::size_t>(skipped));
+    } else if (prefix_bytes_ == 0 && bytes.size() >= kPrefixBytes) {
+      message_bytes_left_ = boost::endian::load_big_u32(
+          reinterpret_cast<const unsigned char*>(bytes.data()) + kFlagBytes);
+      bytes = bytes.subspan(kPrefixBytes);
+    } else {
+      follow_cut_prefix(bytes.front());
+      bytes = bytes.subspan(1);
     }
-    // The first byte of the prefix is the compressed flag; shifting it out of the length costs
-    // nothing.
-    length_ = (length_ << 8U) | std::to_integer<std::uint32_t>(bytes[i]);
-    ++i;
-    if (++prefix_bytes_ == kPrefixBytes) {
-      message_bytes_left_ = length_;
-      prefix_bytes_ = 0;
-      length_ = 0;
-    }
+  }
+}
+
+void GrpcFraming::follow_cut_prefix(std::byte byte) noexcept {
+  // The first byte is the compressed flag; shifting it out of the length costs nothing.
+  length_ = (length_ << 8U) | std::to_integer<std::uint32_t>(byte);
+  if (++prefix_bytes_ == kPrefixBytes) {
+    message_bytes_left_ = length_;
+    prefix_bytes_ = 0;
+    length_ = 0;
   }
 }
 

@@ -81,8 +81,12 @@ class GrpcFraming {
   }
 
  private:
-  static constexpr std::uint8_t kPrefixBytes = 5;  ///< compressed flag and length
-  std::uint8_t prefix_bytes_ = 0;                  ///< of the prefix being read
+  static constexpr std::uint8_t kFlagBytes = 1;
+  static constexpr std::uint8_t kPrefixBytes = kFlagBytes + 4;  ///< compressed flag and length
+
+  void follow_cut_prefix(std::byte byte) noexcept;
+
+  std::uint8_t prefix_bytes_ = 0;  ///< of a prefix that comes in parts
   std::uint32_t length_ = 0;
   std::uint64_t message_bytes_left_ = 0;
 };

@@ -212,6 +212,7 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
   plan_.to_http1 =
       plan_.port->protocol == UpstreamProtocol::http1 ||
       (plan_.port->protocol == UpstreamProtocol::as_caller && protocol_ == CallerProtocol::http1);
+  plan_.asks_for_tunnel = !request_.protocol.empty();
   plan_.needs_tunnel = request_.method == "CONNECT";
   plan_.cluster = &host_.cluster_of(*found.service, *plan_.port);
   metrics_ = &plan_.cluster->metrics();

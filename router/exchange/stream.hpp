@@ -149,6 +149,8 @@ class UpstreamConnectionEvents {
   virtual void on_capacity(UpstreamConnection& connection) = 0;
   /// No new stream may be opened; open ones go on (GOAWAY, `Connection: close`).
   virtual void on_draining(UpstreamConnection& connection) = 0;
+  /// It belongs to one tunnel from now on, and ends with it. `on_draining` does not come any more.
+  virtual void on_tunnel(UpstreamConnection& connection) = 0;
   /// Gone. Its streams have been failed. `connected` tells whether `on_connected` had come; if not,
   /// `reason` is connect_failed, connect_timeout or upstream_protocol_error, or what says nothing
   /// of the endpoint: queue_timeout, since no socket was to be had. The pool destroys the

@@ -159,7 +159,10 @@ void ClientConnection::take_head(ParsedReply reply) {
   }
   ends_with_connection_ = reply.framing.kind == Framing::Kind::until_close;
   body_reader_ = BodyReader{reply.framing};
-  if (!reply.keeps_alive) {
+  if (tunnel_ == Tunnel::open) {
+    keeps_alive_ = false;
+    events_.on_tunnel(*this);
+  } else if (!reply.keeps_alive) {
     stop_keeping_alive();
   }
   exchange_->on_reply_head(std::move(reply.head), body_reader_.is_complete());
@@ -278,7 +281,7 @@ void ClientConnection::end(Errc reason) {
   if (before == State::over) {
     return;
   }
-  if (before != State::connecting) {
+  if (before != State::connecting && tunnel_ != Tunnel::open) {
     events_.on_draining(*this);  // the pool first: whoever is abandoned looks for another place
   }
   if (transport_) {

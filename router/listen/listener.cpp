@@ -314,7 +314,7 @@ void Listener::admit(tcp::socket socket, ClientQuota::Place place) {
     return;
   }
   socket.non_blocking(true, ignored);
-  keep_alive(socket);
+  keep_alive(socket, kClientTimeout);
   std::unique_ptr<Greeting> greeting;
   if (tls_ != nullptr) {
     greeting = std::make_unique<TlsGreeting>(*this, std::move(socket), std::move(place));

@@ -20,6 +20,10 @@ Pool::~Pool() {
     gauge(entry.state).subtract();
     context_.loop.destroy_later(std::move(entry.connection));
   }
+  for (auto& tunnel : tunnels_) {
+    gauge(UpstreamState::tunnel).subtract();
+    context_.loop.destroy_later(std::move(tunnel));
+  }
 }
 
 void Pool::set_state(Entry& entry, UpstreamState state) {
@@ -84,14 +88,14 @@ void Pool::open_connection() {
   connections_.push_back({.connection = context_.connections.connect(options_, *this)});
 }
 
-Pool::Entry& Pool::entry_of(const UpstreamConnection& connection) {
-  return *std::find_if(connections_.begin(), connections_.end(), [&connection](const Entry& entry) {
+std::vector<Pool::Entry>::iterator Pool::find(const UpstreamConnection& connection) {
+  return std::find_if(connections_.begin(), connections_.end(), [&connection](const Entry& entry) {
     return entry.connection.get() == &connection;
   });
 }
 
 void Pool::on_connected(UpstreamConnection& connection) {
-  Entry& entry = entry_of(connection);
+  Entry& entry = *find(connection);
   set_state(entry, UpstreamState::open);
   streams_each_ = std::max<std::size_t>(connection.free_streams(), 1);
   entry.idle_since = context_.loop.now();
@@ -102,7 +106,7 @@ void Pool::on_connected(UpstreamConnection& connection) {
 void Pool::on_capacity(UpstreamConnection& connection) {
   serve_waiters();
   if (connection.open_streams() == 0) {
-    entry_of(connection).idle_since = context_.loop.now();
+    find(connection)->idle_since = context_.loop.now();
     if (!idle_timer_.is_armed()) {
       context_.loop.arm(idle_timer_, context_.loop.now() + kIdleTimeout);
     }
@@ -110,8 +114,16 @@ void Pool::on_capacity(UpstreamConnection& connection) {
 }
 
 void Pool::on_draining(UpstreamConnection& connection) {
-  set_state(entry_of(connection), UpstreamState::draining);
+  set_state(*find(connection), UpstreamState::draining);
   serve_waiters();
+}
+
+void Pool::on_tunnel(UpstreamConnection& connection) {
+  const auto found = find(connection);
+  set_state(*found, UpstreamState::tunnel);
+  tunnels_.push_back(std::move(found->connection));
+  connections_.erase(found);
+  serve_waiters();  // there is room for another connection
 }
 
 void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) {
@@ -130,7 +142,17 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
 }
 
 void Pool::remove(UpstreamConnection& connection) {
-  const auto found = connections_.begin() + (&entry_of(connection) - connections_.data());
+  const auto found = find(connection);
+  if (found == connections_.end()) {
+    const auto tunnel =
+        std::find_if(tunnels_.begin(), tunnels_.end(), [&connection](const auto& each) {
+          return each.get() == &connection;
+        });
+    gauge(UpstreamState::tunnel).subtract();
+    context_.loop.destroy_later(std::move(*tunnel));
+    tunnels_.erase(tunnel);
+    return;
+  }
   gauge(found->state).subtract();
   context_.loop.destroy_later(std::move(found->connection));
   connections_.erase(found);

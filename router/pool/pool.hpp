@@ -78,6 +78,9 @@ class Pool final : private UpstreamConnectionEvents {
   /// each, so as many as a burst.
   static constexpr std::size_t kMaxH2Connections = 32;
   static constexpr std::size_t kMaxHttp1Connections = 256;
+  /// Beside those: connections of HTTP/1.1 that have become tunnels, each for good. With 4 workers
+  /// they take at most 16,384 of the 28,232 local ports that Linux has toward one endpoint.
+  static constexpr std::size_t kMaxTunnels = 4096;
   /// Streams expected of an HTTP/2 connection whose SETTINGS have not come: what RFC 9113, 6.5.2
   /// recommends as a minimum.
   static constexpr std::size_t kExpectedStreams = 100;
@@ -98,12 +101,17 @@ class Pool final : private UpstreamConnectionEvents {
     options_.timeout = timeout;
   }
 
-  [[nodiscard]] bool is_empty() noexcept { return connections_.empty() && waiters_.empty(); }
-  [[nodiscard]] std::size_t n_connections() const noexcept { return connections_.size(); }
+  [[nodiscard]] bool is_empty() noexcept { return n_connections() == 0 && waiters_.empty(); }
+  /// With tunnels.
+  [[nodiscard]] std::size_t n_connections() const noexcept {
+    return connections_.size() + tunnels_.size();
+  }
   /// Whether a connection is there that takes streams, now or when one of its own has ended.
   [[nodiscard]] bool is_connected() const noexcept {
     return count(telemetry::UpstreamState::open) > 0;
   }
+  /// Whether one more tunnel may be asked for. Those that are being asked for are not counted.
+  [[nodiscard]] bool has_room_for_tunnel() const noexcept { return tunnels_.size() < kMaxTunnels; }
 
  private:
   struct Entry {
@@ -115,6 +123,7 @@ class Pool final : private UpstreamConnectionEvents {
   void on_connected(UpstreamConnection& connection) override;
   void on_capacity(UpstreamConnection& connection) override;
   void on_draining(UpstreamConnection& connection) override;
+  void on_tunnel(UpstreamConnection& connection) override;
   void on_disconnected(UpstreamConnection& connection, bool connected, Errc reason) override;
 
   /// One with a stream free; null if there is none.
@@ -130,13 +139,14 @@ class Pool final : private UpstreamConnectionEvents {
   [[nodiscard]] telemetry::Cell& gauge(telemetry::UpstreamState state) noexcept {
     return context_.service_metrics.upstream_connections[static_cast<std::size_t>(state)];
   }
-  [[nodiscard]] Entry& entry_of(const UpstreamConnection& connection);
+  [[nodiscard]] std::vector<Entry>::iterator find(const UpstreamConnection& connection);
 
   PoolContext context_;
   ConnectOptions options_;
   PoolEvents& events_;
   std::size_t streams_each_;  ///< what one connection is expected to carry: as the last one did
   std::vector<Entry> connections_;
+  std::vector<std::unique_ptr<UpstreamConnection>> tunnels_;
   FairQueue<PoolWaiter, PoolWaiters> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};
 };

@@ -128,16 +128,17 @@ enum class Limit : std::uint8_t {
   stream_faults,         ///< streams reset for their peer's faults: the connection ends
   stream_resets,         ///< streams that one client reset (CVE-2023-44487): the connection ends
   tls_handshake,         ///< 10 s or 64 KiB of a client's TLS handshake: closed
+  tunnels,               ///< connections of one endpoint that are tunnels: it is asked for no more
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 21> kLimitNames{
+inline constexpr std::array<std::string_view, 22> kLimitNames{
     "adaptive_concurrency", "buffer_bytes",        "caller_bytes",     "caller_connections",
     "caller_requests",      "client_connections",  "client_streams",   "concurrency",
     "continuations",        "control_frames",      "file_descriptors", "header_list_bytes",
     "header_timeout",       "informational_heads", "queue_requests",   "repicks",
-    "stream_faults",        "stream_resets",       "tls_handshake",    "window_stall",
-    "write_stall"};
+    "stream_faults",        "stream_resets",       "tls_handshake",    "tunnels",
+    "window_stall",         "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of
 /// nodeway_upstream_connections.
@@ -145,9 +146,10 @@ enum class UpstreamState : std::uint8_t {
   connecting,
   open,      ///< takes streams, or will when one of its own has ended
   draining,  ///< its streams go on, it takes no new ones
+  tunnel,    ///< what goes through it is no HTTP
 };
-inline constexpr std::array<std::string_view, 3> kUpstreamStateNames{
-    "connecting", "open", "draining"};
+inline constexpr std::array<std::string_view, 4> kUpstreamStateNames{
+    "connecting", "open", "draining", "tunnel"};
 
 /// Why an endpoint was ejected; the label `cause` of nodeway_ejections_total.
 inline constexpr std::array<std::string_view, 4> kEjectionCauseNames{

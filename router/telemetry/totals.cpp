@@ -47,7 +47,8 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
 
 std::uint64_t ServiceTotals::connected() const noexcept {
   return upstream_connections[static_cast<std::size_t>(UpstreamState::open)] +
-         upstream_connections[static_cast<std::size_t>(UpstreamState::draining)];
+         upstream_connections[static_cast<std::size_t>(UpstreamState::draining)] +
+         upstream_connections[static_cast<std::size_t>(UpstreamState::tunnel)];
 }
 
 std::uint64_t ServiceTotals::ended() const noexcept {

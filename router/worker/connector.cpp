@@ -60,7 +60,7 @@ void Connector::on_connected(error_code error) {
     events_.on_connect_failed(Errc::connect_failed);
     return;
   }
-  keep_alive_and_time_out(socket_);
+  keep_alive(socket_, kPodTimeout);
   events_.on_connect(std::move(socket_));
 }
 

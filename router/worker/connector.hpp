@@ -26,7 +26,7 @@ class ConnectorEvents {
 /// Opens one TCP connection to an endpoint. Destroying it before its event gives the attempt up.
 ///
 /// While there are no file descriptors it goes on trying. The socket gets what finds a dead peer:
-/// see `keep_alive_and_time_out`.
+/// see `keep_alive`.
 class Connector {
  public:
   /// `events` must outlive the connector. No event comes from inside the constructor.

@@ -11,30 +11,21 @@ namespace {
 
 using boost::asio::ip::tcp;
 
+constexpr int kIdleSeconds = 10;
+constexpr int kIntervalSeconds = 3;
+
 void set_tcp_option(tcp::socket& socket, int option, int value) {
   ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
 }
 
-void probe(tcp::socket& socket) {
-  error_code ignored;
-  socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
-  set_tcp_option(socket, TCP_KEEPIDLE, kKeepAliveIdleSeconds);
-  set_tcp_option(socket, TCP_KEEPINTVL, kKeepAliveIntervalSeconds);
-}
-
 }  // namespace
 
-void keep_alive(tcp::socket& socket) {
-  probe(socket);
-  set_tcp_option(socket, TCP_KEEPCNT, kKeepAliveProbes);
-}
-
-void keep_alive_and_time_out(tcp::socket& socket) {
-  constexpr int kUserTimeoutMs =
-      1000 * (kKeepAliveIdleSeconds + kKeepAliveIntervalSeconds * kKeepAliveProbes);
-  probe(socket);
-  // It takes the place of TCP_KEEPCNT too: probes that nobody answers end with it. Source: tcp(7).
-  set_tcp_option(socket, TCP_USER_TIMEOUT, kUserTimeoutMs);
+void keep_alive(tcp::socket& socket, std::chrono::milliseconds timeout) {
+  error_code ignored;
+  socket.set_option(boost::asio::socket_base::keep_alive{true}, ignored);
+  set_tcp_option(socket, TCP_KEEPIDLE, kIdleSeconds);
+  set_tcp_option(socket, TCP_KEEPINTVL, kIntervalSeconds);
+  set_tcp_option(socket, TCP_USER_TIMEOUT, static_cast<int>(timeout.count()));
 }
 
 }  // namespace router

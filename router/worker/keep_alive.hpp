@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+
 #include <boost/asio/ip/tcp.hpp>
 
 namespace router {
 
-/// A peer that has vanished without a word is noticed on an idle connection after 10 s + 3 x 3 s
-/// (product.md, HTTP/2 to pods). Clients' connections get the same: one that waits for a stream's
-/// next message would otherwise be kept for ever.
-inline constexpr int kKeepAliveIdleSeconds = 10;
-inline constexpr int kKeepAliveIntervalSeconds = 3;
-inline constexpr int kKeepAliveProbes = 3;
+/// Pods that have vanished without a word are noticed after 10 s + 3 x 3 s (product.md, HTTP/2 to
+/// pods).
+inline constexpr std::chrono::seconds kPodTimeout{19};
+/// Clients, where a wait for a stream's next message would otherwise last for ever. As long as one
+/// may leave a write (product.md, clients; `Transport::kWriteStall`): what the kernel has taken of
+/// it counts too.
+inline constexpr std::chrono::seconds kClientTimeout{30};
 
-/// Turns TCP keep-alive on. HTTP/2 PINGs would do it too, but grpc servers punish them
-/// (`too_many_pings`, gRFC A8). A kernel without these options still serves.
-void keep_alive(boost::asio::ip::tcp::socket& socket);
-
-/// Also gives a peer up that has not acknowledged what was sent to it for as long.
-void keep_alive_and_time_out(boost::asio::ip::tcp::socket& socket);
+/// Gives the peer up, the connection failing with ETIMEDOUT, once it has for `timeout` answered no
+/// probe, acknowledged nothing of what was sent, or had no room for it. Probes begin after 10 s of
+/// silence and come every 3 s. HTTP/2 PINGs would do it too, but grpc servers punish them
+/// (`too_many_pings`, gRFC A8). A kernel without these options still serves. Source: tcp(7),
+/// TCP_USER_TIMEOUT, which takes the place of TCP_KEEPCNT.
+void keep_alive(boost::asio::ip::tcp::socket& socket, std::chrono::milliseconds timeout);
 
 }  // namespace router

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/socket.h>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -430,6 +431,29 @@ TEST_CASE("nodeway: tunnels pass through HTTP/2 endpoints that announce them",
   CHECK(seen.header(":path") == "/tunnel");
   path.router.wait_metric("nodeway_streams_open", 0);
   CHECK(path.upstream.complaints().empty());
+}
+
+TEST_CASE("nodeway: tunnels do not take the connections of other requests",
+          "[integration][tunnel]") {
+  constexpr std::size_t kMoreThanAPoolHas = 260;
+  RawService service;
+  std::vector<Raw> open;
+  for (std::size_t i = 0; i < kMoreThanAPoolHas; ++i) {
+    Raw& client = open.emplace_back(service.call());
+    client.send(kAsk);
+    Raw& endpoint = open.emplace_back(service.accept());
+    endpoint.read_until("\r\n\r\n");
+    endpoint.send(kSwitch);
+    open[open.size() - 2].read_until("\r\n\r\n");
+  }
+  service.router.wait_metric(
+      "nodeway_upstream_connections", kMoreThanAPoolHas, {{"state", "tunnel"}});
+
+  const Raw client = service.call();
+  client.send("GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n");
+  Raw endpoint = service.accept();
+
+  CHECK_THAT(endpoint.read_until("\r\n\r\n"), Catch::StartsWith("GET / HTTP/1.1\r\n"));
 }
 
 TEST_CASE("nodeway: HTTP/2 endpoints that announce no tunnels are not asked for one",

@@ -92,6 +92,7 @@ class ScriptedPool final : public router::UpstreamConnectionEvents {
     }
   }
   void on_draining(router::UpstreamConnection&) override { is_draining = true; }
+  void on_tunnel(router::UpstreamConnection&) override { is_tunnel = true; }
   void on_disconnected(router::UpstreamConnection&, bool connected, router::Errc reason) override {
     was_connected = connected;
     disconnected = reason;
@@ -106,6 +107,7 @@ class ScriptedPool final : public router::UpstreamConnectionEvents {
   std::vector<ScriptedAttempt*> waiting;  ///< opened from inside `on_capacity`
   bool is_connected = false;
   bool is_draining = false;
+  bool is_tunnel = false;
   int capacity_events = 0;
   bool was_connected = false;
   std::optional<router::Errc> disconnected;

@@ -97,6 +97,18 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
     is_connected = false;
     pool_.on_draining(*this);
   }
+  /// What was asked for in the stream is granted.
+  void become_tunnel() {
+    is_connected = false;
+    pool_.on_tunnel(*this);
+  }
+  /// The connection ends, and what was open on it.
+  void close() {
+    if (router::UpstreamEvents* const open = std::exchange(stream, nullptr)) {
+      open->on_attempt_failed({router::Errc::upstream_reset, router::Sent::maybe});
+    }
+    pool_.on_disconnected(*this, true, router::Errc::upstream_reset);
+  }
   void fail_to_connect(router::Errc reason) { pool_.on_disconnected(*this, false, reason); }
   void fail_stream(router::AttemptFailure failure) {
     std::exchange(stream, nullptr)->on_attempt_failed(failure);

@@ -29,6 +29,7 @@ class Requests {
   }
 
   test::ScriptedClient& begin(std::string_view path = "/", std::string_view grpc_timeout = {});
+  test::ScriptedClient& begin_tunnel();
 
  private:
   test::ScriptedHost& host_;
@@ -53,6 +54,14 @@ RequestHead get(std::string_view path, std::string_view grpc_timeout) {
 test::ScriptedClient& Requests::begin(std::string_view path, std::string_view grpc_timeout) {
   test::ScriptedClient& client = clients_.emplace_back();
   exchanges_.push_back(&host_.begin(client, get(path, grpc_timeout), true));
+  return client;
+}
+
+test::ScriptedClient& Requests::begin_tunnel() {
+  test::ScriptedClient& client = clients_.emplace_back();
+  RequestHead head = get("/", {});
+  head.protocol = "websocket";
+  exchanges_.push_back(&host_.begin(client, std::move(head), false));
   return client;
 }
 
@@ -93,6 +102,37 @@ TEST_CASE("Pool: a request does not wait for a connection that drains when no ot
 
   CHECK(host.service_metrics().repicks.read() == 1);
   CHECK_FALSE(client.head.has_value());  // it goes on at the other endpoint
+}
+
+TEST_CASE("Pool: tunnels leave the connections to the others, and have a bound of their own",
+          "[pool][tunnel]") {
+  Policy policy;
+  policy.queue_timeout = std::chrono::milliseconds{1};  // for another endpoint
+  test::ScriptedHost host{1, policy};
+  Requests requests{host};
+  for (std::size_t i = 0; i < Pool::kMaxTunnels; ++i) {
+    requests.begin_tunnel();
+    REQUIRE(host.connections.size() == i + 1);
+    host.connections[i]->connect();
+    host.connections[i]->become_tunnel();
+  }
+  const auto& gauges = host.service_metrics().upstream_connections;
+  CHECK(gauges[static_cast<std::size_t>(telemetry::UpstreamState::tunnel)].read() ==
+        Pool::kMaxTunnels);
+
+  const test::ScriptedClient& beyond = requests.begin_tunnel();
+  REQUIRE(host.run_until([&] { return beyond.head.has_value(); }));
+  CHECK(beyond.head->status == 503);
+  CHECK(beyond.header("nodeway-error") == "stream_refused");
+  CHECK(host.metrics.hits(telemetry::Limit::tunnels) == 1);
+  requests.begin();
+  REQUIRE(host.connections.size() == Pool::kMaxTunnels + 1);
+  host.connections.back()->connect();
+  CHECK(host.connections.back()->stream != nullptr);
+
+  host.connections.front()->close();
+  requests.begin_tunnel();
+  CHECK(host.connections.size() == Pool::kMaxTunnels + 2);
 }
 
 TEST_CASE("Pool: of those that wait, the one whose wait ends first is served first", "[pool]") {
