@@ -4,8 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 namespace router {
 
 Room::Room(const PoolContext& context, SharedPort& shared, SharedWorker& own)
@@ -117,11 +115,10 @@ void Room::flush() {
 }
 
 void Room::wake() {
-  boost::asio::post(context_.loop.io(), [this] { on_woken(); });
+  context_.loop.post([this] { on_woken(); });
 }
 
 void Room::on_woken() {
-  context_.loop.begin_turn();
   if (!waiters_.empty()) {
     serve(1);
     return;

@@ -7,18 +7,17 @@
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/caller_share.hpp"
 #include "router/worker/loop.hpp"
+#include "router/worker/socket.hpp"
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include <boost/asio/ip/tcp.hpp>
-
 namespace router {
 
 /// An HTTP/1.1 connection that has become an HTTP/2 one: RFC 7540 section 3.2.
 struct SwitchedConnection {
-  boost::asio::ip::tcp::socket socket;  ///< 101 has been written to it
+  Socket socket;                        ///< 101 has been written to it
   RequestHead head;                     ///< the request, which is stream 1, and has no body
   std::string settings;                 ///< payload of the client's SETTINGS
   std::vector<std::byte> already_read;  ///< what came behind the request

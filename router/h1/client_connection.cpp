@@ -22,7 +22,7 @@ ClientConnection::~ClientConnection() {
   loop_.forget(*this);
 }
 
-void ClientConnection::on_connect(boost::asio::ip::tcp::socket socket) {
+void ClientConnection::on_connect(Socket socket) {
   state_ = State::idle;
   TransportEvents& self = *this;
   transport_.emplace(loop_, std::move(socket), self);

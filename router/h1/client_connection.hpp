@@ -66,7 +66,7 @@ class ClientConnection final : public UpstreamConnection,
   enum class ReplyState : std::uint8_t { head, body, complete };  ///< `complete`: of a tunnel only
   enum class Tunnel : std::uint8_t { none, asked, open };
 
-  void on_connect(boost::asio::ip::tcp::socket socket) override;
+  void on_connect(Socket socket) override;
   void on_connect_failed(Errc reason) override;
 
   void on_bytes(std::span<const std::byte> bytes) override;

@@ -10,12 +10,10 @@
 #include <array>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
-
 namespace router::h1 {
 
 ServerConnection::ServerConnection(Loop& loop,
-                                   boost::asio::ip::tcp::socket socket,
+                                   Socket socket,
                                    RequestAcceptor& acceptor,
                                    const ServerTimeouts& timeouts,
                                    std::unique_ptr<tls::Session> tls)
@@ -95,8 +93,8 @@ bool ServerConnection::switch_to_h2(ParsedRequest& request, std::span<const std:
                               .already_read = {behind.begin(), behind.end()}};
   behind = {};
   is_over_ = true;
-  error_code ignored;  // nothing was written before, so it fits; a peer that is gone is read next
-  switched.socket.write_some(boost::asio::buffer(kSwitchToH2), ignored);
+  // Nothing was written before, so it fits; a peer that is gone is read next.
+  static_cast<void>(switched.socket.write(std::as_bytes(std::span{kSwitchToH2})));
   acceptor_.on_switched_to_h2(*this, std::move(switched));
   return true;
 }

@@ -60,7 +60,7 @@ class ServerConnection final : public router::ClientConnection,
   static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
 
   ServerConnection(Loop& loop,
-                   boost::asio::ip::tcp::socket socket,
+                   Socket socket,
                    RequestAcceptor& acceptor,
                    const ServerTimeouts& timeouts = {},
                    std::unique_ptr<tls::Session> tls = nullptr);

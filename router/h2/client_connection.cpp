@@ -160,7 +160,7 @@ ClientConnection::ClientConnection(Loop& loop,
 
 ClientConnection::~ClientConnection() = default;
 
-void ClientConnection::on_connect(boost::asio::ip::tcp::socket socket) {
+void ClientConnection::on_connect(Socket socket) {
   state_ = State::greeting;
   TransportEvents& self = *this;
   transport_.emplace(loop_, std::move(socket), self);

@@ -52,7 +52,7 @@ class ClientConnection final : public UpstreamConnection,
   class Stream;
   enum class State : std::uint8_t { connecting, greeting, open, draining, over };
 
-  void on_connect(boost::asio::ip::tcp::socket socket) override;
+  void on_connect(Socket socket) override;
   void on_connect_failed(Errc reason) override { end(reason); }
 
   void on_bytes(std::span<const std::byte> bytes) override;

@@ -235,7 +235,7 @@ void ServerConnection::Stream::on_stream_closed(std::uint32_t h2_error_code) {
 }
 
 ServerConnection::ServerConnection(Loop& loop,
-                                   boost::asio::ip::tcp::socket socket,
+                                   Socket socket,
                                    RequestAcceptor& acceptor,
                                    const SessionLimits& limits,
                                    std::unique_ptr<tls::Session> tls)

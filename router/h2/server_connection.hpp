@@ -36,7 +36,7 @@ class ServerConnection final : public router::ClientConnection,
   static constexpr std::size_t kMaxInformational = 16;
 
   ServerConnection(Loop& loop,
-                   boost::asio::ip::tcp::socket socket,
+                   Socket socket,
                    RequestAcceptor& acceptor,
                    const SessionLimits& limits,
                    std::unique_ptr<tls::Session> tls = nullptr);

@@ -4,19 +4,15 @@
 #include "router/telemetry/log.hpp"
 #include "router/worker/keep_alive.hpp"
 #include "router/worker/shortage.hpp"
-#include "router/worker/unmapped.hpp"
 
 #include <algorithm>
 #include <array>
+#include <netinet/in.h>
 #include <string_view>
 #include <sys/socket.h>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/v6_only.hpp>
-#include <boost/smart_ptr/local_shared_ptr.hpp>
-#include <boost/smart_ptr/make_local_shared.hpp>
 #include <fmt/format.h>
 
 namespace router {
@@ -24,39 +20,33 @@ namespace router {
 using boost::asio::ip::tcp;
 
 /// A connection whose protocol is not known yet.
-class Listener::Greeting : public Disposable {
+class Listener::Greeting : public Disposable, private Pollable {
  public:
   Greeting(Listener& listener,
-           tcp::socket socket,
+           Socket socket,
            ClientQuota::Place place,
            std::chrono::seconds timeout)
-      : listener_{listener},
-        socket_{std::move(socket)},
-        place_{std::move(place)},
-        self_{boost::make_local_shared<Greeting*>(this)} {
+      : listener_{listener}, socket_{std::move(socket)}, place_{std::move(place)} {
     listener_.loop_.arm(timer_, listener_.loop_.now() + timeout);
+    wait_to_read();
   }
-  ~Greeting() override { *self_ = nullptr; }
+  ~Greeting() override { listener_.loop_.poller().forget(*this); }
 
   void hurry() { listener_.loop_.arm(timer_, listener_.loop_.now() + kClosingTimeout); }
-  /// Reads on, or goes on writing, as soon as the socket is ready for it.
-  void wait(tcp::socket::wait_type what = tcp::socket::wait_read) {
-    socket_.async_wait(what, [self = self_](error_code error) {
-      if (*self != nullptr) {
-        (*self)->listener_.loop_.begin_turn();
-        (*self)->on_ready(error);
-      }
-    });
-  }
 
  protected:
-  virtual void on_ready(error_code error) = 0;
+  /// It can do what it waits for.
+  virtual void go_on() = 0;
   virtual void on_timeout() { give_up(); }
+
+  void wait_to_read() { watch(true, false); }
+  void wait_to_write() { watch(false, true); }
 
   void hand_over(WireProtocol protocol,
                  std::span<const std::byte> already_read,
                  std::unique_ptr<tls::Session> tls = nullptr) {
     const auto owned = release();
+    watch(false, false);
     listener_.events_.on_accepted({.socket = std::move(socket_),
                                    .place = std::move(place_),
                                    .tls = std::move(tls),
@@ -71,9 +61,13 @@ class Listener::Greeting : public Disposable {
   }
 
   Listener& listener_;
-  tcp::socket socket_;
+  Socket socket_;
 
  private:
+  void on_ready(bool /*readable*/, bool /*writable*/) override { go_on(); }
+  void watch(bool to_read, bool to_write) {
+    listener_.loop_.poller().watch(socket_.number(), *this, to_read, to_write);
+  }
   std::unique_ptr<Greeting> release() {
     auto owned = std::move(listener_.greetings_.extract(this).mapped());
     timer_.cancel();
@@ -82,38 +76,31 @@ class Listener::Greeting : public Disposable {
 
   ClientQuota::Place place_;
   Timer timer_{on_timer<&Greeting::on_timeout>, this};
-  /// Shared with the wait in flight, which may complete after the greeting is gone: then it holds
-  /// null.
-  boost::local_shared_ptr<Greeting*> self_;
 };
 
 /// Reads the first bytes of a plain connection.
 class Listener::PlainGreeting final : public Greeting {
  public:
-  PlainGreeting(Listener& listener, tcp::socket socket, ClientQuota::Place place)
+  PlainGreeting(Listener& listener, Socket socket, ClientQuota::Place place)
       : Greeting{listener, std::move(socket), std::move(place), kFirstByteTimeout} {}
 
  private:
   static constexpr std::string_view kPreface = "PRI";
 
-  void on_ready(error_code error) override {
-    if (!error) {
-      // No more than the preface tells: the connection reads the rest by itself.
-      n_read_ += socket_.read_some(
-          boost::asio::buffer(bytes_.data() + n_read_, bytes_.size() - n_read_), error);
-    }
-    if (error == boost::asio::error::would_block) {
-      wait();
+  void go_on() override {
+    // No more than the preface tells: the connection reads the rest by itself.
+    const auto n_bytes = socket_.read(std::span{bytes_}.subspan(n_read_));
+    if (n_bytes.has_error() && is_not_ready(n_bytes.error())) {
       return;
     }
-    if (error) {
+    if (n_bytes.has_error() || *n_bytes == 0) {
       give_up();
       return;
     }
+    n_read_ += *n_bytes;
     const auto* const text = reinterpret_cast<const char*>(bytes_.data());
     const bool may_be_h2 = kPreface.starts_with(std::string_view{text, n_read_});
     if (may_be_h2 && n_read_ < kPreface.size()) {
-      wait();
       return;
     }
     hand_over(may_be_h2 ? WireProtocol::h2 : WireProtocol::http1, std::span{bytes_}.first(n_read_));
@@ -126,25 +113,20 @@ class Listener::PlainGreeting final : public Greeting {
 /// Leads a TLS handshake to its end.
 class Listener::TlsGreeting final : public Greeting {
  public:
-  TlsGreeting(Listener& listener, tcp::socket socket, ClientQuota::Place place)
+  TlsGreeting(Listener& listener, Socket socket, ClientQuota::Place place)
       : Greeting{listener, std::move(socket), std::move(place), kHandshakeTimeout},
         session_{std::make_unique<tls::Session>(**listener.tls_)} {}
 
  private:
-  void on_ready(error_code error) override {
-    if (!error) {
-      read(error);
-    }
-    if (!error || error == boost::asio::error::would_block) {
-      error.clear();
-      write(error);
-    }
-    if (error || has_failed_) {
+  void go_on() override {
+    read();
+    write();
+    if (has_failed_) {
       fail();
     } else if (!output_.empty()) {
-      wait(tcp::socket::wait_write);
+      wait_to_write();
     } else if (!session_->is_handshake_done()) {
-      wait();
+      wait_to_read();
     } else {
       figure(telemetry::CoreFigure::tls_handshakes).add();
       const bool is_h2 = session_->protocol() == "h2";
@@ -153,12 +135,15 @@ class Listener::TlsGreeting final : public Greeting {
     }
   }
 
-  void read(error_code& error) {
+  void read() {
     const auto buffer = listener_.loop_.read_buffer();
-    const std::size_t n_bytes =
-        socket_.read_some(boost::asio::buffer(buffer.data(), buffer.size()), error);
-    n_read_ += n_bytes;
-    session_->feed(buffer.first(n_bytes));
+    const auto n_bytes = socket_.read(buffer);
+    if (n_bytes.has_error() || *n_bytes == 0) {
+      has_failed_ = n_bytes.has_value() || !is_not_ready(n_bytes.error());
+      return;
+    }
+    n_read_ += *n_bytes;
+    session_->feed(buffer.first(*n_bytes));
     std::array<std::byte, tls::Session::kMaxRecordBytes> plaintext;
     for (;;) {
       const tls::Session::Read got = session_->read(plaintext, output_);
@@ -176,14 +161,15 @@ class Listener::TlsGreeting final : public Greeting {
     }
   }
 
-  void write(error_code& error) {
-    const auto pending = output_.pending();
-    if (!pending.empty()) {
-      output_.mark_written(
-          socket_.write_some(boost::asio::buffer(pending.data(), pending.size()), error));
+  void write() {
+    if (output_.empty()) {
+      return;
     }
-    if (error == boost::asio::error::would_block) {
-      error.clear();
+    const auto n_bytes = socket_.write(output_.pending());
+    if (n_bytes) {
+      output_.mark_written(*n_bytes);
+    } else if (!is_not_ready(n_bytes.error())) {
+      has_failed_ = true;
     }
   }
 
@@ -210,56 +196,33 @@ Listener::Listener(Loop& loop,
                    ClientQuota& quota,
                    ListenerEvents& events,
                    const tls::ServerContextPtr* tls)
-    : loop_{loop}, quota_{quota}, events_{events}, tls_{tls}, acceptor_{loop.io()} {}
+    : loop_{loop}, quota_{quota}, events_{events}, tls_{tls} {}
 
-Listener::~Listener() = default;
+Listener::~Listener() {
+  loop_.poller().forget(*this);
+}
 
 Result<tcp::endpoint> Listener::open(const tcp::endpoint& address) {
-  error_code error;
-  acceptor_.open(address.protocol(), error);
-  if (error) {
-    return error;
+  auto opened = Socket::open(address.protocol());
+  if (opened.has_error()) {
+    return opened.error();
   }
-  const int on = 1;
-  ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  acceptor_.set_option(tcp::acceptor::reuse_address{true}, error);
+  socket_ = std::move(*opened);
+  error_code error = socket_.set_option(SOL_SOCKET, SO_REUSEPORT, 1);
+  if (!error) {
+    error = socket_.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
+  }
   if (!error && address.address().is_v6()) {
-    acceptor_.set_option(boost::asio::ip::v6_only{!address.address().is_unspecified()}, error);
+    error =
+        socket_.set_option(IPPROTO_IPV6, IPV6_V6ONLY, address.address().is_unspecified() ? 0 : 1);
   }
   if (!error) {
-    acceptor_.bind(address, error);
-  }
-  if (!error) {
-    acceptor_.listen(boost::asio::socket_base::max_listen_connections, error);
-  }
-  if (!error) {
-    acceptor_.non_blocking(true, error);
+    error = socket_.listen(address);
   }
   if (error) {
     return error;
   }
-  return acceptor_.local_endpoint();
-}
-
-void Listener::accept_next() {
-  if (is_waiting_ || !acceptor_.is_open()) {
-    return;
-  }
-  is_waiting_ = true;
-  acceptor_.async_wait(tcp::acceptor::wait_read,
-                       [this](error_code error) { on_acceptable(error); });
-}
-
-void Listener::on_acceptable(error_code error) {
-  if (error) {
-    return;  // closed: `this` may be gone
-  }
-  loop_.begin_turn();
-  is_waiting_ = false;
-  // One for each wait: with SO_REUSEPORT a greedy core would take what others are idle for.
-  if (accept_one()) {
-    accept_next();
-  }
+  return socket_.address();
 }
 
 bool Listener::accept_one() {
@@ -269,18 +232,16 @@ bool Listener::accept_one() {
     pause(telemetry::Limit::client_connections);
     return false;
   }
-  error_code error;
-  tcp::socket socket{loop_.io()};
-  acceptor_.accept(socket, error);
-  if (is_shortage(error)) {
+  auto accepted = socket_.accept();
+  if (accepted.has_error() && is_shortage(accepted.error())) {
     pause(telemetry::Limit::file_descriptors);
     return false;
   }
-  if (error) {
-    return true;  // gone before we came; accept(2) lists the ways
+  if (accepted.has_error()) {
+    return false;  // gone before we came; accept(2) lists the ways
   }
   is_paused_ = false;
-  admit(std::move(socket), *std::move(place));
+  admit(std::move(*accepted), *std::move(place));
   return true;
 }
 
@@ -288,6 +249,7 @@ void Listener::pause(telemetry::Limit limit) {
   if (!std::exchange(is_paused_, true)) {
     loop_.metrics().hit(limit);
   }
+  watch(false);
   loop_.arm(pause_timer_, loop_.now() + kShortagePause);
 }
 
@@ -302,9 +264,8 @@ void Listener::log_excess(const boost::asio::ip::address& caller) {
   }
 }
 
-void Listener::admit(tcp::socket socket, ClientQuota::Place place) {
-  error_code ignored;
-  const auto caller = unmapped(socket.remote_endpoint(ignored).address());
+void Listener::admit(Socket socket, ClientQuota::Place place) {
+  const auto caller = socket.peer();
   const Admission admission = place.give_to(caller);
   if (admission != Admission::taken) {
     loop_.metrics().hit(telemetry::Limit::caller_connections);
@@ -313,7 +274,6 @@ void Listener::admit(tcp::socket socket, ClientQuota::Place place) {
   if (admission == Admission::closed) {
     return;
   }
-  socket.non_blocking(true, ignored);
   keep_alive(socket, kClientTimeout);
   std::unique_ptr<Greeting> greeting;
   if (tls_ != nullptr) {
@@ -326,32 +286,24 @@ void Listener::admit(tcp::socket socket, ClientQuota::Place place) {
   if (admission == Admission::refused) {
     key->hurry();
   }
-  key->wait();
 }
 
 void Listener::resume() {
   pause_timer_.cancel();
-  accept_next();
+  if (socket_.is_open()) {
+    watch(true);
+  }
 }
 
 void Listener::close() {
-  error_code error;
-  while (!error && acceptor_.is_open()) {
-    auto place = quota_.take();
-    if (!place) {
-      break;
-    }
-    tcp::socket socket{loop_.io()};
-    acceptor_.accept(socket, error);
-    if (!error) {
-      admit(std::move(socket), *std::move(place));
-    }
+  while (socket_.is_open() && accept_one()) {
   }
   for (const auto& [key, greeting] : greetings_) {
     greeting->hurry();
   }
   pause_timer_.cancel();
-  acceptor_.close(error);
+  loop_.poller().forget(*this);
+  socket_.close();
 }
 
 }  // namespace router

@@ -6,6 +6,7 @@
 #include "router/tls/server_context.hpp"
 #include "router/tls/session.hpp"
 #include "router/worker/loop.hpp"
+#include "router/worker/socket.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -22,7 +23,7 @@ enum class WireProtocol : std::uint8_t { http1, h2 };
 
 /// A connection whose protocol is known.
 struct AcceptedConnection {
-  boost::asio::ip::tcp::socket socket;
+  Socket socket;
   ClientQuota::Place place;           ///< to be held for as long as the connection is
   std::unique_ptr<tls::Session> tls;  ///< its handshake done; null if the connection is plain
   WireProtocol protocol = WireProtocol::http1;
@@ -47,7 +48,7 @@ class ListenerEvents {
 ///
 /// Tells HTTP/2 from HTTP/1.1 by the connection preface: no HTTP/1.1 method begins with `PRI` (RFC
 /// 9113 section 3.4). With TLS, ALPN tells it (section 3.2).
-class Listener {
+class Listener final : private Pollable {
  public:
   /// A connection that sends nothing for so long is closed; the same as an idle HTTP/1.1 one
   /// (product.md, clients).
@@ -75,7 +76,7 @@ class Listener {
 
   /// Binds and listens. Returns the address, with the port that the kernel chose for port 0.
   Result<boost::asio::ip::tcp::endpoint> open(const boost::asio::ip::tcp::endpoint& address);
-  void start() { accept_next(); }
+  void start() { watch(true); }
   /// A connection of this core has ended: accepts again, if that had paused.
   void resume();
   /// Takes what the kernel has accepted already, then listens no more.
@@ -88,22 +89,22 @@ class Listener {
   class PlainGreeting;
   class TlsGreeting;
 
-  void accept_next();
-  void on_acceptable(error_code error);
-  /// Accepts one connection; false if none is waiting, or none can be taken now.
+  void watch(bool to_accept) { loop_.poller().watch(socket_.number(), *this, to_accept, false); }
+  /// One connection in each turn: with SO_REUSEPORT each core has a queue of its own in the kernel.
+  void on_ready(bool /*readable*/, bool /*writable*/) override { accept_one(); }
+  /// False if none is waiting, or none can be taken now.
   bool accept_one();
-  void admit(boost::asio::ip::tcp::socket socket, ClientQuota::Place place);
+  void admit(Socket socket, ClientQuota::Place place);
   void log_excess(const boost::asio::ip::address& caller);
   void pause(telemetry::Limit limit);
-  void on_pause_over() { accept_next(); }
+  void on_pause_over() { watch(true); }
 
   Loop& loop_;
   ClientQuota& quota_;
   ListenerEvents& events_;
   const tls::ServerContextPtr* tls_;
-  boost::asio::ip::tcp::acceptor acceptor_;
+  Socket socket_;
   std::unordered_map<Greeting*, std::unique_ptr<Greeting>> greetings_;
-  bool is_waiting_ = false;
   bool is_paused_ = false;
   TimePoint next_log_at_{};
   Timer pause_timer_{on_timer<&Listener::on_pause_over>, this};

@@ -4,8 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 namespace router {
 
 CallerRequest::~CallerRequest() {
@@ -150,13 +148,12 @@ void CallerShares::flush() {
     return !is_waiting;
   });
   if (!touched_.empty() && !std::exchange(is_next_turn_due_, true)) {
-    boost::asio::post(loop_.io(), [this] { begin_next_turn(); });
+    loop_.in_next_turn([this] { begin_next_turn(); });
   }
 }
 
 void CallerShares::begin_next_turn() {
   is_next_turn_due_ = false;
-  loop_.begin_turn();
   // By index: what begins may touch further ones.
   for (std::size_t i = 0; i < touched_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     touched_[i]->serve();

@@ -6,31 +6,28 @@
 
 #include <utility>
 
-#include <boost/smart_ptr/make_local_shared.hpp>
+#include <boost/asio/error.hpp>
 
 namespace router {
 
 using boost::asio::ip::tcp;
 
 Connector::Connector(Loop& loop,
-                     const tcp::endpoint& endpoint,
+                     tcp::endpoint endpoint,
                      std::chrono::nanoseconds timeout,
                      ConnectorEvents& events)
     : loop_{loop},
-      endpoint_{endpoint},
+      endpoint_{std::move(endpoint)},
       timeout_{timeout},
       deadline_{loop.now() + timeout},
-      socket_{loop.io()},
-      events_{events},
-      self_{boost::make_local_shared<Connector*>(this)} {
+      events_{events} {
   loop_.arm(timeout_timer_, deadline_);
   connect();
 }
 
 void Connector::connect() {
-  error_code opened;  // errors other than a shortage come again from the connect
-  socket_.open(endpoint_.protocol(), opened);
-  if (is_shortage(opened)) {
+  auto opened = Socket::open(endpoint_.protocol());
+  if (opened.has_error() && is_shortage(opened.error())) {
     if (!std::exchange(is_short_, true)) {
       loop_.metrics().hit(telemetry::Limit::file_descriptors);
     }
@@ -41,35 +38,46 @@ void Connector::connect() {
     deadline_ = loop_.now() + timeout_;
     loop_.arm(timeout_timer_, deadline_);
   }
-  socket_.async_connect(endpoint_, [self = self_](error_code error) {
-    if (*self != nullptr) {
-      (*self)->loop_.begin_turn();
-      (*self)->on_connected(error);
-    }
-  });
+  if (opened.has_error()) {
+    loop_.flush_later(*this);
+    return;
+  }
+  socket_ = std::move(*opened);
+  const error_code error = socket_.connect(endpoint_);
+  if (error && error != boost::asio::error::in_progress) {
+    loop_.flush_later(*this);
+    return;
+  }
+  loop_.poller().watch(socket_.number(), *this, false, true);
 }
 
 Connector::~Connector() {
-  *self_ = nullptr;
+  loop_.poller().forget(*this);
+  loop_.forget(*this);
 }
 
-void Connector::on_connected(error_code error) {
-  timeout_timer_.cancel();
-  *self_ = nullptr;
-  if (error) {
-    events_.on_connect_failed(Errc::connect_failed);
+void Connector::on_ready(bool /*readable*/, bool /*writable*/) {
+  if (socket_.error()) {
+    fail(Errc::connect_failed);
     return;
   }
+  timeout_timer_.cancel();
+  loop_.poller().watch(socket_.number(), *this, false, false);
   keep_alive(socket_, kPodTimeout);
   events_.on_connect(std::move(socket_));
 }
 
 void Connector::on_timeout() {
-  *self_ = nullptr;
+  fail(is_short_ ? Errc::queue_timeout : Errc::connect_timeout);
+}
+
+void Connector::fail(Errc reason) {
+  timeout_timer_.cancel();
   pause_timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
-  events_.on_connect_failed(is_short_ ? Errc::queue_timeout : Errc::connect_timeout);
+  loop_.poller().forget(*this);
+  loop_.forget(*this);
+  socket_.close();
+  events_.on_connect_failed(reason);
 }
 
 }  // namespace router

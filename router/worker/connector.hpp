@@ -3,18 +3,18 @@
 
 #include "router/errc.hpp"
 #include "router/worker/loop.hpp"
+#include "router/worker/socket.hpp"
 
 #include <chrono>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/smart_ptr/local_shared_ptr.hpp>
 
 namespace router {
 
 /// How a connect ended. Exactly one of the two is called, once.
 class ConnectorEvents {
  public:
-  virtual void on_connect(boost::asio::ip::tcp::socket socket) = 0;
+  virtual void on_connect(Socket socket) = 0;
   /// connect_failed or connect_timeout; queue_timeout if all the time no socket was to be had,
   /// which is not the endpoint's fault.
   virtual void on_connect_failed(Errc reason) = 0;
@@ -27,11 +27,11 @@ class ConnectorEvents {
 ///
 /// While there are no file descriptors it goes on trying. The socket gets what finds a dead peer:
 /// see `keep_alive`.
-class Connector {
+class Connector final : private Pollable, private Flushable {
  public:
   /// `events` must outlive the connector. No event comes from inside the constructor.
   Connector(Loop& loop,
-            const boost::asio::ip::tcp::endpoint& endpoint,
+            boost::asio::ip::tcp::endpoint endpoint,
             std::chrono::nanoseconds timeout,
             ConnectorEvents& events);
   Connector(const Connector&) = delete;
@@ -43,21 +43,20 @@ class Connector {
 
  private:
   void connect();
-  void on_connected(error_code error);
+  void on_ready(bool readable, bool writable) override;
+  void flush() override { fail(Errc::connect_failed); }
   void on_timeout();
+  void fail(Errc reason);
 
   Loop& loop_;
   boost::asio::ip::tcp::endpoint endpoint_;
   std::chrono::nanoseconds timeout_;
   TimePoint deadline_;
-  boost::asio::ip::tcp::socket socket_;
+  Socket socket_;
   ConnectorEvents& events_;
   bool is_short_ = false;  ///< no socket was to be had yet
   Timer pause_timer_{on_timer<&Connector::connect>, this};
   Timer timeout_timer_{on_timer<&Connector::on_timeout>, this};
-  /// Shared with the connect in flight, which may complete after the connector is gone: then it
-  /// holds null.
-  boost::local_shared_ptr<Connector*> self_;
 };
 
 }  // namespace router

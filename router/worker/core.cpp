@@ -14,8 +14,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 namespace router {
@@ -35,7 +33,8 @@ class Core::State final : public ListenerEvents, public ExchangeHost, public Con
   void drain();
   [[nodiscard]] std::vector<EndpointView> describe_endpoints() const;
 
-  boost::asio::io_context io{1};
+  [[nodiscard]] Loop& loop() override { return loop_; }
+
   telemetry::CoreMetrics metrics;
   tls::ServerContextPtr tls;  ///< null without a TLS listener
 
@@ -59,7 +58,6 @@ class Core::State final : public ListenerEvents, public ExchangeHost, public Con
   void on_switched_to_h2(Disposable& connection, SwitchedConnection switched);
   void on_connection_closed(Disposable& connection);
 
-  [[nodiscard]] Loop& loop() override { return loop_; }
   [[nodiscard]] LocalSnapshotPtr snapshot() override { return snapshot_; }
   [[nodiscard]] Cluster& cluster_of(const Service& service, const ServicePort& port) override;
   [[nodiscard]] telemetry::ServiceMetrics& unresolved_metrics() override { return unresolved_; }
@@ -81,7 +79,7 @@ class Core::State final : public ListenerEvents, public ExchangeHost, public Con
   Options options_;
   std::string via_entry_;
   telemetry::ServiceMetrics& unresolved_;
-  Loop loop_;
+  Loop loop_{metrics};
   CallerShares caller_shares_;
   LocalSnapshotPtr snapshot_;
   /// By ClusterId; null: never asked for. As `snapshot_` has them.
@@ -156,7 +154,6 @@ Core::State::State(Options options)
     : options_{std::move(options)},
       via_entry_{std::string{kViaProtocol} + options_.via},
       unresolved_{metrics.add_service({}, {}, {})},
-      loop_{io, metrics},
       caller_shares_{loop_, options_.clients} {
   loop_.buffers().join(options_.buffers);
 }
@@ -178,11 +175,10 @@ Result<tcp::endpoint> Core::State::listen(const tcp::endpoint& address,
 }
 
 void Core::State::run() {
-  loop_.begin_turn();
   for (const auto& listener : listeners_) {
     listener->start();
   }
-  io.run();
+  loop_.run();
 }
 
 void Core::State::on_accepted(AcceptedConnection accepted) {
@@ -295,7 +291,6 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
 }
 
 void Core::State::adopt(SnapshotPtr snapshot) {
-  loop_.begin_turn();
   const LocalSnapshotPtr old = std::exchange(snapshot_, LocalSnapshotPtr{std::move(snapshot)});
   snapshot_->services.for_each_changed_port(old ? old->services : ServiceTable{},
                                             [this](ClusterId id) {
@@ -337,7 +332,6 @@ void Core::State::drain() {
   if (std::exchange(is_draining_, true)) {
     return;
   }
-  loop_.begin_turn();
   for (const auto& listener : listeners_) {
     listener->close();
   }
@@ -357,7 +351,7 @@ void Core::State::stop_if_drained() {
     return each->n_greetings() > 0;
   });
   if (is_draining_ && connections_.empty() && !is_greeting) {
-    io.stop();
+    loop_.stop();
   }
 }
 
@@ -388,27 +382,24 @@ void Core::run() {
 }
 
 void Core::adopt(SnapshotPtr snapshot) {
-  boost::asio::post(state_->io, [this, snapshot = std::move(snapshot)]() mutable {
-    state_->adopt(std::move(snapshot));
-  });
+  state_->loop().post(
+      [this, snapshot = std::move(snapshot)]() mutable { state_->adopt(std::move(snapshot)); });
 }
 
 void Core::adopt(tls::ServerContextPtr tls) {
-  boost::asio::post(state_->io,
-                    [this, tls = std::move(tls)]() mutable { state_->tls = std::move(tls); });
+  state_->loop().post([this, tls = std::move(tls)]() mutable { state_->tls = std::move(tls); });
 }
 
 void Core::drain() {
-  boost::asio::post(state_->io, [this] { state_->drain(); });
+  state_->loop().post([this] { state_->drain(); });
 }
 
 void Core::stop() {
-  state_->io.stop();
+  state_->loop().stop();
 }
 
 void Core::inspect_endpoints(std::function<void(std::vector<EndpointView>)> visit) {
-  boost::asio::post(state_->io,
-                    [this, visit = std::move(visit)] { visit(state_->describe_endpoints()); });
+  state_->loop().post([this, visit = std::move(visit)] { visit(state_->describe_endpoints()); });
 }
 
 const telemetry::CoreMetrics& Core::metrics() const noexcept {

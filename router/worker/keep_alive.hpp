@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
+#include "router/worker/socket.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 
 namespace router {
 
@@ -20,6 +20,6 @@ inline constexpr std::chrono::seconds kClientTimeout{30};
 /// silence and come every 3 s. HTTP/2 PINGs would do it too, but grpc servers punish them
 /// (`too_many_pings`, gRFC A8). A kernel without these options still serves. Source: tcp(7),
 /// TCP_USER_TIMEOUT, which takes the place of TCP_KEEPCNT.
-void keep_alive(boost::asio::ip::tcp::socket& socket, std::chrono::milliseconds timeout);
+void keep_alive(Socket& socket, std::chrono::milliseconds timeout);
 
 }  // namespace router

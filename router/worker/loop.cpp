@@ -4,27 +4,58 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 namespace router {
 
-Loop::Loop(boost::asio::io_context& io, telemetry::CoreMetrics& metrics)
-    : io_{io},
-      metrics_{metrics},
-      now_{std::chrono::steady_clock::now()},
-      turn_began_at_{now_},
-      timers_{now_},
-      wake_timer_{io},
-      poller_{*this} {}
+Loop::Loop(telemetry::CoreMetrics& metrics)
+    : metrics_{metrics}, now_{std::chrono::steady_clock::now()}, timers_{now_} {}
 
-void Loop::begin_turn() {
+void Loop::run() {
+  while (!is_stopped_) {
+    turn(std::chrono::milliseconds::max());
+  }
+}
+
+void Loop::stop() {
+  post([this] { is_stopped_ = true; });
+}
+
+void Loop::turn(std::chrono::milliseconds patience) {
+  poller_.wait(std::min(patience, time_to_next_turn()));
   now_ = std::chrono::steady_clock::now();
+  for (const auto& task : std::exchange(next_turn_, {})) {
+    task();
+  }
+  poller_.serve();
+  fire_timers();
+  end_turn();
+}
+
+std::chrono::milliseconds Loop::time_to_next_turn() const {
+  if (!next_turn_.empty() || !to_flush_.empty() || !to_destroy_.empty()) {
+    return {};
+  }
+  if (wake_at_ == TimePoint::max()) {
+    return std::chrono::milliseconds::max();
+  }
+  const auto left = wake_at_ - std::chrono::steady_clock::now();
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), {});
 }
 
 void Loop::arm(Timer& timer, TimePoint at) {
   timers_.arm(timer, at);
   if (at < wake_at_) {
-    schedule_wake();
+    find_wake_time();
+  }
+}
+
+void Loop::find_wake_time() {
+  wake_at_ = timers_.next_wake().value_or(TimePoint::max());
+}
+
+void Loop::fire_timers() {
+  if (now_ >= wake_at_) {
+    timers_.advance(now_);
+    find_wake_time();
   }
 }
 
@@ -32,7 +63,6 @@ void Loop::flush_later(Flushable& what) {
   if (!what.is_queued_) {
     what.is_queued_ = true;
     to_flush_.push_back(&what);
-    schedule_end_of_turn();
   }
 }
 
@@ -45,24 +75,9 @@ void Loop::forget(Flushable& what) noexcept {
 
 void Loop::destroy_later(std::unique_ptr<Disposable> what) {
   to_destroy_.push_back(std::move(what));
-  schedule_end_of_turn();
-}
-
-void Loop::schedule_end_of_turn() {
-  if (std::exchange(is_end_due_, true)) {
-    return;
-  }
-  turn_began_at_ = now_;
-  if (!is_end_at_hand_) {
-    // Behind the handlers that are ready already: their output joins the same writes.
-    boost::asio::post(io_, [this] { end_turn(); });
-  }
 }
 
 void Loop::end_turn() {
-  if (!std::exchange(is_end_due_, false)) {
-    return;
-  }
   // By index: a flush may queue further ones, which belong to this turn too.
   for (std::size_t i = 0; i < to_flush_.size(); ++i) {  // NOLINT(modernize-loop-convert)
     if (Flushable* what = to_flush_[i]; what != nullptr) {
@@ -73,11 +88,12 @@ void Loop::end_turn() {
   }
   to_flush_.clear();
   {
-    // Destructors may hand over more; those wait for the next turn.
-    const auto dead = std::exchange(to_destroy_, {});
+    // Destructors may hand over more; those wait for the next turn, which follows at once.
+    dying_.swap(to_destroy_);
+    dying_.clear();
   }
   post_buffers();
-  if (std::chrono::steady_clock::now() - turn_began_at_ > kSlowTurn) {
+  if (std::chrono::steady_clock::now() - now_ > kSlowTurn) {
     metrics_.figure(telemetry::CoreFigure::loop_turns_slow).add();
   }
 }
@@ -88,24 +104,6 @@ void Loop::post_buffers() {
   if (buffers_.post()) {
     metrics_.hit(telemetry::Limit::buffer_bytes);
   }
-}
-
-void Loop::schedule_wake() {
-  const auto next = timers_.next_wake();
-  if (!next || *next >= wake_at_) {
-    return;
-  }
-  wake_at_ = *next;
-  wake_timer_.expires_at(wake_at_);
-  wake_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error) {
-      return;  // set to an earlier time, or the loop is ending
-    }
-    begin_turn();
-    wake_at_ = TimePoint::max();
-    timers_.advance(now_);
-    schedule_wake();
-  });
 }
 
 }  // namespace router

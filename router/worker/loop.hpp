@@ -3,18 +3,19 @@
 
 #include "router/limits/buffer_budget.hpp"
 #include "router/telemetry/metrics.hpp"
+#include "router/worker/mailbox.hpp"
 #include "router/worker/output_buffer.hpp"
 #include "router/worker/poller.hpp"
 #include "router/worker/timer_wheel.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 namespace router {
 
@@ -43,12 +44,14 @@ class Disposable {
   virtual ~Disposable() = default;
 };
 
-/// One core's event loop with what belongs to a turn of it: the time, the timers, one read buffer,
-/// the writes at the end.
+/// One core's event loop: turns, each of which waits, does what is due, and writes.
 ///
-/// A turn begins with `begin_turn` (sockets became readable, a timer fired, a task was posted).
-/// Everything that it caused is written, and everything that ended in it destroyed, when its
-/// handlers have run: at once after the sockets that were ready, since the poller serves them all.
+///     wait          until a socket is ready, a timer is due, or another thread has posted
+///     read, decide  tasks of this turn, sockets, timers: they queue what they have to say
+///     write         `Flushable`s, each once
+///     destroy       `Disposable`s: nothing on the stack refers to them any more
+///
+/// All but `post` and `stop` is for the thread that runs it.
 class Loop {
  public:
   /// What one read takes at most: large enough for four full HTTP/2 frames, small enough to stay in
@@ -58,29 +61,26 @@ class Loop {
   /// A turn that takes longer holds up every other connection of the core.
   static constexpr std::chrono::milliseconds kSlowTurn{1};
 
-  /// `metrics` counts, among others, the turns that took over `kSlowTurn`. Both must outlive the
+  /// `metrics` counts, among others, the turns that took over `kSlowTurn`. It must outlive the
   /// loop.
-  Loop(boost::asio::io_context& io, telemetry::CoreMetrics& metrics);
+  explicit Loop(telemetry::CoreMetrics& metrics);
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
+  /// Turns, until `stop`.
+  void run();
+  /// One of them, in which it waits no longer than `patience`.
+  void turn(std::chrono::milliseconds patience);
+  /// Any thread. Runs `task` in a turn, soon.
+  void post(std::function<void()> task) { mailbox_.post(std::move(task)); }
+  /// Any thread. Lets `run` return when the turn is over.
+  void stop();
+
   /// The core's figures.
   [[nodiscard]] telemetry::CoreMetrics& metrics() noexcept { return metrics_; }
   /// The time at which this turn began.
   [[nodiscard]] TimePoint now() const noexcept { return now_; }
-  /// Reads the clock; called first by every handler that the io_context calls.
-  void begin_turn();
-  /// A whole turn: `handlers` and its end.
-  template <class Handlers>
-  void run_turn(Handlers handlers) {
-    begin_turn();
-    is_end_at_hand_ = true;
-    handlers();
-    is_end_at_hand_ = false;
-    end_turn();
-  }
-  /// Of the core's connections.
+  /// Of the core's sockets.
   [[nodiscard]] Poller& poller() noexcept { return poller_; }
   /// What the core's buffers hold.
   [[nodiscard]] BufferShare& buffers() noexcept { return buffers_; }
@@ -90,6 +90,8 @@ class Loop {
   [[nodiscard]] OutputBuffer& plaintext() noexcept { return plaintext_; }
 
   void arm(Timer& timer, TimePoint at);
+  /// Runs `task` first in the next turn, which follows at once.
+  void in_next_turn(std::function<void()> task) { next_turn_.push_back(std::move(task)); }
   /// Calls `what.flush()` once at the end of this turn, however often it is asked for.
   void flush_later(Flushable& what);
   /// Must be called before `what` is destroyed.
@@ -98,24 +100,24 @@ class Loop {
   void destroy_later(std::unique_ptr<Disposable> what);
 
  private:
-  void schedule_end_of_turn();
+  [[nodiscard]] std::chrono::milliseconds time_to_next_turn() const;
+  void find_wake_time();
+  void fire_timers();
   void end_turn();
   void post_buffers();
-  void schedule_wake();
 
-  boost::asio::io_context& io_;
   telemetry::CoreMetrics& metrics_;
   BufferShare buffers_;  ///< before all that may hold a buffer
   TimePoint now_;
-  TimePoint turn_began_at_;
   TimerWheel timers_;
-  boost::asio::steady_timer wake_timer_;
+  TimePoint wake_at_ = TimePoint::max();  ///< when a timer may be due
   Poller poller_;
-  TimePoint wake_at_ = TimePoint::max();
-  bool is_end_due_ = false;      ///< there is something to write or to destroy
-  bool is_end_at_hand_ = false;  ///< it needs no task of its own
+  Mailbox mailbox_{poller_};
+  bool is_stopped_ = false;
+  std::vector<std::function<void()>> next_turn_;
   std::vector<Flushable*> to_flush_;
   std::vector<std::unique_ptr<Disposable>> to_destroy_;
+  std::vector<std::unique_ptr<Disposable>> dying_;  ///< empty outside of `end_turn`
   std::array<std::byte, kReadBytes> read_buffer_{};
   OutputBuffer plaintext_;
 };

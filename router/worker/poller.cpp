@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/poller.hpp"
 
-#include "router/worker/loop.hpp"
-
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <new>
+#include <span>
 #include <system_error>
 
 namespace router {
@@ -21,9 +21,7 @@ int make_epoll() {
 
 }  // namespace
 
-Poller::Poller(Loop& loop) : loop_{loop}, epoll_{loop.io(), make_epoll()} {
-  wait();
-}
+Poller::Poller() : epoll_{make_epoll()} {}
 
 void Poller::watch(int socket, Pollable& what, bool to_read, bool to_write) {
   const std::uint32_t wanted = (to_read ? EPOLLIN : 0U) | (to_write ? EPOLLOUT : 0U);
@@ -34,7 +32,7 @@ void Poller::watch(int socket, Pollable& what, bool to_read, bool to_write) {
   const int operation =
       what.interest_ == 0 ? EPOLL_CTL_ADD : (wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD);
   epoll_event event{.events = wanted, .data = {.ptr = &what}};
-  if (::epoll_ctl(epoll_.native_handle(), operation, socket, &event) != 0) {
+  if (::epoll_ctl(epoll_.number(), operation, socket, &event) != 0) {
     throw std::bad_alloc{};  // the kernel's memory is short: not survivable, see docs/errors.md
   }
   what.interest_ = wanted;
@@ -49,20 +47,17 @@ void Poller::forget(Pollable& what) noexcept {
   }
 }
 
-void Poller::wait() {
-  epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                    [this](const boost::system::error_code& error) {
-                      if (!error) {
-                        loop_.run_turn([this] { serve(); });
-                        wait();
-                      }
-                    });
+void Poller::wait(std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kLongest{std::numeric_limits<int>::max()};
+  const int timeout_ms = patience == std::chrono::milliseconds::max()
+                             ? -1
+                             : static_cast<int>(std::min(patience, kLongest).count());
+  const int n_ready =
+      ::epoll_wait(epoll_.number(), ready_.data(), static_cast<int>(ready_.size()), timeout_ms);
+  n_ready_ = static_cast<std::size_t>(std::max(n_ready, 0));  // -1: interrupted
 }
 
 void Poller::serve() {
-  const int n_ready =
-      ::epoll_wait(epoll_.native_handle(), ready_.data(), static_cast<int>(ready_.size()), 0);
-  n_ready_ = static_cast<std::size_t>(std::max(n_ready, 0));  // -1: interrupted
   for (std::size_t i = 0; i < n_ready_; ++i) {
     if (ready_[i].data.ptr == nullptr) {
       continue;  // gone in this turn

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/worker/descriptor.hpp"
+
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <sys/epoll.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-
 namespace router {
-
-class Loop;
 
 /// Something that waits for its socket.
 class Pollable {
@@ -29,13 +28,11 @@ class Pollable {
   std::uint32_t interest_ = 0;  ///< EPOLLIN, EPOLLOUT
 };
 
-/// The sockets of one core's connections, in an epoll set of their own inside Asio's.
-///
-/// A wait through Asio costs a system call each time; here a socket is made known once. All that
-/// are ready are served in one turn.
+/// The sockets of one core: epoll(7), level-triggered. A socket is made known once; each wait for
+/// all of them is one system call.
 class Poller {
  public:
-  explicit Poller(Loop& loop);
+  Poller();
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
   ~Poller() = default;
@@ -46,17 +43,19 @@ class Poller {
   /// Before the socket is closed, which ends the watching, or `what` is destroyed.
   void forget(Pollable& what) noexcept;
 
+  /// Waits until one is ready, but no longer than `patience`, in whole milliseconds; `max()` is for
+  /// ever.
+  void wait(std::chrono::milliseconds patience);
+  /// Tells those that were ready then.
+  void serve();
+
  private:
   /// Of one turn; what is ready beyond them comes in the next.
   static constexpr std::size_t kMaxReady = 256;
 
-  void wait();
-  void serve();
-
-  Loop& loop_;
-  boost::asio::posix::stream_descriptor epoll_;
+  Descriptor epoll_;
   std::array<epoll_event, kMaxReady> ready_{};
-  std::size_t n_ready_ = 0;  ///< in `ready_`, while they are being served
+  std::size_t n_ready_ = 0;  ///< in `ready_`, until they have been served
 };
 
 }  // namespace router

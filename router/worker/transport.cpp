@@ -2,35 +2,32 @@
 #include "router/worker/transport.hpp"
 
 #include "router/worker/caller_share.hpp"
-#include "router/worker/unmapped.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 
-#include <boost/asio/ip/address.hpp>
+#include <boost/asio/error.hpp>
 
 namespace router {
 
-namespace ip = boost::asio::ip;
-using ip::tcp;
-
 Transport::Transport(Loop& loop,
-                     tcp::socket socket,
+                     Socket socket,
                      TransportEvents& events,
                      std::unique_ptr<tls::Session> tls)
-    : loop_{loop}, events_{events}, tls_{std::move(tls)} {
+    : loop_{loop},
+      peer_{socket.peer()},
+      socket_{std::move(socket)},
+      events_{events},
+      tls_{std::move(tls)} {
   // Failures here mean that the peer has gone already; the first read will say so.
-  error_code ignored;
-  peer_ = unmapped(socket.remote_endpoint(ignored).address());
-  socket.non_blocking(true, ignored);
-  socket.set_option(tcp::no_delay{true}, ignored);
-  socket_ = socket.release();
+  static_cast<void>(socket_.set_option(IPPROTO_TCP, TCP_NODELAY, 1));
 }
 
 Transport::~Transport() {
@@ -39,7 +36,7 @@ Transport::~Transport() {
 }
 
 void Transport::watch() {
-  loop_.poller().watch(socket_, *this, wants_to_read(), is_full_);
+  loop_.poller().watch(socket_.number(), *this, wants_to_read(), is_full_);
 }
 
 void Transport::start_reading() {
@@ -73,23 +70,22 @@ void Transport::read() {
       return;  // it is still readable in the next turn
     }
   }
-  const ssize_t n_bytes = ::recv(socket_, buffer.data(), buffer.size(), 0);
-  if (n_bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
-    return;
-  }
-  if (n_bytes < 0) {
-    fail({errno, boost::system::system_category()});
+  const Result<std::size_t> n_bytes = socket_.read(buffer);
+  if (n_bytes.has_error()) {
+    if (!is_not_ready(n_bytes.error())) {
+      fail(n_bytes.error());
+    }
   } else if (is_lingering_) {
-    if (n_bytes == 0) {
+    if (*n_bytes == 0) {
       fail({});
     }
-  } else if (n_bytes == 0) {
+  } else if (*n_bytes == 0) {
     on_peer_ended();
   } else {
     if (share_ != nullptr) {
-      share_->count_bytes(static_cast<std::size_t>(n_bytes));
+      share_->count_bytes(*n_bytes);
     }
-    on_received(buffer.first(static_cast<std::size_t>(n_bytes)));
+    on_received(buffer.first(*n_bytes));
   }
 }
 
@@ -173,12 +169,12 @@ void Transport::flush() {
     linger();
   } else if (closing_ == Closing::output) {
     closing_ = Closing::no;
-    ::shutdown(socket_, SHUT_WR);  // fails if the peer has gone, which the next read tells
+    ::shutdown(socket_.number(), SHUT_WR);  // fails if the peer has gone, which the next read tells
   }
 }
 
 void Transport::linger() {
-  if (::shutdown(socket_, SHUT_WR) != 0) {
+  if (::shutdown(socket_.number(), SHUT_WR) != 0) {
     fail({});
     return;
   }
@@ -191,7 +187,7 @@ void Transport::linger() {
 /// Bytes that the peer's kernel has not acknowledged.
 int Transport::n_unread_bytes() {
   int n_bytes = 0;
-  return ::ioctl(socket_, SIOCOUTQ, &n_bytes) == 0 ? n_bytes : 0;
+  return ::ioctl(socket_.number(), SIOCOUTQ, &n_bytes) == 0 ? n_bytes : 0;
 }
 
 void Transport::on_linger_over() {
@@ -204,9 +200,8 @@ void Transport::on_linger_over() {
 }
 
 bool Transport::write_pending() {
-  const auto bytes = output_.pending();
-  const ssize_t n_bytes = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  if (n_bytes < 0 && (errno == EAGAIN || errno == EINTR)) {
+  const Result<std::size_t> n_bytes = socket_.write(output_.pending());
+  if (n_bytes.has_error() && is_not_ready(n_bytes.error())) {
     if (!stall_timer_.is_armed()) {
       loop_.arm(stall_timer_, loop_.now() + kWriteStall);
     }
@@ -214,11 +209,11 @@ bool Transport::write_pending() {
     watch();
     return false;
   }
-  if (n_bytes < 0) {
-    fail({errno, boost::system::system_category()});
+  if (n_bytes.has_error()) {
+    fail(n_bytes.error());
     return false;
   }
-  output_.mark_written(static_cast<std::size_t>(n_bytes));
+  output_.mark_written(*n_bytes);
   stall_timer_.cancel();
   return true;
 }
@@ -244,18 +239,15 @@ void Transport::close() noexcept {
     stall_timer_.cancel();
     linger_timer_.cancel();
     loop_.poller().forget(*this);
-    ::close(socket_);
+    socket_.close();
   }
 }
 
-tcp::socket Transport::release() {
-  loop_.poller().watch(socket_, *this, false, false);
+Socket Transport::release() {
+  loop_.poller().watch(socket_.number(), *this, false, false);
   loop_.poller().forget(*this);
-  tcp::socket socket{loop_.io()};
-  error_code ignored;  // it is a connected one
-  socket.assign(peer_.is_v4() ? tcp::v4() : tcp::v6(), socket_, ignored);
   is_closed_ = true;
-  return socket;
+  return std::move(socket_);
 }
 
 void Transport::on_write_stalled() {

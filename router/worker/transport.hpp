@@ -5,6 +5,7 @@
 #include "router/tls/session.hpp"
 #include "router/worker/loop.hpp"
 #include "router/worker/output_buffer.hpp"
+#include "router/worker/socket.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -12,7 +13,7 @@
 #include <memory>
 #include <span>
 
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/address.hpp>
 
 namespace router {
 
@@ -50,10 +51,10 @@ class Transport final : private Flushable, private Pollable {
   /// reset, which takes back what it has not read yet.
   static constexpr std::chrono::seconds kLinger{2};
 
-  /// `events` must outlive the transport. The socket is made non-blocking, TCP_NODELAY. With `tls`,
+  /// `events` must outlive the transport. The socket gets TCP_NODELAY. With `tls`,
   /// whose handshake is done, what it carries is encrypted.
   Transport(Loop& loop,
-            boost::asio::ip::tcp::socket socket,
+            Socket socket,
             TransportEvents& events,
             std::unique_ptr<tls::Session> tls = nullptr);
   Transport(const Transport&) = delete;
@@ -80,7 +81,7 @@ class Transport final : private Flushable, private Pollable {
   /// Closes now; no event follows.
   void close() noexcept;
   /// Gives the socket away, which must be plain, with nothing left to write; then as after `close`.
-  [[nodiscard]] boost::asio::ip::tcp::socket release();
+  [[nodiscard]] Socket release();
 
   /// An IPv4 address is never in its IPv6 form. Unspecified if the peer had gone already.
   [[nodiscard]] const boost::asio::ip::address& peer() const noexcept { return peer_; }
@@ -106,7 +107,7 @@ class Transport final : private Flushable, private Pollable {
 
   Loop& loop_;
   boost::asio::ip::address peer_;
-  int socket_ = -1;
+  Socket socket_;
   TransportEvents& events_;
   CallerShare* share_ = nullptr;       ///< null toward endpoints
   std::unique_ptr<tls::Session> tls_;  ///< null if the socket carries plain bytes

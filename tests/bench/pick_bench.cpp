@@ -109,11 +109,10 @@ router::ServicePort port_with(int n_endpoints, BalancerKind policy) {
 
 /// What the router does for each attempt: gather the candidates, choose, and tell how it ended.
 double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanoseconds duration) {
-  boost::asio::io_context io;
   router::telemetry::CoreMetrics core_metrics;
   router::telemetry::ServiceMetrics& service_metrics =
       core_metrics.add_service("bench", "echo", "80");
-  router::Loop loop{io, core_metrics};
+  router::Loop loop{core_metrics};
   NoConnections connections;
   const router::PoolContext context{loop, connections, service_metrics};
   router::SharedPort shared{1};
@@ -122,7 +121,7 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
   int n_attempts = 0;
   const auto attempt = [&] {
     if (++n_attempts % kAttemptsPerTurn == 0) {
-      loop.begin_turn();  // else no time would pass, and no estimate would ever move
+      loop.turn({});  // else no time would pass, and no estimate would ever move
     }
     router::ClusterEndpoint* const chosen = cluster.acquire({}, std::nullopt);
     cluster.release(*chosen, {.kind = router::AttemptOutcome::Kind::reply, .took = some_rtt(rng)});

@@ -358,12 +358,10 @@ void ExchangeRig::pass_deadline() {
   constexpr std::chrono::milliseconds kLongest{12};  // three ticks of the timer wheel
   was_cut_off_ = was_cut_off_ || (replying_ && !links_[*replying_].reply.end);
   const bool was_replied = client_.head.has_value();
-  auto& io = host_.loop().io();
-  io.restart();
   const auto until = std::chrono::steady_clock::now() + kLongest;
   while (std::chrono::steady_clock::now() < until && !host_.is_over &&
          client_.head.has_value() == was_replied) {
-    io.run_one_until(until);
+    host_.loop().turn(std::chrono::milliseconds{1});
   }
   require(!replying_ || !links_[*replying_].reply.end || !client_.was_reset,
           "a complete reply has no deadline");
@@ -389,7 +387,6 @@ void ExchangeRig::wait() {
   static_cast<void>(host_.run_until([&] {
     return host_.is_over || n_opened() != before || std::chrono::steady_clock::now() >= until;
   }));
-  host_.loop().begin_turn();
 }
 
 std::vector<std::size_t> ExchangeRig::live() const {

@@ -31,6 +31,12 @@ class Loopback {
   [[nodiscard]] tcp::endpoint endpoint() const { return listener_.local_endpoint(); }
 
   [[nodiscard]] tcp::socket accept() { return listener_.accept(); }
+  /// The same, for what is to be tested.
+  [[nodiscard]] router::Socket accept_for_router() {
+    tcp::socket socket = listener_.accept();
+    socket.non_blocking(true);
+    return router::Socket{socket.release()};
+  }
   [[nodiscard]] tcp::socket connect() {
     tcp::socket socket{io_};
     socket.connect(endpoint());
@@ -43,23 +49,21 @@ class Loopback {
     const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
     while (!holds()) {
       REQUIRE(std::chrono::steady_clock::now() < give_up_at);
-      io_.restart();
-      io_.run_one_for(std::chrono::milliseconds{1});
+      loop_.turn(std::chrono::milliseconds{1});
     }
   }
 
   /// Lets everything run that is ready.
   void settle() {
     for (int i = 0; i < 20; ++i) {
-      io_.restart();
-      io_.poll();
+      loop_.turn(std::chrono::milliseconds{0});
     }
   }
 
  private:
   boost::asio::io_context io_;
   router::telemetry::CoreMetrics metrics_;
-  router::Loop loop_{io_, metrics_};
+  router::Loop loop_{metrics_};
   tcp::acceptor listener_{io_, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
 };
 

@@ -10,8 +10,6 @@
 #include <memory>
 #include <optional>
 
-#include <boost/asio/io_context.hpp>
-
 namespace test {
 
 /// Of the endpoints that tests number from 0.
@@ -27,7 +25,7 @@ class Worker final : public router::ConnectionFactory {
                 port,
                 shared,
                 1} {
-    loop_.begin_turn();
+    turn();
   }
 
   /// A request to that endpoint, which ends so.
@@ -65,10 +63,7 @@ class Worker final : public router::ConnectionFactory {
   }
 
   /// What it and others have caused here.
-  void turn() {
-    io_.restart();
-    io_.poll();
-  }
+  void turn() { loop_.turn(std::chrono::milliseconds{0}); }
 
   std::unique_ptr<router::UpstreamConnection> connect(
       const router::ConnectOptions& /*options*/,
@@ -79,8 +74,7 @@ class Worker final : public router::ConnectionFactory {
   router::telemetry::CoreMetrics metrics;
 
  private:
-  boost::asio::io_context io_;
-  router::Loop loop_{io_, metrics};
+  router::Loop loop_{metrics};
 
  public:
   router::Cluster cluster;

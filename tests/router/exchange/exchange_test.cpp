@@ -604,7 +604,7 @@ TEST_CASE("Exchange: the deadline that the endpoint sees is what is left of the 
   RequestHead head = request(true);
   head.fields.add({"grpc-timeout", "5S"});
   Exchange& exchange = host.begin(client, std::move(head), true);
-  host.loop().begin_turn();  // some time has passed
+  host.end_turn();  // some time has passed
 
   host.connections[0]->connect();
 

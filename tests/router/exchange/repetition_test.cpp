@@ -115,7 +115,7 @@ class Call {
     const auto until = std::chrono::steady_clock::now() + time;
     static_cast<void>(
         host_.run_until([until] { return std::chrono::steady_clock::now() >= until; }));
-    host_.loop().begin_turn();
+    pass_turn();
   }
   [[nodiscard]] bool wait_for_head() {
     return host_.run_until([this] { return client.head.has_value(); });

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/smart_ptr/make_shared.hpp>
@@ -233,17 +232,13 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
       if (std::chrono::steady_clock::now() > give_up_at) {
         return false;
       }
-      io_.restart();
-      io_.run_one_for(std::chrono::milliseconds{1});
+      loop_.turn(std::chrono::milliseconds{1});
     }
     return true;
   }
 
   /// Lets the turn end: what is over is destroyed.
-  void end_turn() {
-    io_.restart();
-    io_.poll();
-  }
+  void end_turn() { loop_.turn(std::chrono::milliseconds{0}); }
 
   [[nodiscard]] router::telemetry::ServiceMetrics& service_metrics() { return cluster_->metrics(); }
 
@@ -257,8 +252,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     return {.address = {boost::asio::ip::address_v4::loopback(), number}, .pod = ""};
   }
 
-  boost::asio::io_context io_;
-  router::Loop loop_{io_, metrics};
+  router::Loop loop_{metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
   router::LocalSnapshotPtr snapshot_;
   router::SharedPort shared_{1};

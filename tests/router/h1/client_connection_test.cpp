@@ -141,7 +141,7 @@ TEST_CASE("ClientConnection: a reply that came before the request was sent is no
   endpoint.peer.send_unseen("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
 
   // In the turn that reads those bytes, whose writes come at its end.
-  boost::asio::post(endpoint.loopback.loop().io(), [&] { endpoint.open(attempt); });
+  endpoint.loopback.loop().in_next_turn([&] { endpoint.open(attempt); });
   endpoint.loopback.run_until([&] { return attempt.failure || attempt.is_closed; });
 
   REQUIRE(attempt.failure.has_value());

@@ -73,7 +73,7 @@ class ScriptedCaller final : public router::RequestAcceptor {
  public:
   explicit ScriptedCaller(const router::h1::ServerTimeouts& timeouts = {}) {
     connection = std::make_unique<router::h1::ServerConnection>(
-        loopback.loop(), loopback.accept(), *this, timeouts);
+        loopback.loop(), loopback.accept_for_router(), *this, timeouts);
     connection->start({});
   }
 

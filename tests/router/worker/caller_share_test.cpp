@@ -2,13 +2,13 @@
 #include "router/worker/caller_share.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 namespace router {
@@ -20,20 +20,16 @@ const auto kPolite = boost::asio::ip::make_address("10.0.0.2");
 /// One core without sockets, and the order in which its requests begin.
 struct OneCore {
   explicit OneCore(ClientQuota& quota) : shares{loop, quota} {}
-  /// Runs until nothing is left to do.
+  /// Turns until nothing is left to do.
   void settle() {
-    io.restart();
-    io.poll();
+    for (int i = 0; i < 20; ++i) {
+      turn();
+    }
   }
-  /// Runs one handler: the end of a turn, or the beginning of the next.
-  void step() {
-    io.restart();
-    io.poll_one();
-  }
+  void turn() { loop.turn(std::chrono::milliseconds{0}); }
 
-  boost::asio::io_context io;
   telemetry::CoreMetrics metrics;
-  Loop loop{io, metrics};
+  Loop loop{metrics};
   CallerShares shares;
   std::vector<std::string> begun;
 };
@@ -133,8 +129,8 @@ TEST_CASE("CallerShare: beside others a caller has its share of each turn", "[wo
   CHECK(core.begun.back() == "second");
   CHECK(core.metrics.figure(telemetry::CoreFigure::requests_put_off).read() == 2 * kPerTurn);
 
-  core.step();  // the end of the turn
-  core.step();  // the next one
+  core.turn();  // what has begun outside of a turn ends with it
+  core.turn();
   CHECK(count(core.begun, "greedy") == 2 * kPerTurn);
   polite.send("third");
   CHECK(core.begun.back() == "third");

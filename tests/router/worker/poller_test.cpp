@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/poller.hpp"
 
-#include "router/telemetry/metrics.hpp"
-#include "router/worker/loop.hpp"
 #include "tests/support/socket.hpp"
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
 
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 namespace router {
@@ -43,93 +41,86 @@ class Ear final : public Pollable {
   std::function<void()> on_heard = [] {};
 };
 
-struct Core {
-  boost::asio::io_context io;
-  telemetry::CoreMetrics metrics;
-  Loop loop{io, metrics};
-
-  Poller& poller() { return loop.poller(); }
-  /// Runs what is ready, once.
-  void turn() {
-    io.restart();
-    io.poll_one();
-  }
-};
+/// Serves what is ready.
+void turn(Poller& poller) {
+  poller.wait(std::chrono::milliseconds{0});
+  poller.serve();
+}
 
 }  // namespace
 
 TEST_CASE("Poller: tells in each turn what is ready of what is watched", "[poller]") {
-  Core core;
+  Poller poller;
   const Pair pair;
   Ear ear;
-  core.poller().watch(pair.near.get(), ear, true, false);
-  core.turn();
+  poller.watch(pair.near.get(), ear, true, false);
+  turn(poller);
   CHECK(ear.heard.empty());
 
   pair.send();
-  core.turn();
-  core.turn();
+  turn(poller);
+  turn(poller);
   CHECK(ear.heard == "r r ");
 
-  core.poller().watch(pair.near.get(), ear, true, true);
-  core.turn();
+  poller.watch(pair.near.get(), ear, true, true);
+  turn(poller);
   CHECK(ear.heard == "r r rw ");
 
-  core.poller().watch(pair.near.get(), ear, false, true);
-  core.turn();
+  poller.watch(pair.near.get(), ear, false, true);
+  turn(poller);
   CHECK(ear.heard == "r r rw w ");
-  core.poller().forget(ear);
+  poller.forget(ear);
 }
 
 TEST_CASE("Poller: what watches for nothing hears nothing, not even of a hang-up", "[poller]") {
-  Core core;
+  Poller poller;
   Pair pair;
   Ear ear;
-  core.poller().watch(pair.near.get(), ear, true, false);
-  core.poller().watch(pair.near.get(), ear, false, false);
+  poller.watch(pair.near.get(), ear, true, false);
+  poller.watch(pair.near.get(), ear, false, false);
   pair.far = test::Fd{};
 
-  core.turn();
-  core.turn();
+  turn(poller);
+  turn(poller);
   CHECK(ear.heard.empty());
 
-  core.poller().watch(pair.near.get(), ear, true, false);
-  core.turn();
+  poller.watch(pair.near.get(), ear, true, false);
+  turn(poller);
   CHECK(ear.heard == "r ");
-  core.poller().forget(ear);
+  poller.forget(ear);
 }
 
 TEST_CASE("Poller: a hang-up is told as what is watched for", "[poller]") {
-  Core core;
+  Poller poller;
   Pair pair;
   Ear ear;
-  core.poller().watch(pair.near.get(), ear, false, true);
+  poller.watch(pair.near.get(), ear, false, true);
   pair.far = test::Fd{};
 
-  core.turn();
+  turn(poller);
 
   CHECK(ear.heard == "w ");
-  core.poller().forget(ear);
+  poller.forget(ear);
 }
 
 TEST_CASE("Poller: all that are ready are served in one turn, but for what was forgotten in it",
           "[poller]") {
-  Core core;
+  Poller poller;
   std::array<Pair, 3> pairs;
   std::array<Ear, 3> ears;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    core.poller().watch(pairs[i].near.get(), ears[i], true, false);
+    poller.watch(pairs[i].near.get(), ears[i], true, false);
     pairs[i].send();
   }
-  ears[0].on_heard = [&] { core.poller().forget(ears[1]); };
+  ears[0].on_heard = [&] { poller.forget(ears[1]); };
 
-  core.turn();
+  turn(poller);
 
   CHECK(ears[0].heard == "r ");
   CHECK(ears[1].heard.empty());
   CHECK(ears[2].heard == "r ");
   for (Ear& ear : ears) {
-    core.poller().forget(ear);
+    poller.forget(ear);
   }
 }
 

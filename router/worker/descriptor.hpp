@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "router/errc.hpp"
+
+#include <cerrno>
+#include <unistd.h>
+#include <utility>
+
+namespace router {
+
+/// A file descriptor, closed at its end.
+class Descriptor {
+ public:
+  Descriptor() noexcept = default;
+  explicit Descriptor(int number) noexcept : number_{number} {}
+  Descriptor(Descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+
+  [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
+  [[nodiscard]] int number() const noexcept { return number_; }
+  void close() noexcept {
+    if (is_open()) {
+      ::close(std::exchange(number_, -1));
+    }
+  }
+
+ private:
+  int number_ = -1;
+};
+
+/// That of errno.
+[[nodiscard]] inline error_code last_error() noexcept {
+  return {errno, boost::system::system_category()};
+}
+
+}  // namespace router
