@@ -173,6 +173,9 @@ Parsed<bool> LineBlock::feed(std::span<const std::byte>& bytes) {
     if (text_.size() + n_bytes > kMaxBlockBytes) {
       return kTooLarge;
     }
+    if (text_.empty()) {
+      text_.reserve(kUsualHeadBytes);
+    }
     text_.append(begin, n_bytes);
     bytes = bytes.subspan(n_bytes);
     if (line_feed == nullptr) {

@@ -29,6 +29,8 @@ using Parsed = boost::system::result<T, Flaw>;
 /// Also on the sum of its fields with 32 bytes of overhead each, as HTTP/2 counts them: many tiny
 /// fields cost more memory than their text.
 inline constexpr std::size_t kMaxBlockBytes = 64 * std::size_t{1024};
+/// Of most heads: one allocation.
+inline constexpr std::size_t kUsualHeadBytes = 512;
 
 /// Collects lines up to and with the empty one that ends them, from pieces of any size.
 ///

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <string_view>
 
 #include <fmt/compile.h>
@@ -75,8 +74,9 @@ std::string_view reason_of(std::uint16_t status) noexcept {
 }
 
 void append_status_line(std::string& text, std::uint16_t status) {
-  fmt::format_to(
-      std::back_inserter(text), FMT_COMPILE("HTTP/1.1 {} {}\r\n"), status, reason_of(status));
+  const fmt::format_int digits{status};
+  text.append("HTTP/1.1 ").append(digits.data(), digits.size()).append(" ");
+  text.append(reason_of(status)).append(kLineEnd);
 }
 
 void append_framing(std::string& text, const Framing& framing) {
@@ -128,8 +128,9 @@ std::string write_request_head(const RequestHead& head,
                                const Framing& framing,
                                std::string_view websocket_key) {
   std::string text;
-  const std::string_view method = head.method == "CONNECT" ? "GET" : head.method;
-  fmt::format_to(std::back_inserter(text), FMT_COMPILE("{} {} HTTP/1.1\r\n"), method, head.path);
+  text.reserve(kUsualHeadBytes);
+  text.append(head.method == "CONNECT" ? "GET" : head.method).append(" ").append(head.path);
+  text.append(" HTTP/1.1").append(kLineEnd);
   append_field(text, "host", head.authority);
   append_framing(text, framing);
   if (framing.kind == Framing::Kind::none && anticipates_body(head.method)) {
@@ -163,6 +164,7 @@ std::string write_reply_head(const ReplyHead& head,
                              const Framing& framing,
                              const ReplyContext& context) {
   std::string text;
+  text.reserve(kUsualHeadBytes);
   append_status_line(text, head.status);
   append_framing(text, framing);
   if (framing.kind == Framing::Kind::none) {
