@@ -4,6 +4,7 @@
 #include "router/telemetry/log.hpp"
 #include "router/worker/keep_alive.hpp"
 #include "router/worker/shortage.hpp"
+#include "router/worker/transport.hpp"
 
 #include <algorithm>
 #include <array>
@@ -274,7 +275,8 @@ void Listener::admit(Socket socket, ClientQuota::Place place) {
   if (admission == Admission::closed) {
     return;
   }
-  keep_alive(socket, kClientTimeout);
+  // What the kernel has taken of a write counts as well as what waits for it.
+  keep_alive(socket, Transport::kWriteStall);
   std::unique_ptr<Greeting> greeting;
   if (tls_ != nullptr) {
     greeting = std::make_unique<TlsGreeting>(*this, std::move(socket), std::move(place));

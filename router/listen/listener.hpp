@@ -90,7 +90,7 @@ class Listener final : private Pollable {
   class TlsGreeting;
 
   void watch(bool to_accept) { loop_.poller().watch(socket_.number(), *this, to_accept, false); }
-  /// One connection in each turn: with SO_REUSEPORT each core has a queue of its own in the kernel.
+  /// One connection in each turn: those that are there already are served in between.
   void on_ready(bool /*readable*/, bool /*writable*/) override { accept_one(); }
   /// False if none is waiting, or none can be taken now.
   bool accept_one();

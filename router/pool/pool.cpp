@@ -16,13 +16,11 @@ Pool::Pool(const PoolContext& context, const ConnectOptions& options, PoolEvents
       streams_each_{options.is_http1 ? 1 : kExpectedStreams} {}
 
 Pool::~Pool() {
-  for (Entry& entry : connections_) {
-    gauge(entry.state).subtract();
-    context_.loop.destroy_later(std::move(entry.connection));
-  }
-  for (auto& tunnel : tunnels_) {
-    gauge(UpstreamState::tunnel).subtract();
-    context_.loop.destroy_later(std::move(tunnel));
+  for (std::vector<Entry>* const entries : {&connections_, &tunnels_}) {
+    for (Entry& entry : *entries) {
+      gauge(entry.state).subtract();
+      context_.loop.destroy_later(std::move(entry.connection));
+    }
   }
 }
 
@@ -88,14 +86,15 @@ void Pool::open_connection() {
   connections_.push_back({.connection = context_.connections.connect(options_, *this)});
 }
 
-std::vector<Pool::Entry>::iterator Pool::find(const UpstreamConnection& connection) {
-  return std::find_if(connections_.begin(), connections_.end(), [&connection](const Entry& entry) {
+std::vector<Pool::Entry>::iterator Pool::find(std::vector<Entry>& entries,
+                                              const UpstreamConnection& connection) {
+  return std::find_if(entries.begin(), entries.end(), [&connection](const Entry& entry) {
     return entry.connection.get() == &connection;
   });
 }
 
 void Pool::on_connected(UpstreamConnection& connection) {
-  Entry& entry = *find(connection);
+  Entry& entry = *find(connections_, connection);
   set_state(entry, UpstreamState::open);
   streams_each_ = std::max<std::size_t>(connection.free_streams(), 1);
   entry.idle_since = context_.loop.now();
@@ -106,7 +105,7 @@ void Pool::on_connected(UpstreamConnection& connection) {
 void Pool::on_capacity(UpstreamConnection& connection) {
   serve_waiters();
   if (connection.open_streams() == 0) {
-    find(connection)->idle_since = context_.loop.now();
+    find(connections_, connection)->idle_since = context_.loop.now();
     if (!idle_timer_.is_armed()) {
       context_.loop.arm(idle_timer_, context_.loop.now() + kIdleTimeout);
     }
@@ -114,14 +113,14 @@ void Pool::on_capacity(UpstreamConnection& connection) {
 }
 
 void Pool::on_draining(UpstreamConnection& connection) {
-  set_state(*find(connection), UpstreamState::draining);
+  set_state(*find(connections_, connection), UpstreamState::draining);
   serve_waiters();
 }
 
 void Pool::on_tunnel(UpstreamConnection& connection) {
-  const auto found = find(connection);
+  const auto found = find(connections_, connection);
   set_state(*found, UpstreamState::tunnel);
-  tunnels_.push_back(std::move(found->connection));
+  tunnels_.push_back(std::move(*found));
   connections_.erase(found);
   serve_waiters();  // there is room for another connection
 }
@@ -142,20 +141,15 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
 }
 
 void Pool::remove(UpstreamConnection& connection) {
-  const auto found = find(connection);
-  if (found == connections_.end()) {
-    const auto tunnel =
-        std::find_if(tunnels_.begin(), tunnels_.end(), [&connection](const auto& each) {
-          return each.get() == &connection;
-        });
-    gauge(UpstreamState::tunnel).subtract();
-    context_.loop.destroy_later(std::move(*tunnel));
-    tunnels_.erase(tunnel);
-    return;
+  for (std::vector<Entry>* const entries : {&connections_, &tunnels_}) {
+    const auto found = find(*entries, connection);
+    if (found != entries->end()) {
+      gauge(found->state).subtract();
+      context_.loop.destroy_later(std::move(found->connection));
+      entries->erase(found);
+      return;
+    }
   }
-  gauge(found->state).subtract();
-  context_.loop.destroy_later(std::move(found->connection));
-  connections_.erase(found);
 }
 
 void Pool::fail_waiters(Errc reason) {

@@ -139,14 +139,15 @@ class Pool final : private UpstreamConnectionEvents {
   [[nodiscard]] telemetry::Cell& gauge(telemetry::UpstreamState state) noexcept {
     return context_.service_metrics.upstream_connections[static_cast<std::size_t>(state)];
   }
-  [[nodiscard]] std::vector<Entry>::iterator find(const UpstreamConnection& connection);
+  [[nodiscard]] static std::vector<Entry>::iterator find(std::vector<Entry>& entries,
+                                                         const UpstreamConnection& connection);
 
   PoolContext context_;
   ConnectOptions options_;
   PoolEvents& events_;
   std::size_t streams_each_;  ///< what one connection is expected to carry: as the last one did
   std::vector<Entry> connections_;
-  std::vector<std::unique_ptr<UpstreamConnection>> tunnels_;
+  std::vector<Entry> tunnels_;  ///< apart, so that thousands of them make no search longer
   FairQueue<PoolWaiter, PoolWaiters> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};
 };

@@ -4,6 +4,7 @@
 #include "router/errc.hpp"
 
 #include <cerrno>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -32,6 +33,14 @@ class Descriptor {
  private:
   int number_ = -1;
 };
+
+/// What a system call has made that a core cannot do without. Throws where it failed.
+[[nodiscard]] inline Descriptor required(int made, const char* call) {
+  if (made < 0) {
+    throw std::system_error{errno, std::system_category(), call};
+  }
+  return Descriptor{made};
+}
 
 /// That of errno.
 [[nodiscard]] inline error_code last_error() noexcept {

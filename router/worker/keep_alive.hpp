@@ -10,10 +10,6 @@ namespace router {
 /// Pods that have vanished without a word are noticed after 10 s + 3 x 3 s (product.md, HTTP/2 to
 /// pods).
 inline constexpr std::chrono::seconds kPodTimeout{19};
-/// Clients, where a wait for a stream's next message would otherwise last for ever. As long as one
-/// may leave a write (product.md, clients; `Transport::kWriteStall`): what the kernel has taken of
-/// it counts too.
-inline constexpr std::chrono::seconds kClientTimeout{30};
 
 /// Gives the peer up, the connection failing with ETIMEDOUT, once it has for `timeout` answered no
 /// probe, acknowledged nothing of what was sent, or had no room for it. Probes begin after 10 s of

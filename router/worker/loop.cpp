@@ -87,11 +87,9 @@ void Loop::end_turn() {
     }
   }
   to_flush_.clear();
-  {
-    // Destructors may hand over more; those wait for the next turn, which follows at once.
-    dying_.swap(to_destroy_);
-    dying_.clear();
-  }
+  // Destructors may hand over more; those wait for the next turn, which follows at once.
+  dying_.swap(to_destroy_);
+  dying_.clear();
   post_buffers();
   if (std::chrono::steady_clock::now() - now_ > kSlowTurn) {
     metrics_.figure(telemetry::CoreFigure::loop_turns_slow).add();

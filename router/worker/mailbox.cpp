@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/mailbox.hpp"
 
-#include <cerrno>
 #include <cstdint>
 #include <sys/eventfd.h>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 
 namespace router {
-namespace {
 
-int make_event() {
-  const int made = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (made < 0) {
-    throw std::system_error{errno, std::system_category(), "eventfd"};
-  }
-  return made;
-}
-
-}  // namespace
-
-Mailbox::Mailbox(Poller& poller) : poller_{poller}, event_{make_event()} {
+Mailbox::Mailbox(Poller& poller)
+    : poller_{poller}, event_{required(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")} {
   poller_.watch(event_.number(), *this, true, false);
 }
 

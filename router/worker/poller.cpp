@@ -2,26 +2,13 @@
 #include "router/worker/poller.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <limits>
 #include <new>
 #include <span>
-#include <system_error>
 
 namespace router {
-namespace {
 
-int make_epoll() {
-  const int made = ::epoll_create1(EPOLL_CLOEXEC);
-  if (made < 0) {
-    throw std::system_error{errno, std::system_category(), "epoll_create1"};
-  }
-  return made;
-}
-
-}  // namespace
-
-Poller::Poller() : epoll_{make_epoll()} {}
+Poller::Poller() : epoll_{required(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")} {}
 
 void Poller::watch(int socket, Pollable& what, bool to_read, bool to_write) {
   const std::uint32_t wanted = (to_read ? EPOLLIN : 0U) | (to_write ? EPOLLOUT : 0U);

@@ -12,7 +12,6 @@
 #include <ctime>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
 #include <fmt/core.h>
 
 namespace {
