@@ -7,8 +7,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends $(awk '$1 == "build" {print $2}' cmake/packages.txt) \
     && cmake/nghttp2.sh
 COPY . .
-RUN cmake --preset release -DNODEWAY_CALCULATOR=OFF && cmake --build --preset release --target nodeway \
-    && strip build/release/router/nodeway
+RUN cmake/build.sh release nodeway && strip build/release/router/nodeway
 
 FROM debian:12-slim
 # What the binary links; tests/cluster/test_image.py holds the two against each other.

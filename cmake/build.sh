@@ -8,7 +8,11 @@ preset=$1
 shift
 if [ "$preset" = release ]; then
   cmake/nghttp2.sh
-  [ build/release/build.ninja -nt build/nghttp2/stamp ] || rm -f build/release/build.ninja
+  cmake/profile.sh
+  # Whether there is a source, and which profile, is found while configuring.
+  for stamp in build/nghttp2/stamp build/profile/stamp; do
+    [ "$stamp" -ot build/release/build.ninja ] || rm -f build/release/build.ninja
+  done
 fi
 if [ ! -f "build/$preset/build.ninja" ]; then
   echo "configuring build/$preset"

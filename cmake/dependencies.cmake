@@ -11,7 +11,7 @@ find_package(nlohmann_json 3.11 REQUIRED)                               # the AP
 find_package(yaml-cpp 0.7 REQUIRED)                                     # configuration, folders of Kubernetes YAML
 find_package(spdlog 1.10 REQUIRED)                                      # logging
 find_package(CLI11 2.1 REQUIRED)                                        # flags and subcommands
-pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)    # HTTP/2 framing and HPACK; see nghttp2.sh
+include(nghttp2)                                                        # HTTP/2 framing and HPACK
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares>=1.18)        # DNS of names outside of the cluster
 if(NOT SANITIZE)
   find_package(mimalloc 2.0 REQUIRED)                                   # the allocator; sanitizers bring their own
