@@ -10,7 +10,7 @@ profiles=$PWD/build/profile
 stamp=$({
   cc -dumpfullversion
   cat build/nghttp2/stamp cmake/profile.* CMakePresets.json
-  find balancer router -name '*.?pp' -not -path 'router/admin/*' -not -path 'router/cli/*' -not -path 'router/control/*' |
+  find balancer router -name '*.?pp' -not -path 'router/admin/*' -not -path 'router/cli/*' -not -path 'router/control/*.cpp' |
     sort | xargs sha256sum
 } 2>/dev/null | sha256sum | head -c 16)
 [ "$(cat "$profiles/stamp" 2>/dev/null)" != "$stamp" ] || exit 0

@@ -9,6 +9,7 @@
 #include "k8s_client/reflector.hpp"
 #include "k8s_client/store_sink.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <random>
@@ -92,6 +93,7 @@ struct ApiSource::State {
       : executor{std::move(runs_on)},
         options{std::move(given)},
         clock{time},
+        slice_store{stores.endpoint_slices},
         services{"services", "/api/v1/services", options, stores.services, time},
         slices{"endpointslices",
                "/apis/discovery.k8s.io/v1/endpointslices",
@@ -123,6 +125,7 @@ struct ApiSource::State {
   asio::any_io_executor executor;
   Options options;
   Clock& clock;
+  const Store<EndpointSlice>& slice_store;
   Followed<Service> services;
   Followed<EndpointSlice> slices;
   Followed<ConfigMap> config_maps;
@@ -161,6 +164,23 @@ std::vector<WatchStatus> ApiSource::status() const {
   std::vector<WatchStatus> all;
   state_->for_each([&all](const auto& followed) { all.push_back(followed.reflector.status()); });
   return all;
+}
+
+void ApiSource::recheck_endpoint(const ObjectKey& service, const asio::ip::address& address) {
+  const auto has_it = [&address](const SliceEndpoint& endpoint) {
+    error_code failed;
+    return asio::ip::make_address(endpoint.address, failed) == address && !failed;
+  };
+  const auto& all = state_->slice_store.all();
+  for (auto slice = all.lower_bound({service.ns, ""});
+       slice != all.end() && slice->first.ns == service.ns;
+       ++slice) {
+    const auto& endpoints = slice->second->endpoints;
+    if (slice->second->service_name == service.name &&
+        std::any_of(endpoints.begin(), endpoints.end(), has_it)) {
+      state_->slices.auditor.recheck_soon(slice->first);
+    }
+  }
 }
 
 asio::awaitable<Result<void>> ApiSource::create_event(EventNote note) {

@@ -53,6 +53,7 @@ class ApiSource final : public Source {
       const ConfigMap* /*known*/) const override {
     return std::nullopt;
   }
+  void recheck_endpoint(const ObjectKey& service, const boost::asio::ip::address& address) override;
   [[nodiscard]] boost::asio::awaitable<Result<void>> create_event(EventNote note) override;
 
  private:

@@ -38,30 +38,74 @@ class Course {
 
 Auditor::Auditor(ListWatch& lister, const ObjectSink& sink, Clock& clock, std::uint64_t seed)
     : lister_{lister}, sink_{sink}, clock_{clock}, rng_{seed} {
-  put_off();
+  begin_interval();
 }
 
 Clock::Duration Auditor::time_until_due() const {
   // By the size of now: the first interval begins with an empty store.
   const Clock::Duration average =
       std::max<Clock::Duration>(kInterval, kTimePerObject * sink_.size());
-  const auto interval = std::chrono::duration_cast<Clock::Duration>(average * stretch_);
-  return std::max(interval_began_at_ + interval - clock_.now(), Clock::Duration::zero());
+  Clock::TimePoint due =
+      interval_began_at_ + std::chrono::duration_cast<Clock::Duration>(average * stretch_);
+  for (const auto& [key, recheck] : rechecks_) {
+    due = recheck.is_done ? due : std::min(due, recheck.at);
+  }
+  return std::max(due - clock_.now(), Clock::Duration::zero());
 }
 
 void Auditor::put_off() {
+  begin_interval();
+  std::erase_if(rechecks_, [](const auto& entry) { return !entry.second.is_done; });
+}
+
+void Auditor::begin_interval() {
   interval_began_at_ = clock_.now();
-  // By half around the average: nodes that were started together must not list together.
-  stretch_ = std::uniform_real_distribution<double>{0.5, 1.5}(rng_);
+  stretch_ = drawn_around_one();
+}
+
+// By half around the average: nodes that were started together, or that have seen the same pod end,
+// must not list together.
+double Auditor::drawn_around_one() {
+  return std::uniform_real_distribution<double>{0.5, 1.5}(rng_);
+}
+
+void Auditor::recheck_soon(const ObjectKey& key) {
+  const Clock::TimePoint now = clock_.now();
+  std::erase_if(rechecks_, [now](const auto& entry) {
+    return entry.second.is_done && entry.second.at <= now;
+  });
+  if (rechecks_.size() < kMaxRechecks) {
+    const auto delay =
+        std::chrono::duration_cast<Clock::Duration>(kRecheckDelay * drawn_around_one());
+    rechecks_.try_emplace(key, Recheck{.at = now + delay});
+  }
+}
+
+std::vector<ObjectKey> Auditor::take_due_rechecks() {
+  const Clock::TimePoint now = clock_.now();
+  std::vector<ObjectKey> due;
+  for (auto& [key, recheck] : rechecks_) {
+    if (!recheck.is_done && recheck.at <= now) {
+      due.push_back(key);
+      recheck = {.at = now + kRecheckRest, .is_done = true};
+    }
+  }
+  return due;
 }
 
 asio::awaitable<Result<void>> Auditor::audit(ResourceVersion version) {
-  put_off();
   touched_.clear();
   suspects_.clear();
   listed_.clear();
   const Course course{is_under_way_};
-  const bool is_whole = co_await find_suspects(std::move(version));
+  const std::vector<ObjectKey> doubted = take_due_rechecks();
+  bool is_whole = false;
+  if (doubted.empty()) {
+    begin_interval();
+    is_whole = co_await find_suspects(std::move(version));
+  } else {
+    is_whole = co_await find_suspects_of(doubted);
+  }
   if (is_whole && !suspects_.empty()) {
     const Clock::TimePoint settled_at = clock_.now() + kSettle;
     co_await clock_.sleep_for(kSettle);
@@ -72,13 +116,40 @@ asio::awaitable<Result<void>> Auditor::audit(ResourceVersion version) {
   if (!is_whole || touched_.size() > kMaxTouched) {
     co_return Result<void>{};
   }
-  ++audits_;
-  co_return judge();
+  audits_ += doubted.empty() ? 1 : 0;
+  rechecks_done_ += doubted.size();
+  co_return judge(doubted.empty() ? "audit" : "recheck");
 }
 
 asio::awaitable<bool> Auditor::find_suspects(ResourceVersion version) {
   // Without a limit, for then it is answered from the server's cache.
   const ListRequest request{.version = std::move(version), .page_limit = 0, .continue_token = {}};
+  const bool is_whole = co_await list_and_compare(request);
+  if (is_whole) {
+    sink_.for_each(
+        [this](const ObjectKey& key, const ResourceVersion& held) { suspect_unlisted(key, held); });
+  }
+  listed_.clear();
+  co_return is_whole;
+}
+
+asio::awaitable<bool> Auditor::find_suspects_of(std::vector<ObjectKey> keys) {
+  for (const ObjectKey& key : keys) {
+    // The newest state, whatever the server's cache is at: the watch is told from that.
+    const ListRequest request{.version = {}, .page_limit = 0, .continue_token = {}, .only = key};
+    const bool is_whole = co_await list_and_compare(request);
+    if (!is_whole) {
+      co_return false;
+    }
+    if (const std::optional<ResourceVersion> held = sink_.version_of(key)) {
+      suspect_unlisted(key, *held);
+    }
+  }
+  co_return true;
+}
+
+/// Whether the list was whole, and all of it understood.
+asio::awaitable<bool> Auditor::list_and_compare(const ListRequest& request) {
   bool all_have_names = true;
   const ListWatch::ItemSink on_item = [this, &all_have_names](const nlohmann::json& item) {
     const Result<ObjectMeta> meta = ObjectMeta::from_json(item);
@@ -89,16 +160,13 @@ asio::awaitable<bool> Auditor::find_suspects(ResourceVersion version) {
     }
   };
   const Result<ListPage> page = co_await lister_.list(request, on_item);
-  if (!page || !page->continue_token.empty() || !all_have_names) {
-    co_return false;
+  co_return page && page->continue_token.empty() && all_have_names;
+}
+
+void Auditor::suspect_unlisted(const ObjectKey& key, const ResourceVersion& held) {
+  if (!listed_.contains(hash_of(key))) {
+    suspect(key, "held at " + held + ", not listed");
   }
-  sink_.for_each([this](const ObjectKey& key, const ResourceVersion& held) {
-    if (!listed_.contains(hash_of(key))) {
-      suspect(key, "held at " + held + ", not listed");
-    }
-  });
-  listed_.clear();
-  co_return true;
 }
 
 void Auditor::compare(const ObjectKey& key, const ResourceVersion& listed) {
@@ -118,26 +186,35 @@ void Auditor::suspect(const ObjectKey& key, std::string what) {
 }
 
 void Auditor::see_event(const ObjectKey& key) {
+  const auto doubted = rechecks_.find(key);
+  if (doubted != rechecks_.end() && !doubted->second.is_done) {
+    rechecks_.erase(doubted);
+  }
   if (is_under_way_ && touched_.size() <= kMaxTouched) {
     touched_.insert(key);
   }
 }
 
-Result<void> Auditor::judge() {
+Result<void> Auditor::judge(std::string_view what) {
   std::erase_if(suspects_, [this](const auto& entry) { return touched_.contains(entry.first); });
   touched_.clear();
   if (suspects_.empty()) {
     return {};
   }
   differences_ += suspects_.size();
-  std::string text = "audit: " + std::to_string(suspects_.size()) + " of the objects differ: ";
+  std::string text =
+      std::string{what} + ": " + std::to_string(suspects_.size()) + " of the objects differ: ";
   std::size_t named = 0;
-  for (const auto& [key, what] : suspects_) {
+  for (const auto& [key, difference] : suspects_) {
     if (named == kMaxNamed) {
       text += ", and more";
       break;
     }
-    text.append(named == 0 ? "" : ", ").append(text_of(key)).append(" (").append(what).append(")");
+    text.append(named == 0 ? "" : ", ")
+        .append(text_of(key))
+        .append(" (")
+        .append(difference)
+        .append(")");
     ++named;
   }
   suspects_.clear();

@@ -47,6 +47,8 @@ class FileSource final : public Source {
   [[nodiscard]] std::vector<WatchStatus> status() const override;
   [[nodiscard]] std::optional<std::string> doubt_about_config_map(
       const ConfigMap* known) const override;
+  void recheck_endpoint(const ObjectKey& /*service*/,
+                        const boost::asio::ip::address& /*address*/) override {}
   [[nodiscard]] boost::asio::awaitable<Result<void>> create_event(EventNote note) override;
 
   /// What is wrong in the folder at this moment, by file name.

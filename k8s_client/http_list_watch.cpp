@@ -56,6 +56,14 @@ void add(std::string& path, const char* name, const std::string& value) {
 
 std::string list_path(const std::string& path, const ListRequest& request) {
   std::string full = path;
+  if (request.only) {
+    // In its namespace's collection, where a server finds one name without a look at all others.
+    if (!request.only->ns.empty()) {
+      const std::size_t kind = full.rfind('/', full.find('?'));
+      full.insert(kind, "/namespaces/" + request.only->ns);
+    }
+    add(full, "fieldSelector", "metadata.name=" + request.only->name);
+  }
   if (request.page_limit > 0) {
     add(full, "limit", std::to_string(request.page_limit));
   }

@@ -23,6 +23,7 @@ struct ListRequest {
   std::uint32_t page_limit = 0;  ///< objects per page; 0: all in one
   std::string
       continue_token;  ///< of the page before; `version` is ignored then, as the token holds it
+  std::optional<ObjectKey> only{};  ///< this object alone, which costs the server as much as a get
 };
 
 /// What a page says besides its items.

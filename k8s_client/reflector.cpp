@@ -94,6 +94,7 @@ WatchStatus Reflector::status() const {
   status.watching = watching_since_.has_value();
   status.synced = sink_.is_synced();
   status.audits = auditor_ == nullptr ? 0 : auditor_->audits();
+  status.rechecks = auditor_ == nullptr ? 0 : auditor_->rechecks();
   status.audit_differences = auditor_ == nullptr ? 0 : auditor_->differences();
   return status;
 }
@@ -199,9 +200,11 @@ asio::awaitable<Failure> Reflector::audit_now_and_then() {
     co_await clock_.sleep_for(2 * kMaxWatchTimeout);
   }
   for (;;) {
-    co_await clock_.sleep_for(auditor_->time_until_due());
-    if (auditor_->time_until_due() > Clock::Duration::zero()) {
-      continue;  // the collection has grown
+    const Clock::Duration due = auditor_->time_until_due();
+    if (due > Clock::Duration::zero()) {
+      // Not all of it at once: a recheck may come up, or the collection have grown.
+      co_await clock_.sleep_for(std::min<Clock::Duration>(due, Auditor::kLookInterval));
+      continue;
     }
     if (need_ != Need::nothing) {
       auditor_->put_off();  // the list that is under way mends whatever an audit could find

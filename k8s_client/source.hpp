@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
 
 namespace k8s_client {
 
@@ -45,7 +46,8 @@ struct WatchStatus {
       0;  ///< failed lists and watches, objects and files that could not be understood
   std::uint64_t events = 0;  ///< changes received, bookmarks not counted
 
-  std::uint64_t audits = 0;  ///< comparisons of the store with a list, each with a verdict
+  std::uint64_t audits = 0;    ///< comparisons of the store with a list, each with a verdict
+  std::uint64_t rechecks = 0;  ///< objects that were compared since there were doubts about them
   std::uint64_t audit_differences = 0;  ///< objects that were found to differ
 
   /// Whether the store is known to be what the cluster was less than `kFreshFor` ago.
@@ -97,6 +99,12 @@ class Source {
   /// be trusted, as those of the API always can. May change without a change of the stores.
   [[nodiscard]] virtual std::optional<std::string> doubt_about_config_map(
       const ConfigMap* known) const = 0;
+
+  /// There are doubts about an endpoint of a Service: it cannot be connected. Looks soon whether
+  /// the slices that have it are still as they are in the stores. A folder is looked at all the
+  /// time.
+  virtual void recheck_endpoint(const ObjectKey& service,
+                                const boost::asio::ip::address& address) = 0;
 
   /// Makes an Event in the cluster, once, without a retry. A folder has nobody to tell: success,
   /// and nothing happens.

@@ -171,13 +171,16 @@ admin::Subject App::State::subject() {
 
 void App::State::make_cores() {
   for (std::uint32_t i = 0; i < config_.workers; ++i) {
-    cores_.push_back(
-        std::make_unique<Core>(Core::Options{.index = i,
-                                             .seed = seed_ + i,
-                                             .via = fmt::format("nodeway-{:08x}", seed_),
-                                             .shared = shared_ports_,
-                                             .clients = client_quota_,
-                                             .buffers = buffers_}));
+    cores_.push_back(std::make_unique<Core>(
+        Core::Options{.index = i,
+                      .seed = seed_ + i,
+                      .via = fmt::format("nodeway-{:08x}", seed_),
+                      .shared = shared_ports_,
+                      .clients = client_quota_,
+                      .buffers = buffers_,
+                      .on_unreachable = [this](const auto& endpoint) {
+                        asio::post(control_loop_, [this, endpoint] { control_.recheck(endpoint); });
+                      }}));
   }
   if (client_quota_.max_connections() < ClientQuota::kMaxConnections) {
     telemetry::log(LogLevel::warning,

@@ -164,6 +164,7 @@ json watch_rows(const std::vector<k8s_client::WatchStatus>& watches, TimePoint n
                     {"errors", watch.errors},
                     {"events", watch.events},
                     {"audits", watch.audits},
+                    {"rechecks", watch.rechecks},
                     {"audit_differences", watch.audit_differences}});
   }
   return rows;

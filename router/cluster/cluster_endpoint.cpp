@@ -41,6 +41,13 @@ Pool& ClusterEndpoint::pool(bool is_http1) {
 }
 
 void ClusterEndpoint::on_connect_failed(Errc /*reason*/) {
+  const TimePoint now = context_.loop.now();
+  if (context_.on_unreachable && now >= next_unreachable_news_) {
+    next_unreachable_news_ = now + kUnreachableNews;
+    context_.on_unreachable({.service_namespace = context_.service_metrics.service_namespace,
+                             .service = context_.service_metrics.service,
+                             .address = endpoint_.address.address()});
+  }
   cluster_.on_connect_failed(*this);
 }
 

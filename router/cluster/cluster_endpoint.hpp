@@ -69,6 +69,7 @@ class ClusterEndpoint final : private PoolEvents {
   bool counts_for_all_ = false;  ///< what is in flight, in `shared_`
   std::uint64_t requests_ = 0;
   std::uint64_t failures_ = 0;
+  TimePoint next_unreachable_news_{};
   bool is_selected_ = true;
   bool is_named_ = false;  ///< by its address, of a caller, while it was not selected
   std::size_t index_ = 0;  ///< in the cluster's list, while it is selected

@@ -194,9 +194,7 @@ void Ejector::tell_of_return(std::size_t index) {
 }
 
 void Ejector::show() {
-  telemetry::Cell& gauge = context_.service_metrics.endpoints_ejected;
-  gauge.subtract(gauge.read());
-  gauge.add(outliers_.n_ejected());
+  context_.service_metrics.endpoints_ejected.set(outliers_.n_ejected());
 }
 
 std::string Ejector::name_of(std::size_t index) const {

@@ -355,6 +355,13 @@ void ControlPlane::start(std::unique_ptr<k8s_client::Source> source) {
                  asio::bind_cancellation_slot(state_->cancel_status.slot(), std::move(on_end)));
 }
 
+void ControlPlane::recheck(const UnreachableEndpoint& endpoint) {
+  if (state_->source) {
+    state_->source->recheck_endpoint({endpoint.service_namespace, endpoint.service},
+                                     endpoint.address);
+  }
+}
+
 void ControlPlane::stop() {
   state_->stop();
 }

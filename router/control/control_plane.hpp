@@ -12,6 +12,7 @@
 #include "router/control/rows.hpp"
 #include "router/control/snapshot.hpp"
 #include "router/control/view_keeper.hpp"
+#include "router/pool/unreachable_endpoint.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -86,6 +87,10 @@ class ControlPlane {
 
   /// Starts `source` and follows it until `stop`. Called once.
   void start(std::unique_ptr<k8s_client::Source> source);
+
+  /// Lets the source look whether it still has this endpoint as it told. Between `start` and
+  /// `stop`; no-op otherwise.
+  void recheck(const UnreachableEndpoint& endpoint);
 
   /// Publishes nothing any more. Repeated: no-op.
   void stop();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/exchange/stream.hpp"
+#include "router/pool/unreachable_endpoint.hpp"
 #include "router/route/policy.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/worker/fair_queue.hpp"
@@ -63,6 +64,7 @@ struct PoolContext {
   Loop& loop;
   ConnectionFactory& connections;
   telemetry::ServiceMetrics& service_metrics;
+  const UnreachableListener& on_unreachable;  ///< may be empty
 };
 
 /// The connections of one core to one endpoint in one protocol.

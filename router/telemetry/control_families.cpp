@@ -71,8 +71,12 @@ constexpr std::array kWatchCounters{
     WatchCounter{"nodeway_watch_audits_total",
                  "Comparisons of the view with what the API server lists.",
                  &WatchStatus::audits},
+    WatchCounter{"nodeway_watch_rechecks_total",
+                 "Slices that were looked at again, since an endpoint of theirs could not be "
+                 "connected and the watch did not tell why.",
+                 &WatchStatus::rechecks},
     WatchCounter{"nodeway_watch_audit_differences_total",
-                 "Objects that were found to differ in them; there must be none.",
+                 "Objects that were found to differ in either; there must be none.",
                  &WatchStatus::audit_differences},
 };
 

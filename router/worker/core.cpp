@@ -278,7 +278,7 @@ Cluster& Core::State::cluster_of(const Service& service, const ServicePort& port
   if (!cluster) {
     auto& figures =
         metrics.add_service(service.namespace_, service.name, std::to_string(port.number));
-    cluster = std::make_unique<Cluster>(PoolContext{loop_, *this, figures},
+    cluster = std::make_unique<Cluster>(PoolContext{loop_, *this, figures, options_.on_unreachable},
                                         port,
                                         options_.shared.of(port.id),
                                         options_.seed + port.id);

@@ -5,6 +5,7 @@
 #include "router/errc.hpp"
 #include "router/limits/buffer_budget.hpp"
 #include "router/limits/client_quota.hpp"
+#include "router/pool/unreachable_endpoint.hpp"
 #include "router/telemetry/metrics.hpp"
 #include "router/tls/server_context.hpp"
 
@@ -54,6 +55,7 @@ class Core {
     SharedPorts& shared;     ///< what the cores tell each other; outlives them
     ClientQuota& clients;    ///< of all cores; outlives them
     BufferBudget& buffers;   ///< ditto
+    UnreachableListener on_unreachable{};  ///< may be empty
   };
 
   explicit Core(Options options);

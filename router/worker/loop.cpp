@@ -97,8 +97,8 @@ void Loop::end_turn() {
 }
 
 void Loop::post_buffers() {
-  telemetry::Cell& figure = metrics_.figure(telemetry::CoreFigure::buffer_bytes);
-  figure.add(static_cast<std::uint64_t>(buffers_.n_bytes()) - figure.read());  // modulo 2^64
+  metrics_.figure(telemetry::CoreFigure::buffer_bytes)
+      .set(static_cast<std::uint64_t>(buffers_.n_bytes()));
   if (buffers_.post()) {
     metrics_.hit(telemetry::Limit::buffer_bytes);
   }

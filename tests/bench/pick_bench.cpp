@@ -113,7 +113,8 @@ double time_of_cluster(int n_endpoints, BalancerKind policy, std::chrono::nanose
       core_metrics.add_service("bench", "echo", "80");
   router::Loop loop{core_metrics};
   NoConnections connections;
-  const router::PoolContext context{loop, connections, service_metrics};
+  const router::UnreachableListener nobody;
+  const router::PoolContext context{loop, connections, service_metrics, nobody};
   router::SharedPort shared{1};
   router::Cluster cluster{context, port_with(n_endpoints, policy), shared, kSeed};
   balancer::Rng rng{kSeed};

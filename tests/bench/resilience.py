@@ -91,6 +91,7 @@ class Day:
     all: dict[str, int] | None = None  # how all work
     bad_is_absent: bool = False  # until the trouble begins
     rps: int = RPS
+    beside: str = ""  # the letter of the day that it is compared with, if any: of the same run
 
 
 DAYS = (
@@ -101,7 +102,8 @@ DAYS = (
     Day("e", "all pods restart, one after the other", restart_all),
     Day("f", "1.5 times as many calls as the pods can take", nothing, all={"service_us": 10_000, "workers": 1},
         rps=PODS * 150),
-    Day("g", "a neighbour floods another service", flood),
+    Day("g0", "no trouble: what (g) is compared with", nothing),
+    Day("g", "a neighbour floods another service", flood, beside="g0"),
 )
 
 
@@ -169,10 +171,20 @@ def render(figures: dict[str, dict[str, list[Sequence[float]]]], length_s: int) 
         rows = {name: [median(column) for column in zip(*runs, strict=True)]
                 for name, runs in figures[day.letter].items()}
         base = rows.get(ROUND_ROBIN.name)
-        parts.append(markdown(HEADS, (
-            [name, *map(number, values), number(values[2] / base[2]) if base else "–"]
+        heads = (*HEADS, f"p50 above ({day.beside})'s, ms", f"p99 above ({day.beside})'s, ms") if day.beside else HEADS
+        parts.append(markdown(heads, (
+            [name, *map(number, values), number(values[2] / base[2]) if base else "–",
+             *(above(figures, day, name, column) for column in (1, 2) if day.beside)]
             for name, values in rows.items())))
     return "\n".join(parts)
+
+
+def above(figures: dict[str, dict[str, list[Sequence[float]]]], day: Day, name: str, column: int) -> str:
+    """By how much a figure of the day is above that of the other in the same run."""
+    runs, others = figures[day.letter][name], figures[day.beside][name]
+    if len(runs) != len(others):
+        return "–"
+    return number(median([run[column] - other[column] for run, other in zip(runs, others, strict=True)]))
 
 
 if __name__ == "__main__":

@@ -7,5 +7,6 @@ namespace k8s_client {
 const Clock::Duration Auditor::kInterval = std::chrono::seconds{2};
 // Longer than any event of a busy test bed is on its way.
 const Clock::Duration Auditor::kSettle = std::chrono::seconds{5};
+const Clock::Duration Auditor::kRecheckDelay = std::chrono::milliseconds{100};
 
 }  // namespace k8s_client

@@ -11,11 +11,14 @@ from router import NAMESPACE, WATCHED, Routers, is_audit
 from testbed.api import Object
 from testbed.bed import GATE_PORT, TestBed
 from testbed.lossy_proxy import LossyProxy
+from testbed.network import CONTROL_ADDRESS
 from testbed.wait import wait_until
 
 _AUDITS = "nodeway_watch_audits_total"
 _DIFFERENCES = "nodeway_watch_audit_differences_total"
 _LISTS = "nodeway_watch_lists_total"
+_RECHECKS = "nodeway_watch_rechecks_total"
+_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _DELAY_S = 0.1
 """Of every byte from and to the API server: more than lies between two changes, so that no list is like the view."""
 
@@ -109,6 +112,48 @@ def test_an_event_that_was_lost_is_counted_named_and_mended(
         assert {path.split("?resourceVersion=")[0] for path in proxy.compressed} == {"/api/v1/services"}
         assert router.value(_LISTS, resource="services") == 2
         assert router.value(_LISTS, resource="endpointslices") == 1
+
+
+def _slice_of(namespace: str, service: str, *addresses: str) -> Object:
+    """Of endpoints at a port where nobody listens."""
+    made = _slice(namespace, f"{service}-1")
+    made["metadata"]["labels"] = {"kubernetes.io/service-name": service}
+    made["ports"] = [{"name": "http", "port": 9}]
+    made["endpoints"] = [{"addresses": [address]} for address in addresses]
+    return made
+
+
+def test_a_connect_that_fails_leads_to_a_look_at_the_slice_and_mends_what_was_lost(
+    bed: TestBed, routers: Routers, namespace: str, tmp_path: Path
+) -> None:
+    proxy = LossyProxy(bed.control_plane.authority.certificate)
+    kubeconfig = bed.control_plane.write_plain_kubeconfig(tmp_path / "config", proxy.start(), _token(bed))
+    proxy.refuse(f"{_SLICES}?resourceVersion=")  # the audits, which would find it, too
+    for service in ("down", "lost"):
+        bed.apply(_service(namespace, service), _slice_of(namespace, service, CONTROL_ADDRESS))
+
+    with outside_router(kubeconfig, bed.logs / f"{namespace}_recheck.log", image="nodeway-hasty") as router:
+        proxy.lose('"kind":"EndpointSlice"', f'"namespace":"{namespace}"', '"name":"lost-1"')
+        slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        bed.api.patch(f"{slices}/lost-1", {"endpoints": []})
+        bed.api.create(slices, _slice(namespace, "later"))
+        wait_until(lambda: len(proxy.lost) == 1, 10, "the event to be lost")
+
+        before = {service: router.error_for(f"{service}.{namespace}") for service in ("down", "lost")}
+        wait_until(
+            lambda: router.error_for(f"lost.{namespace}") == "no_endpoints", 60, "the router to know that no endpoint is left"
+        )
+        for _ in range(20):
+            assert router.error_for(f"down.{namespace}") == "connect_failed"
+
+        assert before == {"down": "connect_failed", "lost": "connect_failed"}
+        assert router.value(_RECHECKS) == router.value(_RECHECKS, resource="endpointslices") == 2
+        assert router.value(_AUDITS, resource="endpointslices") == 0
+        assert router.value(_DIFFERENCES) == 1
+        assert f"endpointslices: recheck: 1 of the objects differ: {namespace}/lost-1 (listed at " in router.log()
+        assert router.value(_LISTS, resource="endpointslices") == 2
+    looks = [entry["requestURI"] for entry in routers.requests() if is_audit(entry) and slices in entry["requestURI"]]
+    assert sorted(looks) == [f"{slices}?fieldSelector=metadata.name%3D{name}-1" for name in ("down", "lost")]
 
 
 def _wait_until_known(router: OutsideRouter, authority: str, timeout_s: float) -> None:

@@ -240,3 +240,88 @@ TEST_CASE("Auditor: large collections are compared more seldom", "[k8s_client]")
   CHECK(rig.auditor.time_until_due() >= 25min);
   CHECK(rig.auditor.time_until_due() <= 75min);
 }
+
+TEST_CASE("Auditor: a doubt leads to a look at that one object, soon, and then not for a while",
+          "[k8s_client]") {
+  Rig rig;
+  for (int i = 0; i < 10; ++i) {
+    rig.lister.lists.push_back(
+        ScriptedListWatch::page({service_json("cart", "3"), service_json("other", "4")}, "8"));
+  }
+  rig.start({service_json("cart", "3"), service_json("other", "4")});
+  REQUIRE(rig.auditor.time_until_due() > 1min);
+
+  for (int i = 0; i < 30; ++i) {  // whoever has the doubt has it again
+    rig.auditor.recheck_soon({"shop", "cart"});
+    rig.clock.advance(1s);
+  }
+
+  REQUIRE(rig.lister.lists_asked.size() == 1);
+  const auto& asked = rig.lister.lists_asked[0];
+  CHECK(asked.request.only == ObjectKey{"shop", "cart"});
+  CHECK(asked.request.version.empty());
+  CHECK(asked.at - kStart >= Auditor::kRecheckDelay / 2);
+  CHECK(asked.at - kStart <= Auditor::kRecheckDelay * 3 / 2 + Auditor::kLookInterval);
+  CHECK(rig.status().rechecks == 1);
+  CHECK(rig.status().audits == 0);
+  CHECK(rig.status().audit_differences == 0);
+  CHECK(rig.status().lists == 1);
+
+  SECTION("which ends") {
+    rig.clock.advance(Auditor::kRecheckRest);
+    rig.auditor.recheck_soon({"shop", "cart"});
+    rig.clock.advance(Auditor::kRecheckDelay * 2);
+
+    CHECK(rig.status().rechecks == 2);
+  }
+}
+
+TEST_CASE("Auditor: what the watch tells of an object takes away the doubt", "[k8s_client]") {
+  Rig rig;
+  rig.start({service_json("cart", "3")},
+            {ScriptedListWatch::event(Type::modified, service_json("cart", "9"), 2s)});
+  rig.auditor.recheck_soon({"shop", "cart"});
+
+  rig.clock.advance(1min);
+
+  CHECK(rig.lister.lists_asked.empty());
+  CHECK(rig.status().rechecks == 0);
+}
+
+TEST_CASE("Auditor: a recheck finds what the watch has lost, and has it listed anew",
+          "[k8s_client]") {
+  const bool is_gone = GENERATE(true, false);
+  Rig rig;
+  const std::vector<nlohmann::json> now =
+      is_gone ? std::vector<nlohmann::json>{} : std::vector{service_json("cart", "9")};
+  rig.lister.lists.push_back(ScriptedListWatch::page(now, "9"));
+  rig.start({service_json("cart", "3"), service_json("other", "4")});
+  rig.server.lists.push_back(ScriptedListWatch::page(now, "9"));
+  rig.auditor.recheck_soon({"shop", "cart"});
+
+  rig.clock.advance(Auditor::kRecheckDelay * 2 + Auditor::kSettle + 10s);
+
+  CHECK(rig.status().rechecks == 1);
+  CHECK(rig.status().audit_differences == 1);
+  REQUIRE_FALSE(rig.notices.empty());
+  CHECK(rig.notices[0].text ==
+        std::string{"services: recheck: 1 of the objects differ: shop/cart ("} +
+            (is_gone ? "held at 3, not listed)" : "listed at 9, held at 3)"));
+  CHECK(rig.status().lists == 2);
+  CHECK((rig.store.find({"shop", "cart"}) == nullptr) == is_gone);
+}
+
+TEST_CASE("Auditor: doubts are remembered up to a bound", "[k8s_client]") {
+  Rig rig;
+  for (int i = 0; i < 300; ++i) {
+    rig.lister.lists.push_back(ScriptedListWatch::page({}, "8"));
+  }
+  rig.start({service_json("cart", "3")});
+
+  for (int i = 0; i < 300; ++i) {
+    rig.auditor.recheck_soon({"shop", "s" + std::to_string(i)});
+  }
+  rig.clock.advance(Auditor::kRecheckDelay * 2);
+
+  CHECK(rig.lister.lists_asked.size() == Auditor::kMaxRechecks);
+}

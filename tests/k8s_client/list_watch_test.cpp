@@ -129,6 +129,22 @@ TEST_CASE("list_path: asks for limit and version, or for limit and continue", "[
         "/x?limit=500&continue=a%2Fb%3D%26c");
 }
 
+TEST_CASE("list_path: one object is looked for in its namespace, by its name", "[k8s_client]") {
+  const ListRequest one{.version = {},
+                        .page_limit = 0,
+                        .continue_token = {},
+                        .only = ObjectKey{.ns = "shop", .name = "cart-1"}};
+  const ListRequest node{.version = {},
+                         .page_limit = 0,
+                         .continue_token = {},
+                         .only = ObjectKey{.ns = "", .name = "n"}};
+
+  CHECK(list_path("/apis/discovery.k8s.io/v1/endpointslices", one) ==
+        "/apis/discovery.k8s.io/v1/namespaces/shop/"
+        "endpointslices?fieldSelector=metadata.name%3Dcart-1");
+  CHECK(list_path("/api/v1/nodes", node) == "/api/v1/nodes?fieldSelector=metadata.name%3Dn");
+}
+
 TEST_CASE("watch_path: asks for bookmarks and an end", "[k8s_client]") {
   CHECK(watch_path("/x", {.version = "42", .timeout = 301s}) ==
         "/x?watch=true&allowWatchBookmarks=true&resourceVersion=42&timeoutSeconds=301");

@@ -23,6 +23,7 @@ class LossyProxy:
     def __init__(self, authority: Path) -> None:
         self._tls = ssl.create_default_context(cafile=str(authority))
         self._words: tuple[str, ...] = ()
+        self._refused = ""
         self.lost: list[str] = []
         """The events that did not arrive."""
         self.compressed: list[str] = []
@@ -50,7 +51,14 @@ class LossyProxy:
         """The next event of a watch that has all of these in its text does not arrive."""
         self._words = words
 
+    def refuse(self, beginning: str) -> None:
+        """From now on GETs of paths that begin so are answered 503."""
+        self._refused = beginning
+
     def _serve(self, client: http.server.BaseHTTPRequestHandler) -> None:
+        if self._refused and client.path.startswith(self._refused):
+            client.send_error(503)
+            return
         server = http.client.HTTPSConnection(CONTROL_ADDRESS, API_PORT, context=self._tls)
         try:
             headers = {name: client.headers[name] for name in _PASSED_ON if name in client.headers}

@@ -21,7 +21,8 @@ inline boost::asio::ip::tcp::endpoint address_of(std::size_t endpoint) {
 class Worker final : public router::ConnectionFactory {
  public:
   Worker(const router::ServicePort& port, router::SharedPort& shared)
-      : cluster{router::PoolContext{loop_, *this, metrics.add_service("shop", "cart", "80")},
+      : cluster{router::PoolContext{
+                    loop_, *this, metrics.add_service("shop", "cart", "80"), on_unreachable},
                 port,
                 shared,
                 1} {
@@ -72,6 +73,7 @@ class Worker final : public router::ConnectionFactory {
   }
 
   router::telemetry::CoreMetrics metrics;
+  router::UnreachableListener on_unreachable;
 
  private:
   router::Loop loop_{metrics};

@@ -24,6 +24,7 @@ namespace test {
 struct Script {
   bool started = false;
   bool stopped = false;
+  std::vector<std::string> rechecked;  ///< Services and addresses
   std::vector<k8s_client::EventNote> events;
   bool events_fail = false;
   std::string services_error;
@@ -54,6 +55,11 @@ class ScriptedSource final : public k8s_client::Source {
   [[nodiscard]] std::optional<std::string> doubt_about_config_map(
       const k8s_client::ConfigMap* /*known*/) const override {
     return std::nullopt;
+  }
+
+  void recheck_endpoint(const k8s_client::ObjectKey& service,
+                        const boost::asio::ip::address& address) override {
+    script_.rechecked.push_back(service.ns + "/" + service.name + " " + address.to_string());
   }
 
   [[nodiscard]] boost::asio::awaitable<k8s_client::Result<void>> create_event(

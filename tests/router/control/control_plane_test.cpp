@@ -356,6 +356,25 @@ TEST_CASE("ControlPlane: a configuration file that is not there yet is waited fo
   CHECK(bench.control.is_ready());
 }
 
+TEST_CASE("ControlPlane: an endpoint that cannot be connected is a question to the source",
+          "[control_plane]") {
+  Bench bench;
+  const router::UnreachableEndpoint unreachable{
+      .service_namespace = "shop",
+      .service = "cart",
+      .address = boost::asio::ip::make_address("10.0.0.1")};
+  bench.control.recheck(unreachable);
+  bench.start();
+  CHECK(bench.script.rechecked.empty());
+
+  bench.control.recheck(unreachable);
+  CHECK(bench.script.rechecked == std::vector<std::string>{"shop/cart 10.0.0.1"});
+
+  bench.control.stop();
+  bench.control.recheck(unreachable);
+  CHECK(bench.script.rechecked.size() == 1);
+}
+
 TEST_CASE("ControlPlane: after stop nothing is published, and the source is gone",
           "[control_plane]") {
   Bench bench;

@@ -289,6 +289,25 @@ TEST_CASE("Exchange: the wait for other endpoints ends when one of the old prove
   host.end_turn();
 }
 
+TEST_CASE("Exchange: an endpoint that cannot be connected is told of, now and then", "[exchange]") {
+  test::ScriptedHost host{1};
+  std::vector<std::string> told;
+  host.on_unreachable = [&told](const UnreachableEndpoint& endpoint) {
+    told.push_back(endpoint.service + "." + endpoint.service_namespace + " " +
+                   endpoint.address.to_string());
+  };
+
+  for (std::size_t i = 0; i < 3; ++i) {
+    test::ScriptedClient client;
+    Exchange& exchange = host.begin(client, request(true), true);
+    host.connections[i]->fail_to_connect(Errc::connect_failed);
+    exchange.on_client_gone(Reset::cancel);
+    host.end_turn();
+  }
+
+  CHECK(told == std::vector<std::string>{"cart.shop 127.0.0.1"});
+}
+
 TEST_CASE("Exchange: the wait for other endpoints ends with the Service", "[exchange]") {
   test::ScriptedHost host{1};
   test::ScriptedClient client;

@@ -157,7 +157,8 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     auto snapshot = boost::make_shared<router::Snapshot>();
     snapshot->services.put(service);
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{snapshot}};
-    const router::PoolContext context{loop_, *this, metrics.add_service("shop", "cart", "80")};
+    const router::PoolContext context{
+        loop_, *this, metrics.add_service("shop", "cart", "80"), on_unreachable};
     cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], shared_, 1U);
   }
 
@@ -243,6 +244,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   [[nodiscard]] router::telemetry::ServiceMetrics& service_metrics() { return cluster_->metrics(); }
 
   router::telemetry::CoreMetrics metrics;
+  router::UnreachableListener on_unreachable;
   std::vector<ScriptedConnection*> connections;  ///< in the order they were asked for
   bool is_over = false;
   router::Exchange* waiting = nullptr;  ///< for the next snapshot

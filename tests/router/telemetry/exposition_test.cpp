@@ -62,6 +62,7 @@ class Subject {
     status.dns.names = {{.name = "api.example.com", .addresses = 2, .good_at = kNow - 30s},
                         {.name = "never.example.com"}};
     status.watches.back().audits = 4;
+    status.watches.back().rechecks = 3;
     status.watches.back().audit_differences = 2;
     status.config.present = true;
     status.config.valid = false;
@@ -200,6 +201,7 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_saved_view_writes_total") == 3);
   CHECK(subject.value("nodeway_saved_view_write_errors_total") == 1);
   CHECK(subject.value("nodeway_watch_audits_total", {{"resource", "services"}}) == 4);
+  CHECK(subject.value("nodeway_watch_rechecks_total", {{"resource", "services"}}) == 3);
   CHECK(subject.value("nodeway_watch_audit_differences_total", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_config_valid") == 0);
   CHECK(subject.value("nodeway_config_rejected_total") == 2);
