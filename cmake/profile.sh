@@ -72,8 +72,12 @@ start_router() {
 
 # load PORT PATH ARGUMENTS…: every reply must be a success.
 load() {
-  h2load -H ':authority: profile.load' "${@:3}" "http://$address:$1$2" >"$work/h2load.log" 2>&1
-  grep -Eq ' 0 failed, 0 errored' "$work/h2load.log" || { cat "$work/h2load.log" >&2; exit 1; }
+  h2load -H ':authority: profile.load' "${@:3}" "http://$address:$1$2" >"$work/h2load.log" 2>&1 &&
+    grep -q ' 0 failed, 0 errored' "$work/h2load.log" || {
+    echo "the load of the profile failed:" >&2
+    cat "$work/h2load.log" >&2
+    exit 1
+  }
 }
 
 mkdir -p "$work/www/load.Profile"
