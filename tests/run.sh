@@ -85,6 +85,8 @@ test_all() {
   mapfile -t sources < <(changed_sources)
   tests/tidy.py build/dev "${sources[@]}"
   test_unit
+  step "fuzzing, ten seconds each"
+  tests/fuzz/run.sh 10
   test_release
   await_binaries
   step "integration tests"
