@@ -3,7 +3,14 @@
 #include "tests/k8s_client/certificates.hpp"
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/go_binaries.hpp"
+#include "tests/support/h2_client.hpp"
 #include "tests/support/router_process.hpp"
+#include "tests/support/upstream.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include <catch2/catch.hpp>
 
@@ -14,11 +21,13 @@ namespace {
 /// Interop server and router, with a Service `interop.default` in between.
 class Interop {
  public:
-  explicit Interop(std::vector<std::string> router_args = {})
+  /// `others`: further pods of the Service.
+  explicit Interop(std::vector<std::string> router_args = {},
+                   std::vector<test::EndpointSpec> others = {})
       : binaries_{test::folder_of_go_binaries()},
         server_port_{test::unused_port()},
         server_{{binaries_ + "/grpc-interop-server", "-port", std::to_string(server_port_)}, {}},
-        router_{written(std::move(router_args))} {
+        router_{written(std::move(router_args), std::move(others))} {
     test::eventually("the interop server to listen", [&] {
       try {
         return test::connect_to_loopback(server_port_).is_open();
@@ -47,8 +56,10 @@ class Interop {
   [[nodiscard]] std::uint16_t server_port() const { return server_port_; }
 
  private:
-  test::RouterProcess::Options written(std::vector<std::string> args) {
-    cluster_.add_service("interop.default", 8080, {{.port = server_port_}}, {.port_name = "grpc"});
+  test::RouterProcess::Options written(std::vector<std::string> args,
+                                       std::vector<test::EndpointSpec> pods) {
+    pods.push_back({.port = server_port_});
+    cluster_.add_service("interop.default", 8080, pods, {.port_name = "grpc"});
     return {.source = cluster_.path(), .args = std::move(args)};
   }
 
@@ -62,26 +73,34 @@ class Interop {
 // The client's authority is the address that it dials, so a header says which Service it means.
 const std::string kMeansInterop = "-additional_metadata=l5d-dst-override:interop.default";
 
-}  // namespace
-
 // The client's other cases need credentials, xDS, or (`pick_first_unary`) a server that names
 // itself, which grpc-go's own does not.
+const std::array<std::string, 14> kCases{"empty_unary",
+                                         "large_unary",
+                                         "client_streaming",
+                                         "server_streaming",
+                                         "ping_pong",
+                                         "empty_stream",
+                                         "timeout_on_sleeping_server",
+                                         "cancel_after_begin",
+                                         "cancel_after_first_response",
+                                         "status_code_and_message",
+                                         "special_status_message",
+                                         "custom_metadata",
+                                         "unimplemented_method",
+                                         "unimplemented_service"};
+
+bool is_long() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
+  const char* const value = std::getenv("NODEWAY_TEST_LONG");
+  return value != nullptr && std::string_view{value} == "1";
+}
+
+}  // namespace
+
 TEST_CASE("grpc interop: every case that needs no special credentials passes", "[grpc_interop]") {
   Interop interop;
-  for (const std::string name : {"empty_unary",
-                                 "large_unary",
-                                 "client_streaming",
-                                 "server_streaming",
-                                 "ping_pong",
-                                 "empty_stream",
-                                 "timeout_on_sleeping_server",
-                                 "cancel_after_begin",
-                                 "cancel_after_first_response",
-                                 "status_code_and_message",
-                                 "special_status_message",
-                                 "custom_metadata",
-                                 "unimplemented_method",
-                                 "unimplemented_service"}) {
+  for (const std::string& name : kCases) {
     const double before =
         interop.router().metric("nodeway_requests_total", {{"service", "interop"}});
     const test::CommandResult result = interop.run(name, {kMeansInterop});
@@ -96,6 +115,48 @@ TEST_CASE("grpc interop: every case that needs no special credentials passes", "
   interop.router().wait_metric("nodeway_streams_open", 0);
   // At most the one whose deadline the server's clock sees pass before ours and the client's.
   CHECK(interop.router().metric("nodeway_responses_total", {{"reason", "upstream_reset"}}) <= 1);
+  CHECK(interop.router().stop() == 0);
+}
+
+TEST_CASE("grpc interop: every case passes beside pods that refuse, go away and are gone",
+          "[grpc_interop]") {
+  constexpr std::uint32_t kRefusedStream = 7;  // RFC 9113 section 7
+  test::Upstream refusing{test::always({.at_head = true, .reset = kRefusedStream})};
+  test::Upstream leaving{{.answer = {}, .go_away_after = 0}};
+  Interop interop{{}, {refusing.endpoint(), leaving.endpoint(), {.port = test::unused_port()}}};
+
+  for (const std::string& name : kCases) {
+    const test::CommandResult result = interop.run(name, {kMeansInterop});
+    CAPTURE(name, result.err);
+    CHECK(result.exit_code == 0);
+  }
+
+  CHECK(refusing.requests_seen() > 0);
+  CHECK(interop.router().metric("nodeway_repicks_total", {{"service", "interop"}}) > 0);
+  interop.router().wait_metric("nodeway_streams_open", 0);
+  CHECK(interop.router().stop() == 0);
+}
+
+// grpc-go's server has its defaults: it ends connections whose client sends PINGs that it did not
+// ask for, so nothing but TCP's own probes may keep this one. The long variant lasts 12 minutes.
+TEST_CASE("grpc interop: a stream that is silent for long goes on", "[grpc_interop]") {
+  const auto silence = is_long() ? test::Milliseconds{12min} : 3s;
+  // StreamingOutputCallRequest{response_parameters: [{size: 1}]} and its reply's payload.
+  const std::string request = test::grpc_frame("\x12\x02\x08\x01");
+  constexpr std::size_t kReplyBytes = 5 + 5;  // {payload: {body: 1 byte}}
+  Interop interop;
+  test::H2Client client{interop.router().listen_port()};
+  const test::StreamId stream =
+      client.open_grpc("interop.default", "/grpc.testing.TestService/FullDuplexCall");
+  client.send(stream, request);
+  client.wait_body(stream, kReplyBytes);
+
+  client.pump_for(silence);
+  client.send(stream, request);
+
+  client.wait_body(stream, 2 * kReplyBytes);
+  client.end(stream);
+  CHECK(client.wait(stream).grpc_status() == 0);
   CHECK(interop.router().stop() == 0);
 }
 
