@@ -6,6 +6,7 @@ import math
 import tempfile
 import unittest
 from pathlib import Path
+from typing import ClassVar
 
 import bodies
 import h2load
@@ -120,6 +121,21 @@ class TablesTest(unittest.TestCase):
                 tables.write_between_markers(path, "pick", "new")
 
 
+class StandingTest(unittest.TestCase):
+    RUNS: ClassVar = {"ours": [5, 6, 7], "far": [9, 9, 9], "none": []}
+
+    def test_the_best_median_is_the_best(self):
+        self.assertEqual(tables.standing(self.RUNS, "ours", more_is_better=False), "best")
+        self.assertEqual(tables.standing(self.RUNS, "ours", more_is_better=True), "worse than far")
+
+    def test_runs_that_overlap_do_not_tell_two_apart(self):
+        runs = {**self.RUNS, "near": [4, 5, 5]}
+        self.assertEqual(tables.standing(runs, "ours", more_is_better=False), "as near")
+
+    def test_nothing_is_said_of_one_alone(self):
+        self.assertEqual(tables.standing({"ours": [1]}, "ours", more_is_better=False), "–")
+
+
 class ScaleObjectsTest(unittest.TestCase):
     def test_all_endpoints_have_addresses_of_their_own(self):
         slices = [scale_objects.large_slice(service, 0) for service in range(scale_objects.SERVICES)]
@@ -140,9 +156,10 @@ class OutcomeTest(unittest.TestCase):
     def test_only_what_ended_well_is_a_success(self):
         self.assertEqual(self.outcome.success(), 0.5)
 
-    def test_latencies_are_of_what_ended_well(self):
-        self.assertEqual(self.outcome.latency_ms(50), 5)
-        self.assertEqual(self.outcome.latency_ms(99), 50)
+    def test_what_failed_is_slower_than_anything_else(self):
+        self.assertEqual(self.outcome.latency_ms(25), 5)
+        self.assertEqual(self.outcome.latency_ms(50), 50)
+        self.assertEqual(self.outcome.latency_ms(99), math.inf)
 
     def test_the_bad_pods_share_is_of_what_pods_have_answered(self):
         self.assertAlmostEqual(self.outcome.bad_share(), 2 / 3)

@@ -18,8 +18,8 @@ from bed import Bed, Failed, humble, program
 from bench import ROOT, run_as_program
 from pods import OK, Outcome, Pod, calls_of, start_load
 from resilience_plots import plot
-from resilience_subjects import CART, OTHER, ROUND_ROBIN, SUBJECTS, Subject, neighbours_target
-from tables import markdown, median, number
+from resilience_subjects import CART, NODEWAY, OTHER, ROUND_ROBIN, SUBJECTS, Subject, neighbours_target
+from tables import markdown, median, number, standing
 
 PODS = 5
 RPS = 500
@@ -91,14 +91,16 @@ class Day:
     all: dict[str, int] | None = None  # how all work
     bad_is_absent: bool = False  # until the trouble begins
     rps: int = RPS
+    trouble_s: int | None = None  # for so long; None: for what `--seconds` leaves
     beside: str = ""  # the letter of the day that it is compared with, if any: of the same run
 
 
 DAYS = (
     Day("a", "one pod of five ten times slower", nothing, bad={"service_us": SLOW_US}),
     Day("b", "one pod of five fails half of its calls at once", nothing, bad={"failures_permille": 500}),
-    Day("c", "one pod of five freezes (SIGSTOP)", freeze),
-    Day("d", "a fifth pod joins, and is ten times slower at first", join_cold, bad_is_absent=True),
+    Day("c", "one pod of five freezes (SIGSTOP) for ten seconds", freeze, trouble_s=10),
+    Day("d", "a fifth pod joins, and is ten times slower for its first half minute", join_cold, bad_is_absent=True,
+        trouble_s=30),
     Day("e", "all pods restart, one after the other", restart_all),
     Day("f", "1.5 times as many calls as the pods can take", nothing, all={"service_us": 10_000, "workers": 1},
         rps=PODS * 150),
@@ -109,7 +111,7 @@ DAYS = (
 
 def report(bed: Bed, runs: int, seconds: float) -> str:
     """The runs of all subjects interleaved, so that what else the machine does meets all alike."""
-    length_s = max(WARM_UP_S + RECOVERY_S + PODS, round(seconds))
+    usual_trouble_s = max(PODS, round(seconds) - WARM_UP_S - RECOVERY_S)
     figures: dict[str, dict[str, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
     last: dict[str, dict[str, Outcome]] = defaultdict(dict)
     with start_backend(bed, is_humble=True) as other:  # as its caller, the neighbour: see `flood`
@@ -118,7 +120,7 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
                 for subject in SUBJECTS:
                     print(f"resilience: run {run} of {runs}, ({day.letter}) {day.title}, {subject.name}", flush=True)
                     try:
-                        outcome = live_through(bed, day, subject, other, length_s)
+                        outcome = live_through(bed, day, subject, other, day.trouble_s or usual_trouble_s)
                     except Failed as failure:
                         bed.note_problem(f"{subject.name}, ({day.letter}): {failure}")
                         continue
@@ -126,11 +128,12 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
                     last[day.letter][subject.name] = outcome
     plot({f"({day.letter}) {day.title}": {name: outcome.calls for name, outcome in last[day.letter].items()}
           for day in DAYS}, ROOT / "docs/images")
-    return render(figures, length_s)
+    return render(figures, usual_trouble_s)
 
 
-def live_through(bed: Bed, day: Day, subject: Subject, other: Server, length_s: int) -> Outcome:
+def live_through(bed: Bed, day: Day, subject: Subject, other: Server, trouble_s: int) -> Outcome:
     """Fresh processes: no day is better for the one before."""
+    length_s = WARM_UP_S + trouble_s + RECOVERY_S
     pods = [Pod(bed, f"pod-{i}") for i in range(PODS)]
     stage_pods = pods[:-1] if day.bad_is_absent else pods
     for pod in stage_pods:
@@ -141,7 +144,7 @@ def live_through(bed: Bed, day: Day, subject: Subject, other: Server, length_s: 
         with subject.start(bed, pods, other) as server:
             load = start_load(bed, server.port, CART, rps=day.rps, seconds=length_s, deadline_ms=DEADLINE_MS)
             time.sleep(WARM_UP_S)
-            day.trouble(Stage(bed, pods, server.port, neighbours_target(server), length_s - WARM_UP_S - RECOVERY_S))
+            day.trouble(Stage(bed, pods, server.port, neighbours_target(server), trouble_s))
             calls = calls_of(load, length_s + PATIENCE_S)
         work = [pod.work() for pod in pods]
     finally:
@@ -158,14 +161,21 @@ def figures_of(outcome: Outcome) -> Sequence[float]:
             outcome.bad_share() * 100, outcome.lost_work * 100)
 
 
+SUCCESS = 0  # the column in which more is better
 HEADS = ("", "success %", "p50 ms", "p99 ms", "p99.9 ms", "share of the bad pod %", "work lost %",
          "p99 over round robin's")
 
 
-def render(figures: dict[str, dict[str, list[Sequence[float]]]], length_s: int) -> str:
-    """A table for each day."""
+def render(figures: dict[str, dict[str, list[Sequence[float]]]], trouble_s: int) -> str:
+    """How nodeway stands in all of it, and a table for each day."""
     parts = [f"{PODS} pods of {GOOD_US / 1000:g} ms, {RPS} calls a second over one connection, deadline "
-             f"{DEADLINE_MS / 1000:g} s, days of {length_s} s. Latencies are of the calls that succeeded.\n"]
+             f"{DEADLINE_MS / 1000:g} s, troubles of {trouble_s} s where nothing else is said.\n",
+             "nodeway beside the best of the others:\n",
+             markdown(("day", *HEADS[1:-1]), (
+                 [f"({day.letter})", *(standing({name: [run[column] for run in runs] for name, runs in figures[day.letter].items()},
+                                             NODEWAY.name, more_is_better=column == SUCCESS)
+                                    for column in range(len(HEADS) - 2))]
+                 for day in DAYS))]
     for day in DAYS:
         parts.append(f"### ({day.letter}) {day.title}\n")
         rows = {name: [median(column) for column in zip(*runs, strict=True)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bed import Failed
@@ -16,6 +16,8 @@ def number(value: float) -> str:
     """Three significant digits: more would be noise."""
     if math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "∞"
     digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(digits, 3)}f}"
 
@@ -33,6 +35,19 @@ def spread(values: Sequence[float]) -> str:
 def ratio(values: Sequence[float], others: Sequence[float]) -> float:
     """Median of the ratios run by run: what changed between runs changed both."""
     return median([value / other for value, other in zip(values, others, strict=True) if other])
+
+
+def standing(runs: Mapping[str, Sequence[float]], name: str, *, more_is_better: bool) -> str:
+    """Whether this one's median is the best; if another's is better, whether their runs tell them apart."""
+    sign = -1 if more_is_better else 1
+    costs = {each: [sign * value for value in values] for each, values in runs.items() if values}
+    ours = costs.pop(name, None)
+    if not ours or not costs:
+        return "–"
+    best = min(costs, key=lambda each: median(costs[each]))
+    if median(ours) <= median(costs[best]):
+        return "best"
+    return f"as {best}" if min(ours) <= max(costs[best]) else f"worse than {best}"
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
