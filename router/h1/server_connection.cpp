@@ -22,7 +22,7 @@ ServerConnection::ServerConnection(Loop& loop,
       timeouts_{timeouts},
       is_secure_{tls != nullptr},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
-  transport_.share_reading(acceptor.share());
+  transport_.share_turns(acceptor.share());
 }
 
 void ServerConnection::start(std::span<const std::byte> already_read) {

@@ -244,7 +244,7 @@ ServerConnection::ServerConnection(Loop& loop,
       limits_{limits},
       session_{Role::server, limits, *this},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
-  transport_.share_reading(acceptor.share());
+  transport_.share_turns(acceptor.share());
 }
 
 ServerConnection::~ServerConnection() = default;

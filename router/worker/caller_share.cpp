@@ -88,6 +88,15 @@ std::size_t CallerShare::n_bytes_left() noexcept {
   return n_bytes_ < kBytesPerTurn ? kBytesPerTurn - n_bytes_ : 0;
 }
 
+/// The end of a turn is when it is written, so its count begins with the turn.
+bool CallerShare::may_write() noexcept {
+  const TimePoint now = all_->loop_.now();
+  if (std::exchange(writes_at_, now) != now) {
+    n_written_ = 0;
+  }
+  return n_written_ < kWrittenPerTurn || !all_->is_another_active(*this);
+}
+
 bool CallerShare::end_turn() noexcept {
   n_begun_ = 0;
   n_bytes_ = 0;

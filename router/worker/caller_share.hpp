@@ -62,6 +62,10 @@ class CallerShare final
   /// Read from the caller's connections in one turn: enough for bodies to flow at a gigabyte a
   /// second, few enough heads to read them in half a millisecond.
   static constexpr std::size_t kBytesPerTurn = 32 * std::size_t{1024};
+  /// Written to the caller's connections in one turn, or a buffer more: what the kernel copies in a
+  /// quarter of a millisecond. Replies that wait in bodies may be 64 MiB, and its sockets take
+  /// megabytes at a time.
+  static constexpr std::size_t kWrittenPerTurn = 256 * std::size_t{1024};
   /// Who has sent a request so lately is active: also a caller of one request every few seconds is
   /// to be shielded from a flood.
   static constexpr std::chrono::seconds kActiveFor{10};
@@ -84,6 +88,9 @@ class CallerShare final
   /// How many bytes may be read from the caller now. What must wait is read in the next turn.
   [[nodiscard]] std::size_t n_bytes_left() noexcept;
   void count_bytes(std::size_t n_bytes) noexcept { n_bytes_ += n_bytes; }
+  /// Whether more may be written to the caller now. What must wait is written in the next turn.
+  [[nodiscard]] bool may_write() noexcept;
+  void count_written(std::size_t n_bytes) noexcept { n_written_ += n_bytes; }
 
  private:
   friend class CallerRequest;
@@ -101,6 +108,8 @@ class CallerShare final
   bool is_touched_ = false;    ///< in this turn
   std::uint32_t n_begun_ = 0;  ///< in this turn
   std::size_t n_bytes_ = 0;    ///< read in this turn
+  std::size_t n_written_ = 0;  ///< in the turn that began at `writes_at_`
+  TimePoint writes_at_{};
   BufferShare buffers_;
   std::int64_t n_open_ = 0;         ///< on this core
   std::int64_t n_open_posted_ = 0;  ///< as they are in `totals_`

@@ -200,6 +200,11 @@ void Transport::on_linger_over() {
 }
 
 bool Transport::write_pending() {
+  if (share_ != nullptr && !share_->may_write()) {
+    is_full_ = true;  // the socket can be written, which the next turn hears of
+    watch();
+    return false;
+  }
   const Result<std::size_t> n_bytes = socket_.write(output_.pending());
   if (n_bytes.has_error() && is_not_ready(n_bytes.error())) {
     if (!stall_timer_.is_armed()) {
@@ -212,6 +217,9 @@ bool Transport::write_pending() {
   if (n_bytes.has_error()) {
     fail(n_bytes.error());
     return false;
+  }
+  if (share_ != nullptr) {
+    share_->count_written(*n_bytes);
   }
   output_.mark_written(*n_bytes);
   stall_timer_.cancel();

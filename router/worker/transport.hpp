@@ -61,8 +61,9 @@ class Transport final : private Flushable, private Pollable {
   Transport& operator=(const Transport&) = delete;
   ~Transport();
 
-  /// What is read counts in the caller's share, which outlives the connection; null: in none.
-  void share_reading(CallerShare* share) noexcept { share_ = share; }
+  /// What is read and written counts in the caller's share, which outlives the connection; null: in
+  /// none.
+  void share_turns(CallerShare* share) noexcept { share_ = share; }
   void start_reading();
   /// Stops reading, so that the kernel's buffers fill and the peer waits. Bytes already read have
   /// been delivered.
@@ -115,7 +116,7 @@ class Transport final : private Flushable, private Pollable {
   CountedBytes counted_output_{loop_.buffers()};
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
-  bool is_full_ = false;  ///< the socket takes no more for now
+  bool is_full_ = false;  ///< the socket takes no more for now, or its caller's share is used up
   enum class Closing : std::uint8_t { no, output, when_flushed, when_read };
   Closing closing_ = Closing::no;
   bool has_peer_ended_ = false;
