@@ -10,9 +10,9 @@ void LatencyQuantile::observe(std::chrono::nanoseconds latency) noexcept {
   if (n_samples_ == 0) {
     estimate_ns_ = ns;
   } else if (ns > estimate_ns_) {
-    estimate_ns_ *= 1 + kStep;
+    estimate_ns_ *= 1 + kStep * std::min(1.0, quantile_ / (1 - quantile_));
   } else {
-    estimate_ns_ *= 1 - kStep * (1 - quantile_) / quantile_;
+    estimate_ns_ *= 1 - kStep * std::min(1.0, (1 - quantile_) / quantile_);
   }
   n_samples_ = std::min(n_samples_ + 1, kMinSamples);
 }

@@ -19,7 +19,8 @@ class LatencyQuantile {
   /// With fewer samples there is no answer: a hedge that is sent too soon costs as much as a
   /// request.
   static constexpr std::uint32_t kMinSamples = 100;
-  /// Of the estimate, for a sample above the 95th percentile; 1/19 of it for one below.
+  /// Of the estimate, for a sample on its rarer side: at the 95th percentile one above it; 1/19 of
+  /// that for one below.
   static constexpr double kStep = 0.05;
 
   /// `quantile` is from 0 to 1, both excluded.

@@ -62,13 +62,14 @@ void Outliers::count() noexcept {
   }
 }
 
-bool Outliers::is_answer_to_probe(const Health& health,
-                                  Nanoseconds after,
-                                  TimePoint now) const noexcept {
-  return health.probe_at_ && now - after >= *health.probe_at_;
+bool Outliers::is_probe(const Health& health, TimePoint sent_at) noexcept {
+  return health.probe_at_ && sent_at >= *health.probe_at_;
 }
 
-bool Outliers::on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noexcept {
+bool Outliers::on_success(std::size_t index,
+                          TimePoint sent_at,
+                          Nanoseconds rtt,
+                          TimePoint now) noexcept {
   Health& health = *endpoints_[index];
   const double rtt_ns = std::max(static_cast<double>(rtt.count()), kLeastRttNs);
   if (!health.is_ejected()) {
@@ -77,7 +78,7 @@ bool Outliers::on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noe
     health.window_.log_rtt_sum += std::log(rtt_ns);
     return false;
   }
-  if (!is_answer_to_probe(health, rtt, now)) {
+  if (!is_probe(health, sent_at)) {
     return false;
   }
   if (health.cause_ == EjectionCause::latency && rtt_ns > health.slow_above_ns_) {
@@ -89,13 +90,13 @@ bool Outliers::on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noe
 }
 
 std::optional<Ejection> Outliers::on_failure(std::size_t index,
-                                             Nanoseconds after,
+                                             TimePoint sent_at,
                                              TimePoint now,
                                              std::optional<std::uint32_t> in_row) {
   Health& health = *endpoints_[index];
   if (health.is_ejected()) {
-    return is_answer_to_probe(health, after, now) ? std::optional{eject(index, *health.cause_, now)}
-                                                  : std::nullopt;
+    return is_probe(health, sent_at) ? std::optional{eject(index, *health.cause_, now)}
+                                     : std::nullopt;
   }
   ++health.window_.failures;
   health.failures_in_row_ = in_row.value_or(health.failures_in_row_ + 1);
@@ -122,9 +123,9 @@ bool Outliers::on_connected(std::size_t index, TimePoint now) noexcept {
   return true;
 }
 
-void Outliers::on_nothing_learnt(std::size_t index, Nanoseconds after, TimePoint now) noexcept {
+void Outliers::on_nothing_learnt(std::size_t index, TimePoint sent_at, TimePoint now) noexcept {
   Health& health = *endpoints_[index];
-  if (is_answer_to_probe(health, after, now)) {
+  if (is_probe(health, sent_at)) {
     health.probe_at_.reset();
     health.penalty_ends_ = now;
     count();

@@ -139,21 +139,21 @@ class Outliers {
   /// From here on these are the endpoints, in this order; they outlive their use. O(n).
   void adopt(std::vector<Health*> endpoints);
 
-  /// A reply that speaks for the endpoint, `rtt` after its request. True if it was the probe's, and
-  /// the endpoint is in service again.
-  bool on_success(std::size_t index, Nanoseconds rtt, TimePoint now) noexcept;
-  /// A failure of the endpoint, `after` its request. `in_row`: how many there have been in a row,
-  /// this one included, where others see some of them; nothing: those that were told here.
+  /// A reply that speaks for the endpoint, to a request of `sent_at`, after `rtt`. True if it was
+  /// the probe's, and the endpoint is in service again.
+  bool on_success(std::size_t index, TimePoint sent_at, Nanoseconds rtt, TimePoint now) noexcept;
+  /// A failure of the endpoint, with a request of `sent_at`. `in_row`: how many there have been in
+  /// a row, this one included, where others see some of them; nothing: those that were told here.
   std::optional<Ejection> on_failure(std::size_t index,
-                                     Nanoseconds after,
+                                     TimePoint sent_at,
                                      TimePoint now,
                                      std::optional<std::uint32_t> in_row = std::nullopt);
   std::optional<Ejection> on_connect_failed(std::size_t index, TimePoint now);
   /// True if the endpoint was ejected for not being connected, and is in service again.
   bool on_connected(std::size_t index, TimePoint now) noexcept;
-  /// A request ended, `after` it was sent there, without telling anything of the endpoint: if it
-  /// was the probe, another one is due.
-  void on_nothing_learnt(std::size_t index, Nanoseconds after, TimePoint now) noexcept;
+  /// A request of `sent_at` ended without telling anything of the endpoint: if it was the probe,
+  /// another one is due.
+  void on_nothing_learnt(std::size_t index, TimePoint sent_at, TimePoint now) noexcept;
 
   /// Compares the endpoints with each other if `kInterval` has passed. Those that it ejects.
   [[nodiscard]] std::vector<Ejection> compare(TimePoint now);
@@ -186,9 +186,8 @@ class Outliers {
     double value;
   };
 
-  [[nodiscard]] bool is_answer_to_probe(const Health& health,
-                                        Nanoseconds after,
-                                        TimePoint now) const noexcept;
+  /// Whether a request of `sent_at` is the probe, or was sent after it.
+  [[nodiscard]] static bool is_probe(const Health& health, TimePoint sent_at) noexcept;
   [[nodiscard]] bool may_pass_verdict() const noexcept;
   [[nodiscard]] double base_penalty_ns(std::uint32_t ejections) const noexcept;
   Ejection eject(std::size_t index, EjectionCause cause, TimePoint now);

@@ -2,6 +2,7 @@
 #include "router/cluster/cluster.hpp"
 
 #include "balancer/retry_budget.hpp"
+#include "balancer/stable_hash.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,6 +10,14 @@
 #include <fmt/format.h>
 
 namespace router {
+namespace {
+
+/// Callers are known by where their record is; its low bits are alike.
+std::uint64_t number_of(const void* caller) noexcept {
+  return balancer::scatter(reinterpret_cast<std::uintptr_t>(caller));
+}
+
+}  // namespace
 
 Cluster::Cluster(const PoolContext& context,
                  const ServicePort& port,
@@ -56,6 +65,15 @@ void Cluster::leave_queue(QueuedRequest& request) noexcept {
   }
 }
 
+bool Cluster::is_another_connected(std::span<const std::uint64_t> tried) const noexcept {
+  const TimePoint now = context_.loop.now();
+  return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
+    return endpoint->is_connected() && has_room(*endpoint) &&
+           ejector_.outliers().admits(endpoint->index_, balancer::Resort::in_service, now) &&
+           std::find(tried.begin(), tried.end(), endpoint->id()) == tried.end();
+  });
+}
+
 bool Cluster::wait_for_others(EndpointWaiter& waiter) {
   const TimePoint now = context_.loop.now();
   if (!all_failed_at_) {
@@ -83,6 +101,14 @@ void Cluster::on_load_report(ClusterEndpoint& endpoint, const LoadReport& report
   if (endpoint.is_selected_) {
     weigher_.observe(endpoint.index_, report, context_.loop.now());
   }
+}
+
+bool Cluster::admit(const void* caller) {
+  return adaptive_limit_.admit(number_of(caller), context_.loop.now());
+}
+
+void Cluster::leave(const void* caller, balancer::CallEnd how, TimePoint admitted_at) {
+  adaptive_limit_.leave(number_of(caller), how, admitted_at);
 }
 
 bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {
@@ -140,8 +166,10 @@ ClusterEndpoint* Cluster::acquire(std::span<const std::uint64_t> tried,
   if (is_full_) {
     return nullptr;
   }
-  if (const std::optional<std::size_t> chosen = choose(tried, key)) {
-    return take_chosen(*chosen);
+  while (const std::optional<std::size_t> chosen = choose(tried, key)) {
+    if (ClusterEndpoint* const taken = try_take(*chosen)) {
+      return taken;
+    }
   }
   room_.leave_unused();
   is_full_ = is_any_without_room(tried, balancer::Resort::any);
@@ -153,8 +181,10 @@ ClusterEndpoint* Cluster::acquire_in_service(std::span<const std::uint64_t> trie
   if (!room_.try_enter()) {
     return nullptr;
   }
-  if (const auto chosen = choose_at(balancer::Resort::in_service, tried, key)) {
-    return take_chosen(*chosen);
+  while (const auto chosen = choose_at(balancer::Resort::in_service, tried, key)) {
+    if (ClusterEndpoint* const taken = try_take(*chosen)) {
+      return taken;
+    }
   }
   room_.leave_unused();
   return nullptr;
@@ -175,8 +205,11 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     return chooser_.choose(nullptr, key, context_.loop.now());
   }
   // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
-  if (const auto probed = tried.empty() ? ejector_.take_probe() : std::nullopt) {
-    return probed;
+  const auto due = tried.empty() ? outliers.due_probe(context_.loop.now()) : std::nullopt;
+  if (due && has_room(*endpoints_[*due])) {
+    if (const auto probed = ejector_.take_probe()) {
+      return probed;
+    }
   }
   if (outliers.is_panic()) {
     context_.service_metrics.panic_requests.add();
@@ -225,7 +258,9 @@ ClusterEndpoint& Cluster::acquire_at(const boost::asio::ip::tcp::endpoint& addre
   room_.enter();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     if (endpoints_[i]->endpoint().address == address) {
-      return take(i);
+      endpoints_[i]->begin_request();
+      chooser_.set_in_flight(i, endpoints_[i]->in_flight_);
+      return *endpoints_[i];
     }
   }
   ClusterEndpoint& endpoint = unselected_at(address);
@@ -249,18 +284,16 @@ ClusterEndpoint& Cluster::unselected_at(const boost::asio::ip::tcp::endpoint& ad
   return made;
 }
 
-ClusterEndpoint& Cluster::take(std::size_t index) {
+ClusterEndpoint* Cluster::try_take(std::size_t index) {
   ClusterEndpoint& endpoint = *endpoints_[index];
-  endpoint.begin_request();
+  if (!endpoint.try_begin_request(policy_.endpoint_limit)) {
+    return nullptr;
+  }
   chooser_.set_in_flight(index, endpoint.in_flight_);
-  return endpoint;
-}
-
-ClusterEndpoint* Cluster::take_chosen(std::size_t index) {
-  if (endpoints_[index]->endpoint().is_spare) {
+  if (endpoint.endpoint().is_spare) {
     context_.service_metrics.zone_spills.add();
   }
-  return &take(index);
+  return &endpoint;
 }
 
 void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
@@ -277,7 +310,8 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
       break;
     case AttemptOutcome::Kind::reply:
       all_failed_at_.reset();
-      endpoint.latency_.observe(outcome.took, now);
+      // Of a stream the head may have come hours ago; what came since says more.
+      endpoint.latency_.observe(outcome.took, outcome.heard_at);
       retry_timing_.on_reply(outcome.took);
       break;
     case AttemptOutcome::Kind::failure:
@@ -294,19 +328,19 @@ void Cluster::release(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) 
 void Cluster::judge(ClusterEndpoint& endpoint, const AttemptOutcome& outcome) {
   switch (outcome.kind) {
     case AttemptOutcome::Kind::unsent:
-      ejector_.on_nothing_learnt(endpoint.index_, outcome.took);
+      ejector_.on_nothing_learnt(endpoint.index_, outcome.sent_at);
       break;
     case AttemptOutcome::Kind::reply:
-      ejector_.on_reply(endpoint.index_, outcome.took);
+      ejector_.on_reply(endpoint.index_, outcome.sent_at, outcome.took);
       break;
     case AttemptOutcome::Kind::failure:
-      ejector_.on_failure(endpoint.index_, outcome.took);
+      ejector_.on_failure(endpoint.index_, outcome.sent_at);
       if (outcome.asked_pause) {
         ejector_.leave_alone(endpoint.index_, *outcome.asked_pause);
       }
       break;
     case AttemptOutcome::Kind::refusal:
-      ejector_.on_nothing_learnt(endpoint.index_, outcome.took);
+      ejector_.on_nothing_learnt(endpoint.index_, outcome.sent_at);
       ejector_.leave_alone(endpoint.index_, kRefusalPause);
       break;
     case AttemptOutcome::Kind::silence:
@@ -338,9 +372,11 @@ std::chrono::nanoseconds Cluster::pause_before_retry(std::span<const std::uint64
   return std::max(first - context_.loop.now(), std::chrono::nanoseconds{0});
 }
 
-void Cluster::on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took) {
+void Cluster::on_good_head(ClusterEndpoint& endpoint,
+                           TimePoint sent_at,
+                           std::chrono::nanoseconds took) {
   if (endpoint.is_selected_ && endpoint.health_.is_ejected()) {
-    ejector_.on_reply(endpoint.index_, took);
+    ejector_.on_reply(endpoint.index_, sent_at, took);
   }
 }
 

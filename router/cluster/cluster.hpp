@@ -30,13 +30,17 @@ namespace router {
 struct AttemptOutcome {
   enum class Kind : std::uint8_t {
     unsent,   ///< tells nothing of the endpoint: nothing was sent there
-    reply,    ///< `took`: from the attempt's start to the reply's head
-    failure,  ///< product.md's second classifier, "endpoint failure"; `took` to the failure
+    reply,    ///< the reply's head came after `took`
+    failure,  ///< product.md's second classifier, "endpoint failure"; after `took`
     refusal,  ///< it takes no stream now
     silence,  ///< no reply for `took`, then the caller gave up
   };
   Kind kind = Kind::unsent;
+  /// Since the endpoint got the last that was there of the request: what its caller took to send
+  /// the rest is not the endpoint's time.
   std::chrono::nanoseconds took{};
+  TimePoint sent_at{};   ///< the request's head; of one unsent, when the endpoint was chosen
+  TimePoint heard_at{};  ///< the reply's head came, or it was clear that none would
   /// It asked to be spared for so long (`retry-after`, `grpc-retry-pushback-ms`).
   std::optional<std::chrono::nanoseconds> asked_pause{};
 };
@@ -88,12 +92,15 @@ class Cluster {
   [[nodiscard]] std::chrono::nanoseconds pause_before_retry(std::span<const std::uint64_t> tried);
   /// The head of a reply came that does not speak against its endpoint: if the request is a probe,
   /// that is enough, since its end may be hours away.
-  void on_good_head(ClusterEndpoint& endpoint, std::chrono::nanoseconds took);
+  void on_good_head(ClusterEndpoint& endpoint, TimePoint sent_at, std::chrono::nanoseconds took);
   /// An endpoint has told its load, in the head or the trailers of a reply.
   void on_load_report(ClusterEndpoint& endpoint, const LoadReport& report);
   /// Whether there are endpoints at all: where `acquire` finds none for a first attempt, they are
   /// all ejected, and panic is forbidden.
   [[nodiscard]] bool has_endpoints() const noexcept { return !endpoints_.empty(); }
+
+  /// Whether an endpoint in service that is not `tried` has a connection. O(n).
+  [[nodiscard]] bool is_another_connected(std::span<const std::uint64_t> tried) const noexcept;
 
   /// For one who tried every endpoint in vain: they may have been replaced, and the news be on its
   /// way. Calls `on_new_endpoints` once: there are others, or none is worth waiting for any more.
@@ -103,12 +110,11 @@ class Cluster {
   [[nodiscard]] bool wait_for_others(EndpointWaiter& waiter);
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
-  /// Whether one more request with a deadline may be sent while others like it end late; if so, it
-  /// is under way until `leave`.
-  [[nodiscard]] bool admit() { return adaptive_limit_.admit(context_.loop.now()); }
-  /// A request that was admitted at that time has got its reply's head, or never will; `late`:
-  /// since its deadline came first.
-  void leave(bool late, TimePoint admitted_at) { adaptive_limit_.leave(late, admitted_at); }
+  /// Whether one more request of that caller, with a deadline, may be sent while others like it end
+  /// late; if so, it is under way until `leave`.
+  [[nodiscard]] bool admit(const void* caller);
+  /// A request that was admitted at that time has got its reply's head, or never will.
+  void leave(const void* caller, balancer::CallEnd how, TimePoint admitted_at);
 
   /// A request, whatever becomes of it; for the budget of retries.
   void count_request() noexcept {
@@ -160,8 +166,8 @@ class Cluster {
   [[nodiscard]] bool is_any_without_room(std::span<const std::uint64_t> tried,
                                          balancer::Resort resort) const noexcept;
   void wake_waiters();
-  [[nodiscard]] ClusterEndpoint& take(std::size_t index);
-  [[nodiscard]] ClusterEndpoint* take_chosen(std::size_t index);
+  /// Null if another worker has taken its last room meanwhile.
+  [[nodiscard]] ClusterEndpoint* try_take(std::size_t index);
   [[nodiscard]] ClusterEndpoint& unselected_at(const boost::asio::ip::tcp::endpoint& address);
   void retire_missing(const std::vector<Endpoint>& wanted);
   /// True if there were any.

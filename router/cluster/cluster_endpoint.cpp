@@ -69,6 +69,19 @@ void ClusterEndpoint::begin_request() noexcept {
   }
 }
 
+bool ClusterEndpoint::try_begin_request(std::uint32_t limit) noexcept {
+  if (limit == 0 || !counts_for_all_) {
+    begin_request();
+    return true;
+  }
+  if (!shared_->try_enter(limit)) {
+    return false;
+  }
+  ++in_flight_;
+  ++requests_;
+  return true;
+}
+
 void ClusterEndpoint::end_request() noexcept {
   --in_flight_;
   if (counts_for_all_) {

@@ -45,6 +45,8 @@ class ClusterEndpoint final : private PoolEvents {
   void on_connect_failed(Errc reason) override;
   void on_connect_succeeded() override;
   void begin_request() noexcept;
+  /// The same, unless `limit` of them are in flight; 0: there is no limit.
+  [[nodiscard]] bool try_begin_request(std::uint32_t limit) noexcept;
   void end_request() noexcept;
   /// Counts its requests for all workers, or no longer does.
   void count_for_all(bool counts) noexcept;

@@ -94,10 +94,10 @@ void Ejector::post(std::size_t index) {
   }
 }
 
-void Ejector::on_reply(std::size_t index, std::chrono::nanoseconds took) {
+void Ejector::on_reply(std::size_t index, TimePoint sent_at, std::chrono::nanoseconds took) {
   const bool was_ejected = members_[index].health->is_ejected();
   const VerdictWord before = was_ejected ? pack(outliers_.verdict(index)) : 0;
-  if (outliers_.on_success(index, took, context_.loop.now())) {
+  if (outliers_.on_success(index, sent_at, took, context_.loop.now())) {
     tell_of_return(index);
   } else if (was_ejected && pack(outliers_.verdict(index)) != before) {
     post(index);  // the probe was as slow as before
@@ -108,20 +108,20 @@ void Ejector::on_reply(std::size_t index, std::chrono::nanoseconds took) {
   compare();
 }
 
-void Ejector::on_failure(std::size_t index, std::chrono::nanoseconds took) {
+void Ejector::on_failure(std::size_t index, TimePoint sent_at) {
   follow_others();  // in the same turn there may have been a verdict on what failed at once
   SharedEndpoint* const shared = members_[index].shared;
   const bool is_counted = shared != nullptr && !members_[index].health->is_ejected();
   const auto in_row = is_counted ? std::optional{shared->count_failure()} : std::nullopt;
-  if (const auto ejection = outliers_.on_failure(index, took, context_.loop.now(), in_row)) {
+  if (const auto ejection = outliers_.on_failure(index, sent_at, context_.loop.now(), in_row)) {
     tell(*ejection);
   }
   compare();
 }
 
-void Ejector::on_nothing_learnt(std::size_t index, std::chrono::nanoseconds took) {
+void Ejector::on_nothing_learnt(std::size_t index, TimePoint sent_at) {
   const VerdictWord before = pack(outliers_.verdict(index));
-  outliers_.on_nothing_learnt(index, took, context_.loop.now());
+  outliers_.on_nothing_learnt(index, sent_at, context_.loop.now());
   if (pack(outliers_.verdict(index)) != before) {
     post(index);
   }

@@ -42,9 +42,10 @@ class Ejector {
   /// Takes over what other workers have decided. One load, but for then: O(n).
   void follow_others();
 
-  void on_reply(std::size_t index, std::chrono::nanoseconds took);
-  void on_failure(std::size_t index, std::chrono::nanoseconds took);
-  void on_nothing_learnt(std::size_t index, std::chrono::nanoseconds took);
+  /// Of requests that were sent at `sent_at`.
+  void on_reply(std::size_t index, TimePoint sent_at, std::chrono::nanoseconds took);
+  void on_failure(std::size_t index, TimePoint sent_at);
+  void on_nothing_learnt(std::size_t index, TimePoint sent_at);
   void on_connect_failed(std::size_t index);
   void on_connected(std::size_t index);
   /// Sends nothing there for so long while another endpoint is left; `max_penalty` at most, since

@@ -43,6 +43,8 @@ class SharedEndpoint {
   /// Requests in flight, of those workers that count them.
   [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_.load(); }
   void enter(std::uint32_t n_requests) noexcept { in_flight_.fetch_add(n_requests); }
+  /// Counts one more, if they are fewer than `limit`. Exact.
+  [[nodiscard]] bool try_enter(std::uint32_t limit) noexcept;
   void leave(std::uint32_t n_requests) noexcept { in_flight_.fetch_sub(n_requests); }
 
   /// The endpoint has asked to be left alone until then.

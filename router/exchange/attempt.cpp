@@ -8,8 +8,9 @@ namespace router {
 
 void Attempt::start(AttemptKind kind) {
   position_ = 0;
-  took_.reset();
+  head_at_.reset();
   asked_pause_.reset();
+  is_repetition_ = is_repetition_ || kind == AttemptKind::retry || kind == AttemptKind::hedge;
   endpoint_ = choose_endpoint(kind);
   if (endpoint_ == nullptr) {
     wait_for_endpoint(kind);
@@ -22,15 +23,19 @@ void Attempt::start(AttemptKind kind) {
   plan_.tried.push_back(endpoint_->id());
   state_ = AttemptState::queued;
   began_at_ = loop_.now();
+  asked_at_ = began_at_;
   Pool& pool = endpoint_->pool(plan_.to_http1);
   if (plan_.asks_for_tunnel && !pool.has_room_for_tunnel()) {
     loop_.metrics().hit(telemetry::Limit::tunnels);
     on_attempt_failed({Errc::stream_refused, Sent::no});
     return;
   }
-  pool.acquire(*this, place_in_queue(kind));
+  pool.acquire(*this, place_in_queue());
   if (state_ == AttemptState::queued) {
-    bound_wait(kind);
+    bound_wait();
+    if (may_move_on()) {
+      loop_.arm(timer_, std::min(wait_end(), began_at_ + kConnectionPatience));
+    }
   }
 }
 
@@ -49,7 +54,7 @@ ClusterEndpoint* Attempt::choose_endpoint(AttemptKind kind) {
     return plan_.cluster->acquire_in_service(plan_.tried, plan_.hash_key);
   }
   ClusterEndpoint* chosen = plan_.cluster->acquire(plan_.tried, plan_.hash_key);
-  if (chosen == nullptr && may_return && !plan_.tried.empty()) {
+  if (chosen == nullptr && may_return && !plan_.tried.empty() && !plan_.cluster->is_full()) {
     chosen = plan_.cluster->acquire({}, plan_.hash_key);
   } else if (chosen == nullptr && returns_to) {
     auto others = plan_.tried;
@@ -78,17 +83,32 @@ void Attempt::wait_for_endpoint(AttemptKind kind) {
   }
   waits_as_ = AttemptKind::repick;
   be_stranded();
-  bound_wait(waits_as_);
+  bound_wait();
 }
 
 /// Until a request has ended somewhere.
 void Attempt::wait_for_room() {
+  if (is_too_late()) {
+    refuse_as_too_late();
+    return;
+  }
   if (waits_as_ == AttemptKind::first) {
     last_failure_ = Errc::queue_timeout;
   }
   be_stranded();
-  plan_.cluster->wait_for_room(*this, place_in_queue(waits_as_));
-  bound_wait(waits_as_);
+  plan_.cluster->wait_for_room(*this, place_in_queue());
+  bound_wait();
+}
+
+/// Whether a reply can hardly come before the deadline: then the endpoint is spared the work.
+bool Attempt::is_too_late() const {
+  return plan_.deadline &&
+         !plan_.cluster->retry_timing().may_reply_within(*plan_.deadline - loop_.now());
+}
+
+void Attempt::refuse_as_too_late() {
+  loop_.metrics().hit(telemetry::Limit::queue_deadline);
+  events_.on_no_endpoint(*this, Errc::overloaded, "too little of the deadline is left for a reply");
 }
 
 void Attempt::be_stranded() noexcept {
@@ -96,9 +116,9 @@ void Attempt::be_stranded() noexcept {
   began_at_ = loop_.now();
 }
 
-void Attempt::bound_wait(AttemptKind kind) {
+void Attempt::bound_wait() {
   loop_.arm(timer_, wait_end());
-  plan_.cluster->enter_queue(*this, place_in_queue(kind));
+  plan_.cluster->enter_queue(*this, place_in_queue());
 }
 
 void Attempt::on_crowded_out() {
@@ -107,16 +127,30 @@ void Attempt::on_crowded_out() {
 
 /// Whose wait ends first is the first of its caller's; what may have been answered already waits
 /// behind what was not.
-QueuePlace Attempt::place_in_queue(AttemptKind kind) const noexcept {
-  const bool is_repetition = kind == AttemptKind::retry || kind == AttemptKind::hedge;
+QueuePlace Attempt::place_in_queue() const noexcept {
   return {.caller = plan_.caller,
-          .until = is_repetition ? TimePoint::max()
-                                 : std::min(wait_end(), plan_.deadline.value_or(TimePoint::max()))};
+          .until = std::min(wait_end(), plan_.deadline.value_or(TimePoint::max())),
+          .is_repetition = is_repetition_};
 }
 
 TimePoint Attempt::wait_end() const noexcept {
   // The wait is bounded over all endpoints tried; the time that they had the request is no wait.
   return began_at_ + plan_.port->policy.queue_timeout - queued_for_;
+}
+
+/// Not one that must go where it is: a key belongs to its endpoint.
+bool Attempt::may_move_on() const {
+  return !has_moved_on_ && !is_repetition_ && !plan_.named_endpoint && !plan_.hash_key;
+}
+
+/// To an endpoint that has a connection, most likely. This one is spared for a moment: it may be
+/// going, and its connect will tell.
+void Attempt::move_on() {
+  has_moved_on_ = true;
+  suspend_wait();
+  end(AttemptOutcome::Kind::refusal);
+  last_failure_ = Errc::connect_timeout;
+  start(AttemptKind::repick);
 }
 
 void Attempt::stop_waiting() {
@@ -147,7 +181,13 @@ void Attempt::on_timer_due() {
       events_.on_no_endpoint(*this, last_failure_, {});
       break;
     default:
-      events_.on_no_endpoint(*this, Errc::queue_timeout, {});
+      if (loop_.now() >= wait_end()) {
+        events_.on_no_endpoint(*this, Errc::queue_timeout, {});
+      } else if (may_move_on() && plan_.cluster->is_another_connected(plan_.tried)) {
+        move_on();
+      } else {
+        loop_.arm(timer_, wait_end());
+      }
       break;
   }
 }
@@ -162,6 +202,7 @@ void Attempt::on_connection(UpstreamConnection& connection) {
   stop_waiting();
   state_ = AttemptState::sent;
   began_at_ = loop_.now();
+  asked_at_ = began_at_;
   const bool is_whole = events_.is_request_whole();
   if (is_whole) {
     bound_silence();
@@ -170,9 +211,14 @@ void Attempt::on_connection(UpstreamConnection& connection) {
 }
 
 Pulled Attempt::pull_request(std::span<std::byte> into) {
+  const std::uint64_t before = position_;
   const Pulled pulled = events_.take_request(*this, position_, into);
-  if (pulled.state != BodyState::open && state_ == AttemptState::sent) {
-    bound_silence();
+  const bool is_last = pulled.state != BodyState::open;
+  if (state_ == AttemptState::sent && (is_last || position_ > before)) {
+    asked_at_ = loop_.now();
+    if (is_last) {
+      bound_silence();
+    }
   }
   return pulled;
 }
@@ -195,6 +241,10 @@ void Attempt::on_no_connection(Errc reason) {
 void Attempt::on_new_endpoints() {
   suspend_wait();
   state_ = AttemptState::done;
+  if (is_too_late()) {
+    refuse_as_too_late();
+    return;
+  }
   start(waits_as_);
 }
 
@@ -229,14 +279,18 @@ void Attempt::consumed(std::size_t n_bytes) {
 
 void Attempt::commit() {
   state_ = AttemptState::committed;
-  took_ = loop_.now() - began_at_;
+  head_at_ = loop_.now();
   timer_.cancel();
 }
 
 void Attempt::end(AttemptOutcome::Kind how) {
   state_ = AttemptState::done;
   timer_.cancel();
-  const AttemptOutcome outcome{how, took_.value_or(loop_.now() - began_at_), asked_pause_};
+  const AttemptOutcome outcome{.kind = how,
+                               .took = took(),
+                               .sent_at = began_at_,
+                               .heard_at = head_at_.value_or(loop_.now()),
+                               .asked_pause = asked_pause_};
   plan_.cluster->release(*std::exchange(endpoint_, nullptr), outcome);
 }
 

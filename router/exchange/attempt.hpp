@@ -7,6 +7,7 @@
 #include "router/pool/pool.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,9 +24,14 @@ namespace router {
 /// provably reached no application.
 inline constexpr std::size_t kMaxRepicks = 5;
 
-/// The first, re-picks, retries, and a hedge, which does not count as a retry if its connect
-/// failed. One may be among them twice.
-inline constexpr std::size_t kMaxEndpointsTried = 1 + kMaxRepicks + kMaxRetries + 1;
+/// A request that has waited for so long for a connection goes to another endpoint that has one, if
+/// there is any, once: ten times what a connect takes within a cluster, and so little that a pod
+/// whose node is gone does not show, where `timeout.connect` would.
+inline constexpr std::chrono::milliseconds kConnectionPatience{20};
+
+/// The first, re-picks, the one for want of patience, retries, and a hedge, which does not count as
+/// a retry if its connect failed. One may be among them twice.
+inline constexpr std::size_t kMaxEndpointsTried = 1 + kMaxRepicks + 1 + kMaxRetries + 1;
 
 /// What is decided of a request before its first attempt, and what its attempts share.
 struct Plan {
@@ -137,6 +143,10 @@ class Attempt final : private UpstreamEvents,
   }
   /// Since the endpoint was chosen, or since the head was sent to it.
   [[nodiscard]] TimePoint began_at() const noexcept { return began_at_; }
+  /// What the endpoint has taken so far, without the time that it waited for more of the request.
+  [[nodiscard]] Nanoseconds took() const noexcept {
+    return head_at_.value_or(loop_.now()) - asked_at_;
+  }
   [[nodiscard]] ClusterEndpoint& endpoint() const noexcept { return *endpoint_; }
   /// How much of the request's body it has taken.
   [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
@@ -168,11 +178,15 @@ class Attempt final : private UpstreamEvents,
   void wait_for_endpoint(AttemptKind kind);
   void wait_for_room();
   void be_stranded() noexcept;
-  void bound_wait(AttemptKind kind);
+  void bound_wait();
   void bound_silence();
   void stop_waiting();
   void suspend_wait();
-  [[nodiscard]] QueuePlace place_in_queue(AttemptKind kind) const noexcept;
+  [[nodiscard]] QueuePlace place_in_queue() const noexcept;
+  [[nodiscard]] bool is_too_late() const;
+  void refuse_as_too_late();
+  [[nodiscard]] bool may_move_on() const;
+  void move_on();
   [[nodiscard]] TimePoint wait_end() const noexcept;  ///< by the queue's timeout
   void on_timer_due();
 
@@ -181,10 +195,13 @@ class Attempt final : private UpstreamEvents,
   AttemptEvents& events_;
   AttemptState state_ = AttemptState::none;
   AttemptKind waits_as_ = AttemptKind::first;  ///< of one that is stranded
+  bool has_moved_on_ = false;                  ///< for want of a connection
+  bool is_repetition_ = false;                 ///< since it was started as one: re-picks too
   ClusterEndpoint* endpoint_ = nullptr;
   UpstreamStream* upstream_ = nullptr;
   TimePoint began_at_{};
-  std::optional<Nanoseconds> took_;  ///< to the reply's head
+  TimePoint asked_at_{};              ///< when the endpoint got the last of the request so far
+  std::optional<TimePoint> head_at_;  ///< the reply's, once it is the client's
   std::optional<Nanoseconds> asked_pause_;
   std::optional<std::uint64_t> returns_to_;  ///< id of the endpoint (`AttemptFailure::may_return`)
   Nanoseconds queued_for_{0};                ///< by earlier starts

@@ -98,7 +98,7 @@ void Exchange::begin_reply(Attempt& attempt,
   attempt.note_asked_pause(asked_pause(head.fields));
   tell_load(attempt, head.fields);
   if (!speaks_against_endpoint()) {
-    plan_.cluster->on_good_head(attempt.endpoint(), *head_at_ - attempt.began_at());
+    plan_.cluster->on_good_head(attempt.endpoint(), attempt.began_at(), attempt.took());
   }
   edit_reply(head.fields);
   is_tunnel_ = !head.protocol.empty();
@@ -195,7 +195,8 @@ AttemptOutcome::Kind Exchange::blame_for_silence(const Attempt& attempt) const {
   // Time that has run out is the endpoint's fault if it had all of the request, and half of that
   // time; else it may have waited for its client, or have been the second to be asked.
   const TimePoint now = host_.loop().now();
-  const bool has_run_out = reason_ == Errc::deadline_exceeded || reason_ == Errc::response_timeout;
+  const bool has_run_out = reason_ == Errc::deadline_exceeded ||
+                           reason_ == Errc::response_timeout || is_deadline_reached();
   return has_run_out && request_body_.is_finished() &&
                  now - attempt.began_at() >= (now - began_at_) / 2
              ? AttemptOutcome::Kind::failure

@@ -99,6 +99,7 @@ void Exchange::find_way() {
     plan_.cluster->count_request();
     remove_identification(*snapshot_->identifiers, identified.consumed_bytes(), request_);
     edit_request(request_, host_.via_entry());
+    plan_hedge();
     attempt_.start(AttemptKind::first);
   }
 }
@@ -239,7 +240,7 @@ bool Exchange::enter_cluster() {
   if (!plan_.deadline || plan_.named_endpoint || !plan_.port->policy.has_adaptive_limit) {
     return true;
   }
-  if (!plan_.cluster->admit()) {
+  if (!plan_.cluster->admit(plan_.caller)) {
     host_.loop().metrics().hit(telemetry::Limit::adaptive_concurrency);
     fail(Errc::overloaded, "calls have ended after their deadlines, so fewer are sent at a time");
     return false;
@@ -252,11 +253,20 @@ void Exchange::leave_cluster() {
   if (!admitted_at_) {
     return;
   }
-  // A caller's own clock may be a little ahead of ours.
-  const TimePoint now = host_.loop().now();
-  const bool is_late =
-      !reply_has_begun_ && now + (*plan_.deadline - began_at_) / 20 >= *plan_.deadline;
-  plan_.cluster->leave(is_late, *std::exchange(admitted_at_, std::nullopt));
+  const TimePoint admitted_at = *std::exchange(admitted_at_, std::nullopt);
+  const Nanoseconds took = host_.loop().now() - admitted_at;
+  auto how = balancer::CallEnd::in_time;
+  if (!reply_has_begun_) {
+    how = is_deadline_reached() ? balancer::CallEnd::late : how;
+  } else if (took < (*plan_.deadline - admitted_at) / 10) {
+    how = balancer::CallEnd::quick;
+  }
+  plan_.cluster->leave(plan_.caller, how, admitted_at);
+}
+
+bool Exchange::is_deadline_reached() const noexcept {
+  return plan_.deadline &&
+         host_.loop().now() + (*plan_.deadline - began_at_) / 20 >= *plan_.deadline;
 }
 
 void Exchange::on_request_data(std::span<const std::byte> bytes) {
@@ -375,6 +385,9 @@ void Exchange::finish() {
   telemetry::ResponseKey key;
   static const ReplyClass unresolved = default_successes();
   const ReplyClass& successes = plan_.port != nullptr ? plan_.port->policy.successes : unresolved;
+  if (request_.is_grpc && reply_status_ == 200 && !grpc_status_ && !is_grpc_web(request_.fields)) {
+    grpc_status_ = kGrpcUnknown;
+  }
   key.success = successes.has(reply_status_, grpc_status_);
   if (reason_) {
     const Verdict& verdict = verdict_of(*reason_);

@@ -119,6 +119,9 @@ class Exchange final : public Disposable,
   /// False if the request is answered, since the endpoints are overloaded.
   bool enter_cluster();
   void leave_cluster();
+  /// Whether it is the deadline that ends the request: a caller's own clock may be a little ahead
+  /// of ours, so the last twentieth of the time is enough.
+  [[nodiscard]] bool is_deadline_reached() const noexcept;
   void resume_attempts();
   void on_timer_due();
 

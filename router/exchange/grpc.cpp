@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxTimeoutDigits = 8;
 constexpr std::uint8_t kMaxGrpcStatus = 16;
-constexpr std::uint8_t kUnknown = 2;
 
 struct Unit {
   char letter;
@@ -65,7 +64,11 @@ std::optional<std::uint8_t> grpc_status_of(const HeaderList& fields) {
   const auto parsed = std::from_chars(text->data(), text->data() + text->size(), status);
   const bool is_known = parsed.ec == std::errc{} && parsed.ptr == text->data() + text->size() &&
                         status <= kMaxGrpcStatus;
-  return is_known ? status : kUnknown;
+  return is_known ? status : kGrpcUnknown;
+}
+
+bool is_grpc_web(const HeaderList& fields) {
+  return fields.find("content-type").value_or("").starts_with("application/grpc-web");
 }
 
 }  // namespace router

@@ -124,6 +124,7 @@ enum class Limit : std::uint8_t {
   header_list_bytes,     ///< header fields of one request
   header_timeout,        ///< a head of HTTP/2 took 10 s: the connection ends
   informational_heads,   ///< 1xx heads that wait for a slow client: dropped
+  queue_deadline,        ///< a request that waited has too little time left for a reply: refused
   queue_requests,        ///< requests of one Service that wait for an endpoint
   repicks,               ///< endpoints tried for one request
   stream_faults,         ///< streams reset for their peer's faults: the connection ends
@@ -133,13 +134,13 @@ enum class Limit : std::uint8_t {
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 22> kLimitNames{
+inline constexpr std::array<std::string_view, 23> kLimitNames{
     "adaptive_concurrency", "buffer_bytes",        "caller_bytes",     "caller_connections",
     "caller_requests",      "client_connections",  "client_streams",   "concurrency",
     "continuations",        "control_frames",      "file_descriptors", "header_list_bytes",
-    "header_timeout",       "informational_heads", "queue_requests",   "repicks",
-    "stream_faults",        "stream_resets",       "tls_handshake",    "tunnels",
-    "window_stall",         "write_stall"};
+    "header_timeout",       "informational_heads", "queue_deadline",   "queue_requests",
+    "repicks",              "stream_faults",       "stream_resets",    "tls_handshake",
+    "tunnels",              "window_stall",        "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of
 /// nodeway_upstream_connections.

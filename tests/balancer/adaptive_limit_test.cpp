@@ -13,8 +13,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using balancer::AdaptiveLimit;
+using balancer::CallEnd;
 using balancer::TimePoint;
 using Duration = TimePoint::duration;
+
+constexpr std::uint64_t kCaller = 1;
+constexpr std::uint64_t kOther = 2;
 
 /// Endpoints that take up one call after the other, each for the same time, and callers that give
 /// up.
@@ -33,7 +37,7 @@ class Station {
     const TimePoint until = now_ + duration;
     for (; now_ < until; now_ += interval) {
       end_those_due();
-      if (!limit.admit(now_)) {
+      if (!limit.admit(kCaller, now_)) {
         ++refused;
         continue;
       }
@@ -54,7 +58,12 @@ class Station {
       const Call call = calls_.front();
       calls_.pop_front();
       ++(call.is_late ? late : in_time);
-      limit.leave(call.is_late, call.began_at);
+      const bool is_quick = call.ends_at - call.began_at < deadline_ / 10;
+      limit.leave(kCaller,
+                  call.is_late ? CallEnd::late
+                  : is_quick   ? CallEnd::quick
+                               : CallEnd::in_time,
+                  call.began_at);
     }
   }
 
@@ -102,8 +111,8 @@ TEST_CASE("AdaptiveLimit: single late calls are no overload", "[adaptive_limit]"
   AdaptiveLimit limit;
   TimePoint now{1h};
   for (int i = 0; i < 10'000; ++i, now += 1ms) {
-    REQUIRE(limit.admit(now));
-    limit.leave(i % 20 == 0, now);
+    REQUIRE(limit.admit(kCaller, now));
+    limit.leave(kCaller, i % 20 == 0 ? CallEnd::late : CallEnd::in_time, now);
   }
   CHECK_FALSE(limit.limit());
 }
@@ -113,23 +122,64 @@ TEST_CASE("AdaptiveLimit: calls from before the cut do not cut it again", "[adap
   TimePoint now{1h};
   const TimePoint before = now;
   for (int i = 0; i < 200; ++i) {
-    REQUIRE(limit.admit(now));
+    REQUIRE(limit.admit(kCaller, now));
   }
   for (int i = 0; i < 50; ++i) {
-    limit.leave(true, before);
+    limit.leave(kCaller, CallEnd::late, before);
   }
   now += 1s;
-  REQUIRE_FALSE(limit.admit(now));  // 150 under way of 100
+  REQUIRE_FALSE(limit.admit(kCaller, now));  // 150 under way of 100
   CHECK(limit.limit() == 100);
   for (int i = 0; i < 149; ++i) {
-    limit.leave(true, before);
+    limit.leave(kCaller, CallEnd::late, before);
   }
   for (int i = 0; i < 30; ++i) {
     now += 10ms;
-    REQUIRE(limit.admit(now));
-    limit.leave(false, now);
+    REQUIRE(limit.admit(kCaller, now));
+    limit.leave(kCaller, CallEnd::in_time, now);
   }
   CHECK(limit.limit().value_or(100) >= 100);
+}
+
+TEST_CASE("AdaptiveLimit: sixteen times as many calls as can be taken are cut, too",
+          "[adaptive_limit]") {
+  Station station{16ms};
+  station.run(60s, 1ms);  // they work through what came in the first second, too
+  station.in_time = 0;
+  station.run(30s, 1ms);
+  REQUIRE(station.limit.limit());
+  CHECK(station.in_time > 0.9 * 30s / 16ms);
+}
+
+TEST_CASE("AdaptiveLimit: a limit that helps nothing is taken back, for a while",
+          "[adaptive_limit]") {
+  AdaptiveLimit limit;
+  TimePoint now{1h};
+  int n_limited = 0;
+  const auto wait_for_news = [&](std::chrono::seconds duration) {
+    std::deque<TimePoint> calls;
+    for (const TimePoint until = now + duration; now < until; now += 10ms) {
+      if (limit.admit(kCaller, now)) {
+        calls.push_back(now);
+      }
+      n_limited += limit.limit() ? 1 : 0;
+      while (!calls.empty() && calls.front() + 1s <= now) {  // every second call hears of something
+        const bool is_late = calls.front().time_since_epoch() / 10ms % 2 == 0;
+        limit.leave(kCaller, is_late ? CallEnd::late : CallEnd::in_time, calls.front());
+        calls.pop_front();
+      }
+    }
+    for (const TimePoint began_at : calls) {
+      limit.leave(kCaller, CallEnd::in_time, began_at);
+    }
+  };
+
+  wait_for_news(60s);
+  CHECK(n_limited > 0);
+  CHECK_FALSE(limit.limit());
+  n_limited = 0;
+  wait_for_news(300s);
+  CHECK(n_limited == 0);
 }
 
 TEST_CASE("AdaptiveLimit: it is never so low that nothing gets through", "[adaptive_limit]") {
@@ -137,4 +187,51 @@ TEST_CASE("AdaptiveLimit: it is never so low that nothing gets through", "[adapt
   station.run(60s, 1ms);
   REQUIRE(station.limit.limit());
   CHECK(*station.limit.limit() >= AdaptiveLimit::kLeast);
+}
+
+TEST_CASE("AdaptiveLimit: calls that wait for something beside others that are quick are no load",
+          "[adaptive_limit]") {
+  AdaptiveLimit limit;
+  TimePoint now{1h};
+  for (int i = 0; i < 10'000; ++i, now += 1ms) {
+    REQUIRE(limit.admit(kCaller, now));
+    limit.leave(kCaller, i % 2 == 0 ? CallEnd::late : CallEnd::quick, now);
+  }
+  CHECK_FALSE(limit.limit());
+}
+
+TEST_CASE("AdaptiveLimit: one caller that gives its calls no time brings no limit upon others",
+          "[adaptive_limit]") {
+  AdaptiveLimit limit;
+  TimePoint now{1h};
+  for (int i = 0; i < 10'000; ++i, now += 1ms) {
+    REQUIRE(limit.admit(kCaller, now));
+    limit.leave(kCaller, CallEnd::late, now);
+    if (i % 10 == 0) {
+      REQUIRE(limit.admit(kOther, now));
+      limit.leave(kOther, CallEnd::in_time, now);
+    }
+  }
+  CHECK_FALSE(limit.limit());
+}
+
+TEST_CASE("AdaptiveLimit: a flood leaves each other caller its part", "[adaptive_limit]") {
+  AdaptiveLimit limit;
+  TimePoint now{1h};
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(limit.admit(kCaller, now));
+  }
+  for (int i = 0; i < 50; ++i) {
+    limit.leave(kCaller, CallEnd::late, now);
+  }
+  now += 1s;
+  REQUIRE_FALSE(limit.admit(kCaller, now));  // which has 150 under way of 100
+
+  std::uint32_t n_admitted = 0;
+  while (limit.admit(kOther, now)) {
+    ++n_admitted;
+  }
+
+  CHECK(n_admitted == 50);
+  CHECK_FALSE(limit.admit(kCaller, now));
 }

@@ -51,7 +51,7 @@ struct Endpoints {
   std::optional<Ejection> fail(std::size_t index, int n = 5) {
     std::optional<Ejection> ejection;
     for (int i = 0; i < n && !ejection; ++i) {
-      ejection = outliers.on_failure(index, 1ms, now);
+      ejection = outliers.on_failure(index, now - 1ms, now);
     }
     return ejection;
   }
@@ -62,9 +62,9 @@ struct Endpoints {
     outliers.begin_probe(index, now);
     now += 1ms;
     if (!succeeds) {
-      REQUIRE(outliers.on_failure(index, 1ms, now));
+      REQUIRE(outliers.on_failure(index, now - 1ms, now));
     }
-    return succeeds && outliers.on_success(index, 1ms, now);
+    return succeeds && outliers.on_success(index, now - 1ms, 1ms, now);
   }
 
   [[nodiscard]] std::size_t n_admitted(Resort resort) const {
@@ -84,9 +84,9 @@ struct Endpoints {
       for (int k = 0; k < 100; ++k) {
         // Evenly spread, so that no five of them come in a row.
         if ((k + 1) * n_failed[i] / 100 > k * n_failed[i] / 100) {
-          CHECK_FALSE(outliers.on_failure(i, 1ms, now));
+          CHECK_FALSE(outliers.on_failure(i, now - 1ms, now));
         } else {
-          outliers.on_success(i, rtts[i], now);
+          outliers.on_success(i, now - rtts[i], rtts[i], now);
         }
       }
     }
@@ -104,7 +104,7 @@ struct Endpoints {
 TEST_CASE("Outliers: failures in a row eject, a reply between them does not", "[balancer]") {
   Endpoints endpoints{3};
   CHECK_FALSE(endpoints.fail(1, 4));
-  endpoints.outliers.on_success(1, 1ms, endpoints.now);
+  endpoints.outliers.on_success(1, endpoints.now - 1ms, 1ms, endpoints.now);
   CHECK_FALSE(endpoints.fail(1, 4));
 
   const auto ejection = endpoints.fail(1, 1);
@@ -146,8 +146,8 @@ TEST_CASE("Outliers: after the penalty one probe goes there, and its success end
   CHECK_FALSE(endpoints.outliers.admits(2, Resort::in_service, endpoints.now));
   endpoints.now += 1ms;
   // Of a request that was under way before the probe: tells nothing.
-  CHECK_FALSE(endpoints.outliers.on_success(2, 2ms, endpoints.now));
-  CHECK(endpoints.outliers.on_success(2, 1ms, endpoints.now));
+  CHECK_FALSE(endpoints.outliers.on_success(2, endpoints.now - 2ms, 2ms, endpoints.now));
+  CHECK(endpoints.outliers.on_success(2, endpoints.now - 1ms, 1ms, endpoints.now));
   CHECK(endpoints.outliers.admits(2, Resort::in_service, endpoints.now));
 }
 
@@ -161,7 +161,7 @@ TEST_CASE("Outliers: a probe that hangs is repeated after the penalty, an unsent
 
   CHECK_FALSE(endpoints.outliers.due_probe(endpoints.now + ejection->penalty - 1ns));
   CHECK(endpoints.outliers.due_probe(endpoints.now + ejection->penalty) == 0U);
-  endpoints.outliers.on_nothing_learnt(0, 0ms, endpoints.now);
+  endpoints.outliers.on_nothing_learnt(0, endpoints.now, endpoints.now);
   CHECK(endpoints.outliers.due_probe(endpoints.now) == 0U);
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("Outliers: the penalty doubles from least to most, with up to half of 
     CHECK(ejection->penalty <= bounded * 3 / 2);
     endpoints.now += ejection->penalty;
     endpoints.outliers.begin_probe(0, endpoints.now);
-    ejection = endpoints.outliers.on_failure(0, 0ms, endpoints.now);
+    ejection = endpoints.outliers.on_failure(0, endpoints.now, endpoints.now);
   }
 }
 
@@ -220,13 +220,13 @@ TEST_CASE("Outliers: at most the given share is ejected by verdicts, and never t
     const std::size_t index = rng() % n;
     switch (rng() % 12) {
       case 0:
-        endpoints.outliers.on_success(index, 0ms, endpoints.now);
+        endpoints.outliers.on_success(index, endpoints.now, 0ms, endpoints.now);
         break;
       case 1:
         endpoints.outliers.on_connected(index, endpoints.now);
         break;
       default:
-        endpoints.outliers.on_failure(index, 0ms, endpoints.now);
+        endpoints.outliers.on_failure(index, endpoints.now, endpoints.now);
         break;
     }
     const auto n_ejected = static_cast<std::size_t>(
@@ -277,9 +277,9 @@ TEST_CASE("Outliers: a comparison needs two others, and enough outcomes", "[bala
   Endpoints idle{3};
   CHECK(idle.outliers.compare(idle.now).empty());
   for (std::uint32_t i = 0; i + 1 < Outliers::kMinVolume; ++i) {
-    idle.outliers.on_success(0, 1ms, idle.now);
-    idle.outliers.on_success(1, 1ms, idle.now);
-    idle.outliers.on_success(2, 1s, idle.now);
+    idle.outliers.on_success(0, idle.now - 1ms, 1ms, idle.now);
+    idle.outliers.on_success(1, idle.now - 1ms, 1ms, idle.now);
+    idle.outliers.on_success(2, idle.now - 1s, 1s, idle.now);
   }
   idle.now += Outliers::kInterval;
   CHECK(idle.outliers.compare(idle.now).empty());
@@ -308,7 +308,7 @@ TEST_CASE("Outliers: a probe that is as slow as before does not end an ejection 
   endpoints.outliers.begin_probe(2, endpoints.now);
   endpoints.now += 200ms;
 
-  CHECK_FALSE(endpoints.outliers.on_success(2, 200ms, endpoints.now));
+  CHECK_FALSE(endpoints.outliers.on_success(2, endpoints.now - 200ms, 200ms, endpoints.now));
 
   endpoints.now += 3s;  // twice the penalty, and half of it
   CHECK(endpoints.probe(2, true));
@@ -318,9 +318,10 @@ TEST_CASE("Outliers: some stray slow replies make no outlier", "[balancer]") {
   Endpoints endpoints{3};
   CHECK(endpoints.outliers.compare(endpoints.now).empty());
   for (int i = 0; i < 100; ++i) {
-    endpoints.outliers.on_success(0, 1ms, endpoints.now);
-    endpoints.outliers.on_success(1, 1ms, endpoints.now);
-    endpoints.outliers.on_success(2, i % 20 == 0 ? 3s : 1ms, endpoints.now);
+    endpoints.outliers.on_success(0, endpoints.now - 1ms, 1ms, endpoints.now);
+    endpoints.outliers.on_success(1, endpoints.now - 1ms, 1ms, endpoints.now);
+    const balancer::Nanoseconds rtt = i % 20 == 0 ? 3s : 1ms;
+    endpoints.outliers.on_success(2, endpoints.now - rtt, rtt, endpoints.now);
   }
   endpoints.now += Outliers::kInterval;
 
@@ -369,12 +370,28 @@ TEST_CASE("Outliers: an endpoint that asked for it is left alone for that time",
   CHECK(endpoints.outliers.admits(0, Resort::in_service, endpoints.now + 3s));
 }
 
+TEST_CASE("Outliers: a stream that began before the probe is no answer to it", "[balancer]") {
+  Endpoints endpoints{3};
+  const balancer::TimePoint before = endpoints.now;
+  REQUIRE(endpoints.fail(2));
+  endpoints.now += 2s;
+  REQUIRE(endpoints.outliers.due_probe(endpoints.now) == 2U);
+  endpoints.outliers.begin_probe(2, endpoints.now);
+  endpoints.now += 10ms;
+
+  // Its head came 1 ms after its request, long ago; its end comes now.
+  CHECK_FALSE(endpoints.outliers.on_success(2, before, 1ms, endpoints.now));
+  CHECK_FALSE(endpoints.outliers.on_failure(2, before, endpoints.now));
+  CHECK(endpoints.health[2].is_ejected());
+  CHECK(endpoints.outliers.on_success(2, endpoints.now - 10ms, 1ms, endpoints.now));
+}
+
 TEST_CASE("Outliers: failures in a row that somebody else has seen count, too", "[balancer]") {
   Endpoints endpoints{3};
 
-  CHECK_FALSE(endpoints.outliers.on_failure(1, 1ms, endpoints.now, 4));
+  CHECK_FALSE(endpoints.outliers.on_failure(1, endpoints.now - 1ms, endpoints.now, 4));
 
-  CHECK(endpoints.outliers.on_failure(1, 1ms, endpoints.now, 5));
+  CHECK(endpoints.outliers.on_failure(1, endpoints.now - 1ms, endpoints.now, 5));
 }
 
 TEST_CASE("Outliers: a verdict that is taken over holds as if it had been passed here",

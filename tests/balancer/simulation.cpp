@@ -11,6 +11,8 @@
 #include <numeric>
 #include <random>
 
+using namespace std::chrono_literals;
+
 namespace test {
 namespace {
 
@@ -147,6 +149,12 @@ void Simulation::end(std::size_t request, bool is_failure) {
   }
   if (ended.began_at >= scenario_.count_from && ended.began_at < scenario_.count_until) {
     ++outcome_.requests[ended.pod];
+    const auto bin = static_cast<std::size_t>((ended.began_at - scenario_.count_from) / 500ms);
+    auto& bins = outcome_.requests_by_half_second;
+    if (bins.size() <= bin) {
+      bins.resize(bin + 1, std::vector<std::uint64_t>(scenario_.n_pods));
+    }
+    ++bins[bin][ended.pod];
     outcome_.latencies.push_back(took);
     outcome_.failed += is_failure ? 1 : 0;
   }

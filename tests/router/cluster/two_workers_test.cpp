@@ -167,10 +167,33 @@ TEST_CASE("Workers: a probe that succeeds on one brings the endpoint back on all
   Worker& prober = workers.other;
   router::ClusterEndpoint* const probed = prober.cluster.acquire({}, std::nullopt);
   REQUIRE(probed->endpoint().address == address_of(2));
-  prober.cluster.release(*probed, {.kind = AttemptOutcome::Kind::reply, .took = 0ns});
+  prober.cluster.release(
+      *probed, {.kind = AttemptOutcome::Kind::reply, .took = 0ns, .sent_at = prober.now()});
 
   CHECK(workers.one.uses(2));
   CHECK(workers.one.cluster.metrics().endpoints_ejected.read() == 0);
+}
+
+TEST_CASE("Workers: the head of a stream that has lasted for hours says nothing of now",
+          "[cluster]") {
+  TwoWorkers workers{patient()};
+  Worker& worker = workers.one;
+  worker.replies(0);
+  const auto latency_of_first = [&worker] {
+    std::vector<router::EndpointView> views;
+    worker.cluster.describe(views);
+    return views.at(0).latency;
+  };
+  const auto before = latency_of_first();
+
+  worker.cluster.release(worker.cluster.acquire_at(address_of(0)),
+                         {.kind = AttemptOutcome::Kind::reply,
+                          .took = 30s,
+                          .sent_at = worker.now() - 3h - 30s,
+                          .heard_at = worker.now() - 3h});
+
+  REQUIRE(before);
+  CHECK(latency_of_first() == before);
 }
 
 TEST_CASE("Workers: a pause that an endpoint has asked one of them for is kept by all",

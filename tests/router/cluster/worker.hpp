@@ -30,7 +30,9 @@ class Worker final : public router::ConnectionFactory {
   }
 
   /// A request to that endpoint, which ends so.
-  void ends(std::size_t endpoint, const router::AttemptOutcome& outcome) {
+  void ends(std::size_t endpoint, router::AttemptOutcome outcome) {
+    outcome.sent_at = now();
+    outcome.heard_at = now();
     cluster.release(cluster.acquire_at(address_of(endpoint)), outcome);
   }
   void fails(std::size_t endpoint, int n = 1) {
@@ -63,6 +65,7 @@ class Worker final : public router::ConnectionFactory {
         {.kind = router::AttemptOutcome::Kind::reply, .took = std::chrono::milliseconds{1}});
   }
 
+  [[nodiscard]] router::TimePoint now() { return loop_.now(); }
   /// What it and others have caused here.
   void turn() { loop_.turn(std::chrono::milliseconds{0}); }
 

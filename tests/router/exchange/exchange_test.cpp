@@ -377,6 +377,45 @@ TEST_CASE("Exchange: a client may leave while its request waits for other endpoi
   CHECK(host.connections.size() == 1);
 }
 
+TEST_CASE("Exchange: a request does not wait for a connection while another endpoint has one",
+          "[exchange]") {
+  test::ScriptedHost host{2};
+  test::ScriptedClient warm;
+  Exchange& before = host.begin(warm, request(true), true);
+  host.connections[0]->connect();
+  before.on_client_gone(Reset::cancel);
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  REQUIRE(host.connections.size() == 2);  // the other endpoint's turn, which does not answer
+
+  const bool is_moved = host.run_until([&] { return host.connections[0]->n_opened == 2; });
+
+  CHECK(is_moved);
+  CHECK(host.service_metrics().repicks.read() == 1);
+  CHECK_FALSE(client.head.has_value());
+  host.connections[1]->connect();  // too late for this request, and ready for the next
+  CHECK(host.connections[1]->n_opened == 0);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: where no other endpoint has a connection, a request waits for its own",
+          "[exchange]") {
+  test::ScriptedHost host{2};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  const auto until = std::chrono::steady_clock::now() + 3 * kConnectionPatience;
+  REQUIRE(host.run_until([until] { return std::chrono::steady_clock::now() > until; }));
+  CHECK(host.connections.size() == 1);
+
+  host.connections[0]->connect();
+
+  CHECK(host.connections[0]->n_opened == 1);
+  CHECK(host.service_metrics().repicks.read() == 0);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: who waits for other endpoints has a place in the queue", "[exchange]") {
   Policy policy;
   policy.queue_requests = 1;
@@ -614,6 +653,108 @@ TEST_CASE("Exchange: a full queue refuses at once", "[exchange]") {
   first.on_client_gone(Reset::cancel);
   second.on_client_gone(Reset::cancel);
   host.end_turn();
+}
+
+TEST_CASE("Exchange: what waited for room is refused if too little time is left for a reply",
+          "[exchange]") {
+  Policy policy;
+  policy.concurrency_limit = 1;
+  test::ScriptedHost host{1, policy};
+  for (std::uint32_t i = 0; i < balancer::LatencyQuantile::kMinSamples; ++i) {
+    host.cluster().retry_timing().on_reply(10s);
+  }
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(true), true);
+  RequestHead hasty = request(true);
+  hasty.fields.add({"grpc-timeout", "5S"});
+  RequestHead patient = request(true);
+  patient.fields.add({"grpc-timeout", "50S"});
+
+  test::ScriptedClient refused;
+  Exchange& second = host.begin(refused, std::move(hasty), true);
+  test::ScriptedClient waiting;
+  Exchange& third = host.begin(waiting, std::move(patient), true);
+
+  REQUIRE(refused.head.has_value());
+  CHECK(refused.header("nodeway-error") == "overloaded");
+  CHECK(host.metrics.hits(telemetry::Limit::queue_deadline) == 1);
+  CHECK_FALSE(waiting.head.has_value());
+  for (Exchange* const each : {&exchange, &third}) {
+    each->on_client_gone(Reset::cancel);
+  }
+  second.on_reply_sent();
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: what a caller takes to send its request is not the endpoint's time",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request(false), false);
+  test::ScriptedConnection& endpoint = *host.connections[0];
+  endpoint.connect();
+  const auto until = std::chrono::steady_clock::now() + 50ms;
+  REQUIRE(host.run_until([until] { return std::chrono::steady_clock::now() > until; }));
+
+  exchange.on_request_data(test::bytes_of("late"));
+  exchange.on_request_end();
+  REQUIRE(endpoint.pull() == "late");
+  endpoint.stream->on_reply_head(reply(), true);
+  endpoint.stream->on_reply_end();
+  std::exchange(endpoint.stream, nullptr)->on_upstream_closed();
+  exchange.on_reply_sent();
+  host.end_turn();
+
+  std::vector<EndpointView> views;
+  host.cluster().describe(views);
+  REQUIRE(views.at(0).latency.has_value());
+  CHECK(*views.at(0).latency < 40ms);
+}
+
+TEST_CASE("Exchange: a call that its caller cancels at its deadline speaks against a silent pod",
+          "[exchange]") {
+  const bool is_late = GENERATE(false, true);
+  CAPTURE(is_late);
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(true);
+  head.fields.add({"grpc-timeout", is_late ? "400m" : "400S"});
+  const auto began_at = std::chrono::steady_clock::now();
+  Exchange& exchange = host.begin(client, std::move(head), true);
+  host.connections[0]->connect();
+  const auto until = began_at + (is_late ? 385ms : 1ms);
+  REQUIRE(host.run_until([until] { return std::chrono::steady_clock::now() > until; }));
+
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+
+  std::vector<EndpointView> views;
+  host.cluster().describe(views);
+  CHECK(views.at(0).failures == (is_late ? 1 : 0));
+}
+
+TEST_CASE("Exchange: a gRPC reply that ends without a status is UNKNOWN, as its client sees it",
+          "[exchange]") {
+  const bool is_web = GENERATE(false, true);
+  CAPTURE(is_web);
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(true);
+  head.fields.add({"content-type", is_web ? "application/grpc-web" : "application/grpc"});
+  Exchange& exchange = host.begin(client, std::move(head), true);
+  test::ScriptedConnection& endpoint = *host.connections[0];
+  endpoint.connect();
+
+  endpoint.stream->on_reply_head(reply(), true);
+  endpoint.stream->on_reply_end();
+  std::exchange(endpoint.stream, nullptr)->on_upstream_closed();
+  exchange.on_reply_sent();
+  host.end_turn();
+
+  std::vector<bool> successes;
+  host.service_metrics().each_response(
+      [&](const telemetry::ResponseCell& cell) { successes.push_back(cell.key.success); });
+  CHECK(successes == std::vector{is_web});
 }
 
 TEST_CASE("Exchange: the deadline that the endpoint sees is what is left of the caller's",

@@ -86,7 +86,7 @@ class Call {
     CHECK(host_.is_over);
     CHECK(host_.service_metrics().streams_open.read() == 0);
     host_.end_turn();
-    CHECK(cluster().n_queued() == 0);
+    CHECK(host_.cluster().n_queued() == 0);
     for (std::size_t i = 0; i < host_.connections.size(); ++i) {
       if (std::find(refused_.begin(), refused_.end(), i) == refused_.end()) {
         CHECK(host_.connections[i]->stream == nullptr);  // none outlives its exchange
@@ -130,11 +130,6 @@ class Call {
   test::ScriptedClient client;
 
  private:
-  Cluster& cluster() {
-    const Service& service = *host_.snapshot()->services.find("cart.shop");
-    return host_.cluster_of(service, service.ports[0]);
-  }
-
   test::ScriptedHost host_;
   Exchange& exchange_;
   std::vector<std::size_t> refused_;  ///< connections that are gone
@@ -332,6 +327,31 @@ TEST_CASE("Retry: a lone pod is asked again", "[exchange][retry]") {
 
   CHECK(only.stream != nullptr);
   CHECK(only.previous_attempts == "1");
+}
+
+TEST_CASE("Retry: waits for room at another pod rather than return to the one that failed",
+          "[exchange][retry]") {
+  Policy policy = idempotent();
+  policy.endpoint_limit = 1;
+  test::ScriptedHost host{2, policy};
+  std::array<test::ScriptedClient, 2> clients;
+  Exchange& first = host.begin(clients[0], grpc_call(), true);
+  Exchange& second = host.begin(clients[1], grpc_call(), true);
+  test::ScriptedConnection& failing = *host.connections[0];
+  test::ScriptedConnection& busy = *host.connections[1];
+  failing.connect();
+  busy.connect();
+
+  failing.fail_stream(kReset);
+  const auto until = std::chrono::steady_clock::now() + 60ms;  // the retry's pause is 25 ms at most
+  static_cast<void>(host.run_until([&] { return std::chrono::steady_clock::now() > until; }));
+
+  CHECK(failing.stream == nullptr);
+  second.on_client_gone(Reset::cancel);
+  CHECK(host.run_until([&] { return busy.n_opened == 2; }));
+  CHECK(busy.previous_attempts == "1");
+  first.on_client_gone(Reset::cancel);
+  host.end_turn();
 }
 
 TEST_CASE("Retry: without budget there is none", "[exchange][retry]") {
@@ -559,6 +579,44 @@ TEST_CASE("Hedge: after the delay a second pod is asked, and the first reply win
   CHECK(loser.credited == 0);
   call.pass(20ms);
   CHECK(call.n_asked() == 2);
+}
+
+TEST_CASE("Hedge: also while the first pod has not even been connected", "[exchange][hedge]") {
+  Call call{2, hedging_after(5ms)};
+  call.send_end();
+
+  test::ScriptedConnection& second = call.endpoint(1);
+
+  REQUIRE(second.stream != nullptr);
+  CHECK(call.metrics().hedges.read() == 1);
+  second.stream->on_reply_head(trailers_only("0"), true);
+  CHECK(call.client.head.has_value());
+}
+
+TEST_CASE("Hedge: p95 asks a second pod once the first has taken longer than 95 of 100",
+          "[exchange][hedge]") {
+  Policy policy = idempotent();
+  policy.retries.hedging = Hedging::p95;
+  test::ScriptedHost host{2, policy};
+  const bool is_known = GENERATE(false, true);
+  CAPTURE(is_known);
+  for (std::uint32_t i = 0; is_known && i < balancer::LatencyQuantile::kMinSamples; ++i) {
+    host.cluster().retry_timing().on_reply(5ms);
+  }
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, grpc_call(), true);
+  host.connections[0]->connect();
+  const auto sent_at = std::chrono::steady_clock::now();
+
+  static_cast<void>(host.run_until([&] {
+    return host.connections.size() == 2 || std::chrono::steady_clock::now() > sent_at + 50ms;
+  }));
+
+  CHECK((host.connections.size() == 2) == is_known);
+  CHECK(host.service_metrics().hedges.read() == (is_known ? 1 : 0));
+  CHECK(std::chrono::steady_clock::now() - sent_at >= 5ms);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
 }
 
 TEST_CASE("Hedge: none for what may not be repeated", "[exchange][hedge]") {

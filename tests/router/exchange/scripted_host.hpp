@@ -241,6 +241,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   /// Lets the turn end: what is over is destroyed.
   void end_turn() { loop_.turn(std::chrono::milliseconds{0}); }
 
+  [[nodiscard]] router::Cluster& cluster() { return *cluster_; }
   [[nodiscard]] router::telemetry::ServiceMetrics& service_metrics() { return cluster_->metrics(); }
 
   router::telemetry::CoreMetrics metrics;

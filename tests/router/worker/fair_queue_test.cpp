@@ -33,6 +33,12 @@ class Queue {
     queue.push(made, {.caller = &callers_[name[0]], .until = kStart + until});
     return made;
   }
+  Waiter& push_repetition(const std::string& name, std::chrono::milliseconds until = 1s) {
+    Waiter& made = *waiters_.emplace_back(std::make_unique<Waiter>(name));
+    queue.push(made,
+               {.caller = &callers_[name[0]], .until = kStart + until, .is_repetition = true});
+    return made;
+  }
   /// One that was popped.
   void put_back(Waiter& waiter) {
     queue.put_back(waiter, {.caller = &callers_[waiter.name[0]], .until = kStart});
@@ -91,6 +97,28 @@ TEST_CASE(
   queue.push("b-hastier", 500ms);
 
   CHECK(queue.drain() == "a-hasty b-hastier a-first a-second a-patient ");
+}
+
+TEST_CASE("FairQueue: repetitions wait until no first try does, whoever's it is", "[worker]") {
+  Queue queue;
+  queue.push_repetition("a-retry", 1ms);
+  queue.push_repetition("a-retry-too", 2ms);
+  queue.push("b1");
+  queue.push_repetition("b-retry");
+  queue.push("a1", 3s);
+
+  CHECK(queue.queue.has_more_than(4));
+  CHECK(queue.drain() == "b1 a1 a-retry b-retry a-retry-too ");
+}
+
+TEST_CASE("FairQueue: of the caller with most, a repetition is crowded out first", "[worker]") {
+  Queue queue;
+  queue.push_repetition("a-retry");
+  for (const char* const name : {"a1", "a2", "b1"}) {
+    queue.push(name);
+  }
+
+  CHECK(queue.queue.last_of_most().name == "a-retry");
 }
 
 TEST_CASE("FairQueue: one that is put back is the next one", "[worker]") {
