@@ -4,6 +4,7 @@
 #include "router/cluster/hash_key.hpp"
 #include "router/exchange/edit.hpp"
 #include "router/exchange/grpc.hpp"
+#include "router/resolve/ascii_case.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -176,6 +177,8 @@ bool Exchange::refuse_at_once() {
     fail(Errc::headers_too_large, {});
   } else if (request_.method == "CONNECT" && request_.protocol.empty()) {
     fail(Errc::method_not_allowed, {});
+  } else if (equals_ignoring_case(request_.protocol, "h2c")) {
+    fail(Errc::method_not_allowed, "h2c is a switch of a connection, not a tunnel");
   } else if (!has_sound_path(request_)) {
     fail(Errc::bad_request, "the path must begin with /");
   } else if (has_looped(request_.fields, host_.via_entry().substr(kViaProtocol.size()))) {
