@@ -49,10 +49,12 @@ Exchange::Exchange(ExchangeHost& host,
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
+      counted_head_{buffers},
       request_body_{buffers},
       reply_body_{buffers},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
+  counted_head_.set(request_.n_bytes);
   request_body_.keep_taken();
   if (end) {
     request_body_.finish(BodyState::ended);
@@ -373,6 +375,7 @@ void Exchange::finish() {
   give_up_attempts();
   timer_.cancel();
   SnapshotWaiter::unlink();
+  counted_head_.set(0);  // at once: its caller's share is told at the end of this turn
   leave_caller();
   count_request();
   telemetry::ResponseKey key;

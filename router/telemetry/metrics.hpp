@@ -99,7 +99,8 @@ inline constexpr std::array kCoreFigures{
     CoreFigureDefinition{CoreFigure::buffer_bytes,
                          FigureKind::gauge,
                          "nodeway_buffer_bytes",
-                         "Bytes of bodies and output that wait for the other side to take them."},
+                         "Bytes of bodies and output that wait for the other side to take them, "
+                         "and of the heads of requests under way."},
     CoreFigureDefinition{
         CoreFigure::requests_put_off,
         FigureKind::counter,
@@ -112,7 +113,7 @@ inline constexpr std::array kCoreFigures{
 enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
   buffer_bytes,          ///< bytes that wait in all buffers: streams get narrow windows
-  caller_bytes,          ///< bytes that wait in one caller's bodies: further requests are refused
+  caller_bytes,          ///< bytes of one caller's requests that wait: further ones are refused
   caller_connections,    ///< connections of one caller: further ones are refused
   caller_requests,       ///< open requests of one caller: further ones are refused
   client_connections,    ///< connections of all clients: accepting pauses
