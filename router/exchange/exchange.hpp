@@ -101,6 +101,9 @@ class Exchange final : public Disposable,
   void on_client_gone(Reset how) override;
   void on_reply_sent() override;
   [[nodiscard]] Pulled pull_reply(std::span<std::byte> into) override;
+  [[nodiscard]] bool has_reply_to_pull() const noexcept override {
+    return reply_body_.size() > 0 || reply_body_.is_finished();
+  }
   [[nodiscard]] const HeaderList& reply_trailers() const override { return reply_trailers_; }
 
  private:
