@@ -196,6 +196,28 @@ TEST_CASE("nodeway: a flood ends its own connection, and nobody else's", "[integ
   }
 }
 
+TEST_CASE("nodeway: a client that takes no limit on streams, and reads nothing, is cut off",
+          "[integration][attack]") {
+  test::OneService path{answers_on_demand()};
+  Bystander bystander{path.router.listen_port()};
+  test::RawH2 raw{path.router.listen_port()};
+  const Attack attack{
+      .name = "HEADERS",
+      .limit = "stream_refusals",
+      .first = std::string{test::kPreface} + bytes_of({.type = FrameType::settings}),
+      .and_again = [](int n) {
+        return on_streams(n, [](std::uint32_t stream) {
+          return request(stream, test::kEndHeaders | test::kEndStream);
+        });
+      }};
+
+  CHECK(is_cut_off(raw, attack));
+
+  path.router.wait_metric("nodeway_limit_hits_total", 1, {{"limit", attack.limit}});
+  check(bystander);
+  path.upstream.wait_until_open(0);
+}
+
 TEST_CASE("nodeway: trailers that unpack to too much end their request", "[integration][attack]") {
   constexpr std::size_t kValueBytes = 3'900;  // see the next case
   test::OneService path{answers_on_demand()};
