@@ -4,6 +4,7 @@
 #include "router/cluster/hash_key.hpp"
 #include "router/exchange/edit.hpp"
 #include "router/exchange/grpc.hpp"
+#include "router/resolve/ascii_case.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -48,10 +49,12 @@ Exchange::Exchange(ExchangeHost& host,
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
+      counted_head_{buffers},
       request_body_{buffers},
       reply_body_{buffers},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
+  counted_head_.set(request_.n_bytes);
   request_body_.keep_taken();
   if (end) {
     request_body_.finish(BodyState::ended);
@@ -177,6 +180,8 @@ bool Exchange::refuse_at_once() {
     fail(Errc::headers_too_large, {});
   } else if (request_.method == "CONNECT" && request_.protocol.empty()) {
     fail(Errc::method_not_allowed, {});
+  } else if (equals_ignoring_case(request_.protocol, "h2c")) {
+    fail(Errc::method_not_allowed, "h2c is a switch of a connection, not a tunnel");
   } else if (!has_sound_path(request_)) {
     fail(Errc::bad_request, "the path must begin with /");
   } else if (has_looped(request_.fields, host_.via_entry().substr(kViaProtocol.size()))) {
@@ -380,6 +385,7 @@ void Exchange::finish() {
   give_up_attempts();
   timer_.cancel();
   SnapshotWaiter::unlink();
+  counted_head_.set(0);  // at once: its caller's share is told at the end of this turn
   leave_caller();
   count_request();
   telemetry::ResponseKey key;

@@ -77,7 +77,7 @@ class Exchange final : public Disposable,
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
 
-  /// Its bodies count in `buffers`, which outlives it.
+  /// Its request's head and its bodies count in `buffers`, which outlives it.
   Exchange(ExchangeHost& host,
            ClientStream& client,
            BufferShare& buffers,
@@ -101,6 +101,9 @@ class Exchange final : public Disposable,
   void on_client_gone(Reset how) override;
   void on_reply_sent() override;
   [[nodiscard]] Pulled pull_reply(std::span<std::byte> into) override;
+  [[nodiscard]] bool has_reply_to_pull() const noexcept override {
+    return reply_body_.size() > 0 || reply_body_.is_finished();
+  }
   [[nodiscard]] const HeaderList& reply_trailers() const override { return reply_trailers_; }
 
  private:
@@ -196,6 +199,7 @@ class Exchange final : public Disposable,
   TimePoint began_at_;
 
   RequestHead request_;
+  CountedBytes counted_head_;
   Body request_body_;
   HeaderList request_trailers_;
   bool request_is_wanted_ = true;  ///< false: what still comes of it is credited and dropped

@@ -68,6 +68,7 @@ RequestHead copy_of(const RequestHead& head) {
   for (const HeaderField& field : head.fields) {
     copy.fields.add_copy(field.name(), field.value());
   }
+  copy.n_bytes = head.n_bytes;
   copy.is_grpc = head.is_grpc;
   copy.is_too_large = head.is_too_large;
   return copy;

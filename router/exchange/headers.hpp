@@ -133,6 +133,7 @@ struct RequestHead {
   std::string_view protocol{};
   HeaderList fields;          ///< without `host`
   HeaderList pseudo;          ///< owns the text of the views above, where it is not in `fields`
+  std::size_t n_bytes = 0;    ///< of its fields as they came, about: what it takes of memory
   bool is_grpc = false;       ///< content-type begins with `application/grpc`
   bool is_too_large = false;  ///< over the limit on header fields: those beyond it are missing
 };

@@ -60,6 +60,8 @@ class ClientEvents {
   virtual void on_reply_sent() = 0;
   /// Moves the next bytes of the reply's body into `into`.
   [[nodiscard]] virtual Pulled pull_reply(std::span<std::byte> into) = 0;
+  /// Whether that would give bytes now, or the end.
+  [[nodiscard]] virtual bool has_reply_to_pull() const noexcept = 0;
   /// Asked once, when `pull_reply` has answered `trailers`.
   [[nodiscard]] virtual const HeaderList& reply_trailers() const = 0;
 

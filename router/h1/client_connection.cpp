@@ -2,6 +2,7 @@
 #include "router/h1/client_connection.hpp"
 
 #include "router/h1/websocket.hpp"
+#include "router/worker/keep_alive.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,6 +25,8 @@ ClientConnection::~ClientConnection() {
 
 void ClientConnection::on_connect(Socket socket) {
   state_ = State::idle;
+  // An application that does not read closes TCP's own window, which is no sign of death.
+  keep_alive(socket, Transport::kWriteStall);
   TransportEvents& self = *this;
   transport_.emplace(loop_, std::move(socket), self);
   transport_->start_reading();  // also to learn that the endpoint has closed an idle connection

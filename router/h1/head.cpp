@@ -219,6 +219,7 @@ Parsed<ParsedRequest> parse_request(std::string block, std::string_view scheme) 
   request.head.authority =
       target->authority.empty() ? control->host.value_or("") : fields.keep(target->authority);
   request.head.path = fields.keep(target->path);
+  request.head.n_bytes = block.size();
   request.head.is_grpc = fields.find("content-type").value_or("").starts_with("application/grpc");
   request.framing = request_framing(*control);
   if (!request.is_http10 && request.framing.kind == Framing::Kind::none) {

@@ -5,6 +5,7 @@
 #include "router/h1/h2c.hpp"
 #include "router/h1/websocket.hpp"
 #include "router/resolve/ascii_case.hpp"
+#include "router/worker/caller_share.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,7 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       timeouts_{timeouts},
       is_secure_{tls != nullptr},
+      counted_input_{acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers()},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());
 }
@@ -33,6 +35,7 @@ void ServerConnection::start(std::span<const std::byte> already_read) {
 void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
   parse(bytes);
   unparsed_.insert(unparsed_.end(), bytes.begin(), bytes.end());
+  count_input();
   update_reading();
 }
 
@@ -332,6 +335,7 @@ void ServerConnection::parse_pending() {
     parsed_bytes_ = pending.size() - rest.size();
     unparsed_ = std::move(pending);
   }
+  count_input();
   update_reading();
 }
 

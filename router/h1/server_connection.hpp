@@ -101,6 +101,8 @@ class ServerConnection final : public router::ClientConnection,
   void write_head(OutputBuffer& out);
   void open_tunnel(OutputBuffer& out);
   void end_tunnel_if_over();
+  /// What waits to be parsed, or has come of a head that is not whole.
+  void count_input() { counted_input_.set(unparsed_.size() + head_lines_.partial().size()); }
   bool write_body(OutputBuffer& out);
   void end_reply();
   void begin_next();
@@ -125,6 +127,7 @@ class ServerConnection final : public router::ClientConnection,
   BodyReader body_reader_;
   std::vector<std::byte> unparsed_;  ///< what came behind a complete request
   std::size_t parsed_bytes_ = 0;     ///< of `unparsed_`, at its front
+  CountedBytes counted_input_;
   std::size_t uncredited_bytes_ = 0;
   bool keeps_alive_ = true;
   bool takes_trailers_ = false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h2/client_connection.hpp"
 
+#include "router/worker/keep_alive.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -162,6 +164,7 @@ ClientConnection::~ClientConnection() = default;
 
 void ClientConnection::on_connect(Socket socket) {
   state_ = State::greeting;
+  keep_alive(socket, kPodTimeout);
   TransportEvents& self = *this;
   transport_.emplace(loop_, std::move(socket), self);
   loop_.arm(greeting_timer_, connector_->deadline());

@@ -69,6 +69,10 @@ std::optional<Limit> Conduct::on_sent(const nghttp2_frame_hd& frame,
   return !is_fault || faults_.take(now) ? std::nullopt : std::optional{Limit::stream_faults};
 }
 
+std::optional<Limit> Conduct::on_refused(TimePoint now) noexcept {
+  return refusals_.take(now) ? std::nullopt : std::optional{Limit::stream_refusals};
+}
+
 std::uint32_t Conduct::fault_of(const nghttp2_frame_hd& frame) noexcept {
   const bool is_message = frame.type == NGHTTP2_HEADERS || frame.type == NGHTTP2_DATA;
   if (is_message && std::find(ended_.begin(), ended_.end(), frame.stream_id) != ended_.end() &&

@@ -41,6 +41,11 @@ struct ConductLimits {
   /// (CVE-2025-8671, "MadeYouReset"): the peer has us do what `SessionLimits::reset_burst` forbids
   /// it. An honest peer makes none; a broken library makes some in each hundred of its calls.
   TokenBucket::Rate faults{.burst = 1'000, .per_second = 100};
+  /// Streams that are refused since `SessionLimits::max_concurrent_streams` are open. A client that
+  /// has acknowledged our SETTINGS may open none, and loses its connection for the first. Before
+  /// that an honest one opens a round trip's worth; who never acknowledges is held up by this
+  /// alone.
+  TokenBucket::Rate refusals{.burst = 2'000, .per_second = 100};
   /// Frames that carry nothing of a request: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty DATA,
   /// unknown ones (CVE-2019-9511 to 9518). One keep-alive or resize now and then is honest.
   TokenBucket::Rate control_frames{.burst = 1'000, .per_second = 100};
@@ -56,7 +61,10 @@ struct ConductLimits {
 class Conduct {
  public:
   explicit Conduct(const ConductLimits& limits) noexcept
-      : limits_{limits}, faults_{limits.faults}, control_frames_{limits.control_frames} {}
+      : limits_{limits},
+        faults_{limits.faults},
+        refusals_{limits.refusals},
+        control_frames_{limits.control_frames} {}
 
   /// The head of a frame has come. The limit that it is beyond, if any.
   [[nodiscard]] std::optional<telemetry::Limit> on_received(const nghttp2_frame_hd& frame,
@@ -65,6 +73,9 @@ class Conduct {
   [[nodiscard]] std::optional<telemetry::Limit> on_sent(const nghttp2_frame_hd& frame,
                                                         std::uint32_t code,
                                                         TimePoint now) noexcept;
+  /// A stream of the peer has been refused, which its RST_STREAM may tell much later: the peer need
+  /// not read it.
+  [[nodiscard]] std::optional<telemetry::Limit> on_refused(TimePoint now) noexcept;
 
   /// Server: the error code that ends a client's connection for a frame on a stream that it may not
   /// use any more, which nghttp2 ignores; NO_ERROR for all others. PROTOCOL_ERROR: HEADERS on a
@@ -90,6 +101,7 @@ class Conduct {
 
   ConductLimits limits_;
   TokenBucket faults_;
+  TokenBucket refusals_;
   TokenBucket control_frames_;
   std::int32_t last_id_ = -1;
   std::array<Gap, kGaps> gaps_{};  ///< ids that were passed over

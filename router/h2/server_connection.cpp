@@ -46,8 +46,8 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     }
     connection_.session_.submit_reply(id_, reply_head_, end);
     connection_.transport_.want_write();
-    if (!end) {
-      expect_pull();
+    if (!end && (exchange_ == nullptr || exchange_->has_reply_to_pull())) {
+      expect_pull();  // without an exchange: a reply of the router's own, whose body is in
     }
   }
   [[nodiscard]] bool takes_trailers() const noexcept override { return true; }
@@ -98,6 +98,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
 
  private:
   void on_pseudo_field(HeaderField field);
+  void on_trailer(HeaderField field);
   void begin(bool end_stream);
   void end_tunnel_if_over();
   void expect_pull() {
@@ -125,7 +126,9 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
 
 Pulled ServerConnection::Stream::pull(std::span<std::byte> into) {
   const Pulled pulled = exchange_ == nullptr ? Pulled{} : exchange_->pull_reply(into);
-  is_pull_due_ = pulled.n_bytes > 0 && pulled.state == BodyState::open;
+  // What is left waits for a window; where nothing is, the next `resume` tells of more.
+  is_pull_due_ = pulled.n_bytes > 0 && pulled.state == BodyState::open && exchange_ != nullptr &&
+                 exchange_->has_reply_to_pull();
   if (pulled.n_bytes > 0) {
     pull_due_since_ = connection_.taken_at_ = connection_.loop_.now();
   }
@@ -137,10 +140,10 @@ void ServerConnection::Stream::on_field(HeaderField field) {
   field_bytes_ += field.name().size() + field.value().size() + kFieldOverhead;
   if (field_bytes_ > kHopelessHeads * connection_.limits_.header_list_bytes) {
     connection_.give_up(telemetry::Limit::header_list_bytes);
+  } else if (has_begun_) {
+    on_trailer(std::move(field));
   } else if (field_bytes_ > connection_.limits_.header_list_bytes) {
     head_.is_too_large = true;
-  } else if (has_begun_) {
-    trailers_.add(std::move(field));
   } else if (field.name().starts_with(':')) {
     on_pseudo_field(std::move(field));
   } else if (field.name() == "host") {
@@ -151,6 +154,20 @@ void ServerConnection::Stream::on_field(HeaderField field) {
   } else {
     head_.fields.add(std::move(field));
   }
+}
+
+/// A reply can tell of a head that is too large, not of trailers that are: it may have begun.
+void ServerConnection::Stream::on_trailer(HeaderField field) {
+  if (exchange_ == nullptr) {
+    return;
+  }
+  if (field_bytes_ <= connection_.limits_.header_list_bytes) {
+    trailers_.add(std::move(field));
+    return;
+  }
+  connection_.loop_.metrics().hit(telemetry::Limit::header_list_bytes);
+  std::exchange(exchange_, nullptr)->on_client_gone(Reset::protocol_error);
+  reset(Reset::protocol_error);
 }
 
 void ServerConnection::Stream::on_pseudo_field(HeaderField field) {
@@ -180,7 +197,7 @@ void ServerConnection::Stream::on_fields_end(bool end_stream) {
 }
 
 void ServerConnection::Stream::begin(bool end_stream) {
-  field_bytes_ = 0;  // trailers have a limit of their own
+  head_.n_bytes = std::exchange(field_bytes_, 0);  // trailers have a limit of their own
   if (head_.is_too_large) {
     connection_.loop_.metrics().hit(telemetry::Limit::header_list_bytes);
   }

@@ -63,6 +63,7 @@ struct Session::Callbacks {
     if (events == nullptr) {
       nghttp2_submit_rst_stream(
           session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+      owner.on_refused();
     } else {
       nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, events);
     }
@@ -160,9 +161,13 @@ struct Session::Callbacks {
 
   static int on_invalid_frame(nghttp2_session* /*session*/,
                               const nghttp2_frame* /*frame*/,
-                              int /*why*/,
+                              int why,
                               void* self) noexcept {
-    static_cast<Session*>(self)->events_.on_invalid_frame();
+    auto& owner = *static_cast<Session*>(self);
+    owner.events_.on_invalid_frame();
+    if (why == NGHTTP2_ERR_REFUSED_STREAM) {
+      owner.on_refused();
+    }
     return 0;
   }
 
@@ -231,6 +236,7 @@ Session::Session(Role role, const SessionLimits& limits, SessionEvents& events)
       conduct_{limits.conduct},
       heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0},
       window_{limits.stream_window_bytes, limits.max_stream_window_bytes},
+      max_outbound_frames_{limits.max_outbound_frames},
       stream_window_bytes_{limits.stream_window_bytes} {
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
@@ -295,6 +301,11 @@ Result<void> Session::feed(std::span<const std::byte> bytes, TimePoint now) {
   }
   if (taken < 0) {
     return Errc::bad_request;
+  }
+  if (!has_ended_ &&
+      nghttp2_session_get_outbound_queue_size(session_.get()) > max_outbound_frames_) {
+    events_.on_limit_hit(telemetry::Limit::outbound_frames);
+    return Errc::bad_request;  // a GOAWAY would only wait behind them
   }
   return boost::system::in_place_value;
 }
@@ -422,6 +433,12 @@ bool Session::has_window(StreamId id) const noexcept {
 void Session::on_data(std::size_t n_bytes) {
   if (window_.on_data(n_bytes, now_)) {
     nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kMeasuringPing.data());
+  }
+}
+
+void Session::on_refused() {
+  if (const auto limit = conduct_.on_refused(now_)) {
+    give_up(*limit);
   }
 }
 

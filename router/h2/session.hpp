@@ -38,6 +38,10 @@ struct SessionLimits {
   std::uint64_t reset_burst = 20'000;
   std::uint64_t resets_per_second = 5'000;
   std::size_t max_continuations = 8;  ///< twice what 64 KiB of header fields need
+  /// Frames that wait to be written, beyond which the peer does not read what it makes us answer:
+  /// ten for each stream that may be open, whose head, trailers, window and end make four. Those of
+  /// streams that have ended stay among them, so nothing else bounds them.
+  std::size_t max_outbound_frames = 10'000;
   ConductLimits conduct{};
 };
 
@@ -103,8 +107,8 @@ class Session {
 
   /// Parses bytes read from the peer. A protocol error of the peer is no error here: its GOAWAY is
   /// queued (RFC 9113 section 5.4.1) and `is_finished` holds once `drain` has given it out. An
-  /// error means that no answer is possible (no HTTP/2 preface, flooding): close at once. `now` is
-  /// what rates are measured by.
+  /// error means that no answer is possible (no HTTP/2 preface, flooding, a peer that reads none):
+  /// close at once. `now` is what rates are measured by.
   [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes, TimePoint now);
   /// Next bytes to write, empty if there are none. Valid until the next call to this object.
   [[nodiscard]] std::span<const std::byte> drain();
@@ -177,6 +181,7 @@ class Session {
   /// Whether a frame of the peer is to be read. If not, the connection ends for it.
   [[nodiscard]] bool may_come(const nghttp2_frame_hd& frame);
   void on_data(std::size_t n_bytes);
+  void on_refused();
   void fit_window(StreamId id);
   void announce_window(std::uint32_t bytes);
   /// Of streams at their beginning, as the peer knows it.
@@ -200,6 +205,7 @@ class Session {
   Conduct conduct_;
   FrameHeads heads_;
   WindowEstimate window_;
+  std::size_t max_outbound_frames_;    ///< SessionLimits'
   std::uint32_t stream_window_bytes_;  ///< SessionLimits'
   Pressure pressure_ = Pressure::none;
   bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`

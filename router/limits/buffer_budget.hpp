@@ -16,7 +16,8 @@ enum class Pressure : std::uint8_t {
 };
 
 /// The bytes that wait in this process for the other side to take them: bodies, and output for
-/// sockets that are full. Any thread.
+/// sockets that are full; and the heads of requests under way, with what has come of HTTP/1.1 and
+/// is none yet. Any thread.
 ///
 /// At the limit nothing is read ahead any more; but frames are still read, and each stream still
 /// moves. Not reading the connections would be no answer: the frames by which peers open their
@@ -36,7 +37,7 @@ struct BufferBudget {
     return pressure == Pressure::full ? kNarrowWindow : window_bytes;
   }
 
-  alignas(64) SharedSum bytes;  ///< that wait
+  alignas(64) SharedSum bytes;
 };
 
 /// One core's part of the budget, counted without a thought of the others, and told to the budget

@@ -53,11 +53,7 @@ UpstreamConnection* Pool::take_connection() {
   const auto found = std::find_if(connections_.begin(), connections_.end(), [](const Entry& entry) {
     return entry.connection->free_streams() > 0;
   });
-  if (found == connections_.end()) {
-    return nullptr;
-  }
-  found->idle_since = TimePoint::max();
-  return found->connection.get();
+  return found == connections_.end() ? nullptr : found->connection.get();
 }
 
 void Pool::serve_waiters() {
@@ -107,7 +103,7 @@ void Pool::on_capacity(UpstreamConnection& connection) {
   if (connection.open_streams() == 0) {
     find(connections_, connection)->idle_since = context_.loop.now();
     if (!idle_timer_.is_armed()) {
-      context_.loop.arm(idle_timer_, context_.loop.now() + kIdleTimeout);
+      context_.loop.arm(idle_timer_, context_.loop.now() + options_.idle_timeout);
     }
   }
 }
@@ -137,6 +133,8 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
   }
   if (!is_connected()) {
     fail_waiters(reason);
+  } else if (!waiters_.empty() && !reopen_timer_.is_armed()) {
+    context_.loop.arm(reopen_timer_, context_.loop.now() + kReopenPause);
   }
 }
 
@@ -172,13 +170,13 @@ void Pool::close_idle() {
   TimePoint next = TimePoint::max();
   for (std::size_t i = connections_.size(); i > 0; --i) {
     Entry& entry = connections_[i - 1];
-    if (entry.idle_since == TimePoint::max()) {
+    if (entry.idle_since == TimePoint::max() || entry.connection->open_streams() > 0) {
       continue;
     }
-    if (entry.idle_since + kIdleTimeout <= context_.loop.now()) {
+    if (entry.idle_since + options_.idle_timeout <= context_.loop.now()) {
       entry.connection->drain();
     } else {
-      next = std::min(next, entry.idle_since + kIdleTimeout);
+      next = std::min(next, entry.idle_since + options_.idle_timeout);
     }
   }
   if (next != TimePoint::max()) {

@@ -46,6 +46,7 @@ struct ConnectOptions {
   boost::asio::ip::tcp::endpoint endpoint;
   bool is_http1 = false;
   std::chrono::nanoseconds timeout{};  ///< TCP and, for HTTP/2, the peer's first SETTINGS
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds{60};  ///< product.md, HTTP/2 to pods
 };
 
 /// Makes the connections of all pools of a core. A test makes scripted ones.
@@ -70,12 +71,11 @@ struct PoolContext {
 /// The connections of one core to one endpoint in one protocol.
 ///
 /// Opens one when the streams of those that it has run short, up to `kMaxH2Connections` or
-/// `kMaxHttp1Connections` beside those that drain; closes what was idle for `kIdleTimeout`.
-/// While connections are being opened or full, requests wait, and their callers are served in turn
-/// (`FairQueue`).
+/// `kMaxHttp1Connections` beside those that drain; closes what was idle for
+/// `ConnectOptions::idle_timeout`. While connections are being opened or full, requests wait, and
+/// their callers are served in turn (`FairQueue`).
 class Pool final : private UpstreamConnectionEvents {
  public:
-  static constexpr std::chrono::seconds kIdleTimeout{60};  ///< product.md, HTTP/2 to pods
   /// HTTP/2: a peer that allows one stream each still gets 32 at a time. HTTP/1.1: one request
   /// each, so as many as a burst.
   static constexpr std::size_t kMaxH2Connections = 32;
@@ -83,6 +83,10 @@ class Pool final : private UpstreamConnectionEvents {
   /// Beside those: connections of HTTP/1.1 that have become tunnels, each for good. With 4 workers
   /// they take at most 16,384 of the 28,232 local ports that Linux has toward one endpoint.
   static constexpr std::size_t kMaxTunnels = 4096;
+  /// After a connect that failed while other connections are open, but full: until the next one, if
+  /// requests still wait. They are not sent away, since the Service may have no other endpoint, and
+  /// a stream of those may end; nor do they wait for that alone, since it may take hours.
+  static constexpr std::chrono::milliseconds kReopenPause{100};
   /// Streams expected of an HTTP/2 connection whose SETTINGS have not come: what RFC 9113, 6.5.2
   /// recommends as a minimum.
   static constexpr std::size_t kExpectedStreams = 100;
@@ -119,7 +123,8 @@ class Pool final : private UpstreamConnectionEvents {
   struct Entry {
     std::unique_ptr<UpstreamConnection> connection;
     telemetry::UpstreamState state = telemetry::UpstreamState::connecting;
-    TimePoint idle_since = TimePoint::max();  ///< max while streams are open
+    /// Counts while no stream is open; max until one could be.
+    TimePoint idle_since = TimePoint::max();
   };
 
   void on_connected(UpstreamConnection& connection) override;
@@ -152,6 +157,7 @@ class Pool final : private UpstreamConnectionEvents {
   std::vector<Entry> tunnels_;  ///< apart, so that thousands of them make no search longer
   FairQueue<PoolWaiter, PoolWaiters> waiters_;
   Timer idle_timer_{on_timer<&Pool::close_idle>, this};
+  Timer reopen_timer_{on_timer<&Pool::serve_waiters>, this};
 };
 
 }  // namespace router

@@ -99,7 +99,8 @@ inline constexpr std::array kCoreFigures{
     CoreFigureDefinition{CoreFigure::buffer_bytes,
                          FigureKind::gauge,
                          "nodeway_buffer_bytes",
-                         "Bytes of bodies and output that wait for the other side to take them."},
+                         "Bytes of bodies and output that wait for the other side to take them, "
+                         "and of the heads of requests under way."},
     CoreFigureDefinition{
         CoreFigure::requests_put_off,
         FigureKind::counter,
@@ -112,7 +113,7 @@ inline constexpr std::array kCoreFigures{
 enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
   buffer_bytes,          ///< bytes that wait in all buffers: streams get narrow windows
-  caller_bytes,          ///< bytes that wait in one caller's bodies: further requests are refused
+  caller_bytes,          ///< bytes of one caller's requests that wait: further ones are refused
   caller_connections,    ///< connections of one caller: further ones are refused
   caller_requests,       ///< open requests of one caller: further ones are refused
   client_connections,    ///< connections of all clients: accepting pauses
@@ -122,25 +123,45 @@ enum class Limit : std::uint8_t {
   control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
   file_descriptors,      ///< of the process: accepting and connecting pause
   header_list_bytes,     ///< header fields of one request
-  header_timeout,        ///< a head of HTTP/2 took 10 s: the connection ends
+  header_timeout,        ///< a head took 10 s: the connection ends
   informational_heads,   ///< 1xx heads that wait for a slow client: dropped
+  outbound_frames,       ///< frames that wait for a peer that does not read: its connection ends
   queue_deadline,        ///< a request that waited has too little time left for a reply: refused
   queue_requests,        ///< requests of one Service that wait for an endpoint
   repicks,               ///< endpoints tried for one request
   stream_faults,         ///< streams reset for their peer's faults: the connection ends
+  stream_refusals,       ///< streams of one client beyond `client_streams`: its connection ends
   stream_resets,         ///< streams that one client reset (CVE-2023-44487): the connection ends
   tls_handshake,         ///< 10 s or 64 KiB of a client's TLS handshake: closed
   tunnels,               ///< connections of one endpoint that are tunnels: it is asked for no more
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 23> kLimitNames{
-    "adaptive_concurrency", "buffer_bytes",        "caller_bytes",     "caller_connections",
-    "caller_requests",      "client_connections",  "client_streams",   "concurrency",
-    "continuations",        "control_frames",      "file_descriptors", "header_list_bytes",
-    "header_timeout",       "informational_heads", "queue_deadline",   "queue_requests",
-    "repicks",              "stream_faults",       "stream_resets",    "tls_handshake",
-    "tunnels",              "window_stall",        "write_stall"};
+inline constexpr std::array<std::string_view, 25> kLimitNames{"adaptive_concurrency",
+                                                              "buffer_bytes",
+                                                              "caller_bytes",
+                                                              "caller_connections",
+                                                              "caller_requests",
+                                                              "client_connections",
+                                                              "client_streams",
+                                                              "concurrency",
+                                                              "continuations",
+                                                              "control_frames",
+                                                              "file_descriptors",
+                                                              "header_list_bytes",
+                                                              "header_timeout",
+                                                              "informational_heads",
+                                                              "outbound_frames",
+                                                              "queue_deadline",
+                                                              "queue_requests",
+                                                              "repicks",
+                                                              "stream_faults",
+                                                              "stream_refusals",
+                                                              "stream_resets",
+                                                              "tls_handshake",
+                                                              "tunnels",
+                                                              "window_stall",
+                                                              "write_stall"};
 
 /// Connections to endpoints, by what they are good for; the label `state` of
 /// nodeway_upstream_connections.

@@ -26,6 +26,8 @@ CallerShare::CallerShare(CallerShares& all,
       buffers_{all.loop_.buffers()} {}
 
 CallerShare::~CallerShare() {
+  // What its last requests held they have given back after the end of their turn.
+  totals_->bytes.change(buffers_.n_bytes() - n_bytes_posted_);
   if (all_ != nullptr) {
     all_->forget(*this);
   }

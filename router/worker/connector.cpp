@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/worker/connector.hpp"
 
-#include "router/worker/keep_alive.hpp"
 #include "router/worker/shortage.hpp"
 
 #include <utility>
@@ -63,7 +62,6 @@ void Connector::on_ready(bool /*readable*/, bool /*writable*/) {
   }
   timeout_timer_.cancel();
   loop_.poller().watch(socket_.number(), *this, false, false);
-  keep_alive(socket_, kPodTimeout);
   events_.on_connect(std::move(socket_));
 }
 

@@ -25,8 +25,8 @@ class ConnectorEvents {
 
 /// Opens one TCP connection to an endpoint. Destroying it before its event gives the attempt up.
 ///
-/// While there are no file descriptors it goes on trying. The socket gets what finds a dead peer:
-/// see `keep_alive`.
+/// While there are no file descriptors it goes on trying. What finds a dead peer (`keep_alive`) is
+/// for its user to set: how long a peer may be full depends on the protocol.
 class Connector final : private Pollable, private Flushable {
  public:
   /// `events` must outlive the connector. No event comes from inside the constructor.

@@ -15,7 +15,8 @@ using test::FrameType;
 
 namespace {
 
-constexpr std::uint32_t kCancel = 8;             // RFC 9113 section 7
+constexpr std::uint32_t kProtocolError = 1;      // RFC 9113 section 7
+constexpr std::uint32_t kCancel = 8;             // ditto
 constexpr std::uint32_t kEnhanceYourCalm = 11;   // ditto
 constexpr std::uint16_t kInitialWindowSize = 4;  // RFC 9113 section 6.5.2
 
@@ -24,10 +25,15 @@ std::chrono::milliseconds longest_call() {
   return test::is_sanitized() ? 5s : 1s;
 }
 
-/// Answers at once, except what asks for much or to be held.
+constexpr std::uint32_t kWatchBytes = 10;
+
+/// Answers at once, except what asks for much, to be held, or to watch what never changes.
 test::Script answers_on_demand() {
   return {.answer = [](const test::SeenRequest& request) {
     const std::string path = request.header(":path").value_or("");
+    if (path == "/watch") {
+      return test::Answer{.body = std::string(kWatchBytes, 'w'), .at_head = true, .open_end = true};
+    }
     return test::Answer{
         .body = "ok", .filler_bytes = path == "/much" ? 1U << 30U : 0, .held = path == "/held"};
   }};
@@ -190,6 +196,50 @@ TEST_CASE("nodeway: a flood ends its own connection, and nobody else's", "[integ
   }
 }
 
+TEST_CASE("nodeway: a client that takes no limit on streams, and reads nothing, is cut off",
+          "[integration][attack]") {
+  test::OneService path{answers_on_demand()};
+  Bystander bystander{path.router.listen_port()};
+  test::RawH2 raw{path.router.listen_port()};
+  const Attack attack{
+      .name = "HEADERS",
+      .limit = "stream_refusals",
+      .first = std::string{test::kPreface} + bytes_of({.type = FrameType::settings}),
+      .and_again = [](int n) {
+        return on_streams(n, [](std::uint32_t stream) {
+          return request(stream, test::kEndHeaders | test::kEndStream);
+        });
+      }};
+
+  CHECK(is_cut_off(raw, attack));
+
+  path.router.wait_metric("nodeway_limit_hits_total", 1, {{"limit", attack.limit}});
+  check(bystander);
+  path.upstream.wait_until_open(0);
+}
+
+TEST_CASE("nodeway: trailers that unpack to too much end their request", "[integration][attack]") {
+  constexpr std::size_t kValueBytes = 3'900;  // see the next case
+  test::OneService path{answers_on_demand()};
+  test::RawH2 raw{path.router.listen_port()};
+  raw.shake_hands();
+  raw.send(request(1, test::kEndHeaders));
+  path.upstream.wait_for_request(1);
+
+  raw.send(Frame{.type = FrameType::headers,
+                 .flags = test::kEndHeaders | test::kEndStream,
+                 .stream = 1,
+                 .payload = '\x40' + test::hpack({{"x", std::string(kValueBytes, 'b')}}).substr(1) +
+                            std::string(20, '\xbe')});  // 80 KB
+
+  CHECK(raw.expect_stream_error(1) == kProtocolError);
+  CHECK(raw.is_alive());
+  path.upstream.wait_until_open(0);
+  CHECK(path.upstream.requests().front().trailers.empty());
+  CHECK(path.upstream.requests().front().reset_code == kCancel);
+  CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "header_list_bytes"}}) == 1);
+}
+
 TEST_CASE("nodeway: rapid resets (CVE-2023-44487) hurt nobody else", "[integration][attack]") {
   constexpr int kRounds = 300;  // of a hundred: beyond the burst that is let pass
   test::OneService path{answers_on_demand()};
@@ -255,6 +305,11 @@ TEST_CASE("nodeway: clients that stall are given up, those that only wait are no
   const std::string no_window =
       bytes_of({.type = FrameType::settings, .payload = setting(kInitialWindowSize, 0)});
 
+  test::RawH2 used_up{port};
+  used_up.shake_hands();
+  used_up.send(
+      bytes_of({.type = FrameType::settings, .payload = setting(kInitialWindowSize, kWatchBytes)}) +
+      request(1, test::kEndHeaders | test::kEndStream, "/watch"));
   test::RawH2 half_preface{port};
   half_preface.send(test::kPreface.substr(0, 10));
   test::RawH2 slow_head{port};
@@ -288,6 +343,8 @@ TEST_CASE("nodeway: clients that stall are given up, those that only wait are no
   CHECK(one_of_two.expect_stream_error(1) == kCancel);
   CHECK(one_of_two.is_alive());
   CHECK(waiting.is_alive());
+  CHECK(used_up.is_alive());  // its window is closed, and nothing waits for that
+  CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "window_stall"}}) == 2);
   check(bystander);
 }
 

@@ -54,6 +54,21 @@ constexpr AttemptFailure kReset{Errc::upstream_reset, Sent::maybe};
 
 }  // namespace
 
+TEST_CASE("Exchange: the head of its request counts in the buffers, until it is over",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead large = request(false);
+  large.n_bytes = 60'000;
+
+  Exchange& exchange = host.begin(client, std::move(large), true);
+  CHECK(host.loop().buffers().n_bytes() == 60'000);
+  exchange.on_client_gone(Reset::cancel);
+  host.end_turn();
+
+  CHECK(host.loop().buffers().n_bytes() == 0);
+}
+
 TEST_CASE("Exchange: head, body and trailers pass both ways", "[exchange]") {
   test::ScriptedHost host{1};
   test::ScriptedClient client;

@@ -79,7 +79,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
     ++n_opened;
     return *this;
   }
-  void drain() override {}
+  void drain() override { ++n_drains; }
   void resume() override { ++resumed; }
   void consumed(std::size_t n_bytes) override { credited += n_bytes; }
   void reset(router::Reset how) override {
@@ -130,6 +130,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   std::string previous_attempts;
   bool is_request_whole = false;
   int n_opened = 0;
+  int n_drains = 0;
   router::BodyState request_state = router::BodyState::open;
   int resumed = 0;
   std::size_t credited = 0;

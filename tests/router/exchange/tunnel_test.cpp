@@ -119,6 +119,22 @@ TEST_CASE("Exchange: CONNECT without a protocol is not served", "[exchange][tunn
   host.end_turn();
 }
 
+TEST_CASE("Exchange: CONNECT for h2c, which is no tunnel, is not served", "[exchange][tunnel]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead h2c = request("CONNECT");
+  h2c.protocol = "H2c";
+
+  Exchange& exchange = host.begin(client, std::move(h2c), false);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.head->status == 405);
+  CHECK(client.header("nodeway-error") == "method_not_allowed");
+  CHECK(host.connections.empty());
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: CONNECT is not sent to an endpoint that takes no tunnels",
           "[exchange][tunnel]") {
   test::ScriptedHost host{1};

@@ -40,6 +40,9 @@ class ScriptedExchange final : public router::ClientEvents {
   router::Pulled pull_reply(std::span<std::byte> into) override {
     return reply_body.take(reply_position, into);
   }
+  bool has_reply_to_pull() const noexcept override {
+    return reply_body.size() > 0 || reply_body.is_finished();
+  }
   const router::HeaderList& reply_trailers() const override { return outgoing_trailers; }
 
   void reply(std::uint16_t status, std::string_view text, std::string_view length = {}) {

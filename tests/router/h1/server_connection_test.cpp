@@ -47,6 +47,27 @@ TEST_CASE("ServerConnection: begins a pipelined request when the reply before it
   CHECK(client.peer.read_to_end().find("connection: close") != std::string::npos);
 }
 
+TEST_CASE("ServerConnection: what waits to be parsed counts in the buffers", "[h1]") {
+  Client client;
+  const auto n_bytes = [&client] {
+    return static_cast<std::size_t>(client.loopback.loop().buffers().n_bytes());
+  };
+  const std::string half_a_head = "GET /b HTTP/1.1\r\nHost: cart.shop\r\nX-Half: ";
+
+  client.peer.send(std::string{kGet} + half_a_head);
+  Exchange& first = client.request(1);
+  client.loopback.settle();
+  CHECK(n_bytes() == half_a_head.size());  // behind a request
+  first.reply(200, "one", "3");
+  client.peer.read_until("one");
+  client.loopback.settle();
+  CHECK(n_bytes() == half_a_head.size());  // the beginning of one
+  client.peer.send("1\r\n\r\n");
+  CHECK(client.request(2).head.n_bytes == half_a_head.size() + 5);
+
+  CHECK(n_bytes() == 0);  // its exchange counts it
+}
+
 TEST_CASE("ServerConnection: many pipelined requests are all answered, in order", "[h1]") {
   Client client;
   client.on_begin = [](Exchange& exchange) {

@@ -453,7 +453,7 @@ std::vector<std::byte> frame(std::uint8_t type,
 
 /// A server's session whose client is the test, frame by frame.
 struct RawClient {
-  RawClient() {
+  explicit RawClient(const SessionLimits& its_limits = {}) : limits{its_limits} {
     const std::string preface = NGHTTP2_CLIENT_MAGIC;
     send(std::as_bytes(std::span{preface}));
     send(frame(NGHTTP2_SETTINGS, 0, 0));
@@ -491,6 +491,49 @@ struct RawClient {
 };
 
 }  // namespace
+
+TEST_CASE(
+    "Session: streams beyond the limit are refused, and a client that never learns is cut off",
+    "[h2]") {
+  RawClient client;  // acknowledges nothing
+  StreamId next = 1;
+  const auto open = [&](std::uint32_t n_streams) {
+    for (; n_streams > 0; --n_streams, next += 2) {
+      client.request(next);
+    }
+  };
+
+  open(client.limits.max_concurrent_streams + client.limits.conduct.refusals.burst);
+  CHECK(client.peer.streams.size() == client.limits.max_concurrent_streams);
+  CHECK(client.peer.limits.empty());  // honest, if its SETTINGS were on their way
+  open(1);
+  client.settle();
+
+  CHECK(client.peer.limits == std::vector{telemetry::Limit::stream_refusals});
+  CHECK(client.goaway == NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST_CASE("Session: a client that reads none of what it asks for is cut off", "[h2]") {
+  SessionLimits limits;
+  limits.max_outbound_frames = 100;
+  RawClient client{limits};
+  const ReplyHead answer = reply();
+  const auto ask_and_leave = [&](StreamId stream) {
+    client.request(stream);
+    client.session.submit_reply(stream, answer, true);
+    return client.session.feed(frame(NGHTTP2_RST_STREAM, 0, stream, {0, 0, 0, NGHTTP2_CANCEL}),
+                               client.now);
+  };
+  StreamId next = 1;
+  for (std::size_t n = 0; n < limits.max_outbound_frames; ++n, next += 2) {
+    REQUIRE(ask_and_leave(next).has_value());
+  }
+  CHECK(client.peer.limits.empty());
+
+  CHECK(ask_and_leave(next).has_error());
+
+  CHECK(client.peer.limits == std::vector{telemetry::Limit::outbound_frames});
+}
 
 TEST_CASE("Session: HEADERS on a stream that was passed over end the connection", "[h2]") {
   RawClient client;

@@ -65,6 +65,35 @@ test::ScriptedClient& Requests::begin_tunnel() {
   return client;
 }
 
+/// A pool by itself, whose connections are idle for no longer than a test may take.
+class Idle final : public ConnectionFactory, public PoolEvents {
+ public:
+  [[nodiscard]] std::unique_ptr<UpstreamConnection> connect(
+      const ConnectOptions& options, UpstreamConnectionEvents& events) override {
+    auto made = std::make_unique<test::ScriptedConnection>(options, events);
+    connection = made.get();
+    return made;
+  }
+  void on_connect_failed(Errc /*reason*/) override {}
+  void on_connect_succeeded() override {}
+
+  telemetry::CoreMetrics metrics;
+  Loop loop{metrics};
+  UnreachableListener on_unreachable;
+  test::ScriptedConnection* connection = nullptr;
+  Pool pool{{loop, *this, metrics.add_service("shop", "cart", "80"), on_unreachable},
+            {.endpoint = {}, .idle_timeout = std::chrono::milliseconds{20}},
+            *this};
+};
+
+/// Finds that it has no use for the connection that it gets.
+struct Choosy final : PoolWaiter {
+  void on_connection(UpstreamConnection& /*connection*/) override { ++n_refused; }
+  void on_no_connection(Errc /*reason*/) override {}
+
+  int n_refused = 0;
+};
+
 }  // namespace
 
 TEST_CASE("Pool: connections that drain leave room for others", "[pool]") {
@@ -133,6 +162,41 @@ TEST_CASE("Pool: tunnels leave the connections to the others, and have a bound o
   host.connections.front()->close();
   requests.begin_tunnel();
   CHECK(host.connections.size() == Pool::kMaxTunnels + 2);
+}
+
+TEST_CASE("Pool: a connection that was to be had and not used is idle, and is closed", "[pool]") {
+  Idle idle;
+  Choosy first;
+  idle.pool.acquire(first, {.until = TimePoint::max()});
+  idle.connection->connect();
+  REQUIRE(first.n_refused == 1);
+  Choosy second;
+  idle.pool.acquire(second, {.until = TimePoint::max()});
+  REQUIRE(second.n_refused == 1);
+
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (idle.connection->n_drains == 0 && std::chrono::steady_clock::now() < give_up_at) {
+    idle.loop.turn(std::chrono::milliseconds{1});
+  }
+
+  CHECK(idle.connection->n_drains > 0);
+}
+
+TEST_CASE("Pool: a connect that fails beside connections that are full is tried again", "[pool]") {
+  test::ScriptedHost host{1};
+  Requests requests{host};
+  requests.begin();
+  host.connections[0]->connect();  // carries one stream, which stays
+  const test::ScriptedClient& client = requests.begin();
+  REQUIRE(host.connections.size() == 2);
+
+  host.connections[1]->fail_to_connect(Errc::connect_failed);
+  CHECK(host.connections.size() == 2);  // not at once
+
+  CHECK_FALSE(client.head.has_value());  // there is no other endpoint to send it to
+  REQUIRE(host.run_until([&] { return host.connections.size() == 3; }));
+  host.connections[2]->connect();
+  CHECK(host.connections[2]->stream != nullptr);
 }
 
 TEST_CASE("Pool: of those that wait, the one whose wait ends first is served first", "[pool]") {

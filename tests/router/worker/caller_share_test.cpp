@@ -217,6 +217,23 @@ TEST_CASE("CallerShare: a caller that has most of a full memory begins nothing n
   CHECK(here.send("now"));
 }
 
+TEST_CASE("CallerShare: what it held is given back with it, on all cores", "[worker]") {
+  TwoCores cores;
+  const auto totals = cores.quota.totals_of(kGreedy);
+  {
+    CountedBytes body{cores.here.share->buffers()};
+    body.set(1000);
+    cores.here.send("here");
+    cores.here.requests.clear();
+    cores.one.settle();
+    REQUIRE(totals->bytes.read() == 1000);
+  }
+
+  cores.here.share.reset();
+
+  CHECK(totals->bytes.read() == 0);
+}
+
 TEST_CASE("CallerShare: it is the same for as long as anybody holds it", "[worker]") {
   ClientQuota quota{kPlenty};
   OneCore core{quota};
