@@ -23,6 +23,7 @@ ClusterEndpoint::ClusterEndpoint(const PoolContext& context,
       hash_{hash_of(endpoint_)},
       decay_{policy.decay},
       connect_timeout_{policy.connect_timeout},
+      connection_age_{policy.connection_age.value_or(Nanoseconds{0})},
       latency_{policy.decay},
       cluster_{cluster} {}
 
@@ -33,7 +34,10 @@ std::uint64_t ClusterEndpoint::hash_of(const Endpoint& endpoint) {
 Pool& ClusterEndpoint::pool(bool is_http1) {
   std::unique_ptr<Pool>& pool = pools_[is_http1 ? 1 : 0];
   if (!pool) {
-    const ConnectOptions options{endpoint_.address, is_http1, connect_timeout_};
+    const ConnectOptions options{.endpoint = endpoint_.address,
+                                 .is_http1 = is_http1,
+                                 .timeout = connect_timeout_,
+                                 .max_age = connection_age_};
     PoolEvents& events = *this;
     pool = std::make_unique<Pool>(context_, options, events);
   }
@@ -113,9 +117,10 @@ void ClusterEndpoint::apply(const Policy& policy) {
     latency_ = balancer::PeakEwma{policy.decay};
   }
   connect_timeout_ = policy.connect_timeout;
+  connection_age_ = policy.connection_age.value_or(Nanoseconds{0});
   for (const std::unique_ptr<Pool>& pool : pools_) {
     if (pool) {
-      pool->set_connect_timeout(policy.connect_timeout);
+      pool->set_times(connect_timeout_, connection_age_);
     }
   }
 }

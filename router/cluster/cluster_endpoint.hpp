@@ -66,6 +66,7 @@ class ClusterEndpoint final : private PoolEvents {
   std::uint64_t hash_;  ///< the same on every node, as the pod's name and port are
   std::chrono::nanoseconds decay_;
   std::chrono::nanoseconds connect_timeout_;
+  std::chrono::nanoseconds connection_age_;
   balancer::PeakEwma latency_;
   std::uint32_t in_flight_ = 0;
   bool counts_for_all_ = false;  ///< what is in flight, in `shared_`

@@ -222,6 +222,7 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   lay_over_limit(policy.response_start_timeout, response_start_timeout);
   lay_over_limit(policy.per_try_timeout, per_try_timeout);
   lay_over_limit(policy.idle_timeout, idle_timeout);
+  lay_over_limit(policy.connection_age, connection_age);
   lay_over(policy.retries, retries);
   if (upstream_protocol) {
     policy.upstream_protocol = upstream_protocol;

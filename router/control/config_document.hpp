@@ -75,6 +75,7 @@ struct PolicyOverrides {
   std::optional<Nanoseconds> response_start_timeout = std::nullopt;
   std::optional<Nanoseconds> per_try_timeout = std::nullopt;
   std::optional<Nanoseconds> idle_timeout = std::nullopt;
+  std::optional<Nanoseconds> connection_age = std::nullopt;
   RetryOverrides retries = {};
   std::optional<std::uint32_t> queue_requests = std::nullopt;
   std::optional<Nanoseconds> queue_timeout = std::nullopt;

@@ -134,6 +134,10 @@ constexpr std::array kNotes{
     Note{"policy.timeout.idle",
          "0s",
          "How long a request and its reply may pass without a byte of either body; 0 for ever."},
+    Note{"policy.timeout.connectionAge",
+         "0s",
+         "How long a connection to a pod takes new requests, up to a tenth less or more; 0 for "
+         "ever."},
     Note{
         "policy.retries", "", "When a request is sent again that may have reached an application."},
     Note{"policy.retries.limit", "1", "Further requests for one; hedges count."},

@@ -36,6 +36,8 @@ constexpr DurationRange kRequest{.least = 1ms, .most = 24h, .zero_too = true};
 constexpr DurationRange kPerTry{.least = 1ms, .most = 24h, .zero_too = true};
 /// At least: a stream that says something ten times a second is none that is idle.
 constexpr DurationRange kIdle{.least = 100ms, .most = 24h, .zero_too = true};
+/// At least: shorter, and connecting is most of the work.
+constexpr DurationRange kConnectionAge{.least = 1s, .most = 24h, .zero_too = true};
 /// At most: what failed six times fails for a reason.
 constexpr CountRange kRetries{.least = 0, .most = kMaxRetries};
 /// At most: each request once more.
@@ -180,6 +182,7 @@ class PolicyReader {
         duration_field("responseStart", range::kRequest, overrides_.response_start_timeout),
         duration_field("perTry", range::kPerTry, overrides_.per_try_timeout),
         duration_field("idle", range::kIdle, overrides_.idle_timeout),
+        duration_field("connectionAge", range::kConnectionAge, overrides_.connection_age),
     };
     reader_.fields(value, fields);
   }

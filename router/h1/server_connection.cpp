@@ -173,6 +173,8 @@ void ServerConnection::refuse(const Flaw& flaw) {
   }
   if (flaw.code == Errc::headers_too_large) {
     loop_.metrics().hit(telemetry::Limit::header_list_bytes);
+  } else if (flaw.code == Errc::header_timeout) {
+    loop_.metrics().hit(telemetry::Limit::header_timeout);
   }
   if (reply_state_ != ReplyState::body) {
     const LocalReply reply = make_local_reply(flaw.code, flaw.what, false);

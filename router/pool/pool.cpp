@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/pool/pool.hpp"
 
+#include "balancer/stable_hash.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -94,6 +96,8 @@ void Pool::on_connected(UpstreamConnection& connection) {
   set_state(entry, UpstreamState::open);
   streams_each_ = std::max<std::size_t>(connection.free_streams(), 1);
   entry.idle_since = context_.loop.now();
+  entry.old_at = old_at();
+  tend_by(entry.old_at);
   events_.on_connect_succeeded();
   on_capacity(connection);
 }
@@ -102,9 +106,7 @@ void Pool::on_capacity(UpstreamConnection& connection) {
   serve_waiters();
   if (connection.open_streams() == 0) {
     find(connections_, connection)->idle_since = context_.loop.now();
-    if (!idle_timer_.is_armed()) {
-      context_.loop.arm(idle_timer_, context_.loop.now() + options_.idle_timeout);
-    }
+    tend_by(context_.loop.now() + options_.idle_timeout);
   }
 }
 
@@ -166,22 +168,44 @@ void Pool::retire() {
   }
 }
 
-void Pool::close_idle() {
+void Pool::tend_by(TimePoint at) {
+  if (at < tended_at_) {
+    tended_at_ = at;
+    context_.loop.arm(tend_timer_, at);
+  }
+}
+
+TimePoint Pool::old_at() const noexcept {
+  const TimePoint now = context_.loop.now();
+  if (options_.max_age == std::chrono::nanoseconds{0}) {
+    return TimePoint::max();
+  }
+  // The clock is random enough between routers.
+  constexpr std::uint64_t kSteps = 1024;
+  const auto drawn = balancer::scatter(static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  const double jitter = kAgeJitter * (2.0 * static_cast<double>(drawn % kSteps) / kSteps - 1);
+  return now +
+         std::chrono::duration_cast<std::chrono::nanoseconds>(options_.max_age * (1 + jitter));
+}
+
+void Pool::tend() {
+  const TimePoint now = context_.loop.now();
+  tended_at_ = TimePoint::max();
   TimePoint next = TimePoint::max();
   for (std::size_t i = connections_.size(); i > 0; --i) {
     Entry& entry = connections_[i - 1];
-    if (entry.idle_since == TimePoint::max() || entry.connection->open_streams() > 0) {
-      continue;
-    }
-    if (entry.idle_since + options_.idle_timeout <= context_.loop.now()) {
-      entry.connection->drain();
+    const bool is_idle =
+        entry.idle_since != TimePoint::max() && entry.connection->open_streams() == 0;
+    const TimePoint due = std::min(
+        is_idle ? entry.idle_since + options_.idle_timeout : TimePoint::max(), entry.old_at);
+    if (due <= now) {
+      entry.old_at = TimePoint::max();
+      entry.connection->drain();  // which may remove it
     } else {
-      next = std::min(next, entry.idle_since + options_.idle_timeout);
+      next = std::min(next, due);
     }
   }
-  if (next != TimePoint::max()) {
-    context_.loop.arm(idle_timer_, next);
-  }
+  tend_by(next);
 }
 
 }  // namespace router

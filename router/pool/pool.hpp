@@ -47,6 +47,7 @@ struct ConnectOptions {
   bool is_http1 = false;
   std::chrono::nanoseconds timeout{};  ///< TCP and, for HTTP/2, the peer's first SETTINGS
   std::chrono::nanoseconds idle_timeout = std::chrono::seconds{60};  ///< product.md, HTTP/2 to pods
+  std::chrono::nanoseconds max_age{0};  ///< then it takes no new streams; 0: it never ages
 };
 
 /// Makes the connections of all pools of a core. A test makes scripted ones.
@@ -72,8 +73,9 @@ struct PoolContext {
 ///
 /// Opens one when the streams of those that it has run short, up to `kMaxH2Connections` or
 /// `kMaxHttp1Connections` beside those that drain; closes what was idle for
-/// `ConnectOptions::idle_timeout`. While connections are being opened or full, requests wait, and
-/// their callers are served in turn (`FairQueue`).
+/// `ConnectOptions::idle_timeout`, and what is `max_age` old when its streams have ended. While
+/// connections are being opened or full, requests wait, and their callers are served in turn
+/// (`FairQueue`).
 class Pool final : private UpstreamConnectionEvents {
  public:
   /// HTTP/2: a peer that allows one stream each still gets 32 at a time. HTTP/1.1: one request
@@ -87,6 +89,9 @@ class Pool final : private UpstreamConnectionEvents {
   /// requests still wait. They are not sent away, since the Service may have no other endpoint, and
   /// a stream of those may end; nor do they wait for that alone, since it may take hours.
   static constexpr std::chrono::milliseconds kReopenPause{100};
+  /// Connections of one age must not all be opened anew at once, so each is up to so much of its
+  /// `max_age` younger or older. Source: grpc-go's MaxConnectionAge.
+  static constexpr double kAgeJitter = 0.1;
   /// Streams expected of an HTTP/2 connection whose SETTINGS have not come: what RFC 9113, 6.5.2
   /// recommends as a minimum.
   static constexpr std::size_t kExpectedStreams = 100;
@@ -103,8 +108,11 @@ class Pool final : private UpstreamConnectionEvents {
   /// The endpoint is no longer used: waiters are sent away, connections close when their streams
   /// have ended.
   void retire();
-  void set_connect_timeout(std::chrono::nanoseconds timeout) noexcept {
-    options_.timeout = timeout;
+  /// Of connections to come.
+  void set_times(std::chrono::nanoseconds connect_timeout,
+                 std::chrono::nanoseconds max_age) noexcept {
+    options_.timeout = connect_timeout;
+    options_.max_age = max_age;
   }
 
   [[nodiscard]] bool is_empty() noexcept { return n_connections() == 0 && waiters_.empty(); }
@@ -125,6 +133,7 @@ class Pool final : private UpstreamConnectionEvents {
     telemetry::UpstreamState state = telemetry::UpstreamState::connecting;
     /// Counts while no stream is open; max until one could be.
     TimePoint idle_since = TimePoint::max();
+    TimePoint old_at = TimePoint::max();
   };
 
   void on_connected(UpstreamConnection& connection) override;
@@ -139,7 +148,10 @@ class Pool final : private UpstreamConnectionEvents {
   void open_if_short();
   void open_connection();
   void fail_waiters(Errc reason);
-  void close_idle();
+  /// Drains connections that are idle for too long, or too old.
+  void tend();
+  void tend_by(TimePoint at);
+  [[nodiscard]] TimePoint old_at() const noexcept;
   void remove(UpstreamConnection& connection);
   void set_state(Entry& entry, telemetry::UpstreamState state);
   [[nodiscard]] std::size_t count(telemetry::UpstreamState state) const noexcept;
@@ -156,7 +168,8 @@ class Pool final : private UpstreamConnectionEvents {
   std::vector<Entry> connections_;
   std::vector<Entry> tunnels_;  ///< apart, so that thousands of them make no search longer
   FairQueue<PoolWaiter, PoolWaiters> waiters_;
-  Timer idle_timer_{on_timer<&Pool::close_idle>, this};
+  TimePoint tended_at_ = TimePoint::max();  ///< next
+  Timer tend_timer_{on_timer<&Pool::tend>, this};
   Timer reopen_timer_{on_timer<&Pool::serve_waiters>, this};
 };
 

@@ -167,6 +167,10 @@ struct Policy {
   std::optional<Nanoseconds> per_try_timeout = std::nullopt;
   /// Without a byte of either body. None: streams may be silent for hours.
   std::optional<Nanoseconds> idle_timeout = std::nullopt;
+  /// Of a connection to an endpoint: then it takes no new streams, and closes when its own have
+  /// ended. None: endpoints come and go by the slices, and whoever wants their connections gone
+  /// says GOAWAY.
+  std::optional<Nanoseconds> connection_age = std::nullopt;
   /// What `ring_hash` and `maglev` go by. The caller: every request has one.
   HashOn hash_on{};
   EjectionPolicy ejection;

@@ -180,7 +180,8 @@ bool is_cut_off(test::RawH2& raw, const Attack& attack) {
 
 }  // namespace
 
-TEST_CASE("nodeway: a flood ends its own connection, and nobody else's", "[integration][attack]") {
+TEST_CASE("nodeway: a flood ends its own connection, and nobody else's",
+          "[integration][attack][promise]") {
   for (const Attack& attack : floods()) {
     CAPTURE(attack.name);
     test::OneService path{answers_on_demand()};
@@ -240,7 +241,8 @@ TEST_CASE("nodeway: trailers that unpack to too much end their request", "[integ
   CHECK(path.router.metric("nodeway_limit_hits_total", {{"limit", "header_list_bytes"}}) == 1);
 }
 
-TEST_CASE("nodeway: rapid resets (CVE-2023-44487) hurt nobody else", "[integration][attack]") {
+TEST_CASE("nodeway: rapid resets (CVE-2023-44487) hurt nobody else",
+          "[integration][attack][promise]") {
   constexpr int kRounds = 300;  // of a hundred: beyond the burst that is let pass
   test::OneService path{answers_on_demand()};
   Bystander bystander{path.router.listen_port()};
@@ -268,7 +270,7 @@ TEST_CASE("nodeway: rapid resets (CVE-2023-44487) hurt nobody else", "[integrati
 }
 
 TEST_CASE("nodeway: a header block that unpacks to too much costs its request, or its connection",
-          "[integration][attack]") {
+          "[integration][attack][promise]") {
   constexpr std::size_t kValueBytes = 3'900;  // with its overhead, nearly all of HPACK's table
   test::OneService path{answers_on_demand()};
   Bystander bystander{path.router.listen_port()};
@@ -367,7 +369,7 @@ TEST_CASE("nodeway: a client that never reads is given up", "[integration][attac
 }
 
 TEST_CASE("nodeway: bodies that come byte by byte hurt nobody else, and arrive",
-          "[integration][attack]") {
+          "[integration][attack][promise]") {
   constexpr std::size_t kStreams = 500;
   constexpr std::size_t kBytes = 20;
   test::OneService path{answers_on_demand()};

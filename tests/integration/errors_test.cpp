@@ -276,6 +276,7 @@ TEST_CASE("nodeway: header_timeout, when a head does not come to its end",
   CHECK(reply.status == 408);
   CHECK(reply.header("nodeway-error") == "header_timeout");
   CHECK(test::SteadyClock::now() - began_at > 8s);
+  CHECK(router.metric("nodeway_limit_hits_total", {{"limit", "header_timeout"}}) == 1);
 }
 
 TEST_CASE("nodeway: an endpoint's nodeway-error is stripped", "[integration][errors]") {

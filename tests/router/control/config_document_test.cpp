@@ -24,7 +24,7 @@ defaults:
   timeout: {connect: 250ms}
 services:
   predict.ml:            # name.namespace or name.namespace:port
-    timeout: {request: 2s, perTry: 500ms, responseStart: 1s, idle: 5m}
+    timeout: {request: 2s, perTry: 500ms, responseStart: 1s, idle: 5m, connectionAge: 10m}
     retries:
       limit: 2
       idempotent: true
@@ -76,6 +76,7 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
                         .response_start_timeout = 1s,
                         .per_try_timeout = 500ms,
                         .idle_timeout = 5min,
+                        .connection_age = 10min,
                         .retries = {.limit = 2,
                                     .idempotent = true,
                                     .conditions = RetryConditions{1U | 1U << 8U},

@@ -65,9 +65,14 @@ test::ScriptedClient& Requests::begin_tunnel() {
   return client;
 }
 
-/// A pool by itself, whose connections are idle for no longer than a test may take.
+/// A pool by itself, whose connections are idle, or old, for no longer than a test may take.
 class Idle final : public ConnectionFactory, public PoolEvents {
  public:
+  explicit Idle(const ConnectOptions& options = {.endpoint = {},
+                                                 .idle_timeout = std::chrono::milliseconds{20}})
+      : pool{{loop, *this, metrics.add_service("shop", "cart", "80"), on_unreachable},
+             options,
+             *this} {}
   [[nodiscard]] std::unique_ptr<UpstreamConnection> connect(
       const ConnectOptions& options, UpstreamConnectionEvents& events) override {
     auto made = std::make_unique<test::ScriptedConnection>(options, events);
@@ -81,9 +86,7 @@ class Idle final : public ConnectionFactory, public PoolEvents {
   Loop loop{metrics};
   UnreachableListener on_unreachable;
   test::ScriptedConnection* connection = nullptr;
-  Pool pool{{loop, *this, metrics.add_service("shop", "cart", "80"), on_unreachable},
-            {.endpoint = {}, .idle_timeout = std::chrono::milliseconds{20}},
-            *this};
+  Pool pool;
 };
 
 /// Finds that it has no use for the connection that it gets.
@@ -162,6 +165,23 @@ TEST_CASE("Pool: tunnels leave the connections to the others, and have a bound o
   host.connections.front()->close();
   requests.begin_tunnel();
   CHECK(host.connections.size() == Pool::kMaxTunnels + 2);
+}
+
+TEST_CASE("Pool: a connection that is old takes no new streams, however busy it is", "[pool]") {
+  constexpr std::chrono::milliseconds kAge{50};
+  Idle old{{.endpoint = {}, .max_age = kAge}};
+  Choosy first;
+  old.pool.acquire(first, {.until = TimePoint::max()});
+  old.connection->connect();
+  const TimePoint opened_at = old.loop.now();
+
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (old.connection->n_drains == 0 && std::chrono::steady_clock::now() < give_up_at) {
+    old.loop.turn(std::chrono::milliseconds{1});
+  }
+
+  CHECK(old.connection->n_drains == 1);
+  CHECK(old.loop.now() - opened_at >= kAge * 9 / 10);
 }
 
 TEST_CASE("Pool: a connection that was to be had and not used is idle, and is closed", "[pool]") {
