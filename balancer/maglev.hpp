@@ -11,9 +11,9 @@
 
 namespace balancer {
 
-/// Sends requests of the same key to the same endpoint, by a table: shares are even to a place of
-/// the table, and a choice is one look. In turn a few keys more than on a ring move when an
-/// endpoint comes or goes.
+/// Sends requests of the same key to the same endpoint, by a table: shares are those of the fixed
+/// weights to a place of the table, and a choice is one look. In turn a few keys more than on a
+/// ring move when an endpoint comes or goes.
 ///
 /// An endpoint that may not be chosen, or has too much in flight, is passed over for the one of the
 /// table's next place.
@@ -25,13 +25,15 @@ class Maglev {
   /// endpoints: another size would move every key.
   static constexpr std::size_t kPlaces = 16'381;
 
-  /// From here on these are the candidates that `pick` chooses from, by their `hash`. O(places).
+  /// From here on these are the candidates that `pick` chooses from, by their `hash` and
+  /// `fixed_weight`. O(places) where they weigh the same, else up to so many times as much as the
+  /// heaviest one weighs more than the mean.
   void adopt(std::span<const Candidate> candidates);
 
   /// As `RingHash::pick`. O(1) while most of them may be chosen.
   [[nodiscard]] std::optional<std::size_t> pick(const Selection& selection,
                                                 std::uint64_t key,
-                                                std::uint32_t most_in_flight) const noexcept;
+                                                double most_in_flight) const noexcept;
 
  private:
   std::vector<std::uint32_t> places_;  ///< indexes of candidates; empty if there are none

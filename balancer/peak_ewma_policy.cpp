@@ -16,11 +16,12 @@ struct Cost {
   double spread;
 };
 
-Cost cost_of(const Candidate& candidate, TimePoint now, Nanoseconds unknown_rtt) {
+/// `load` multiplies it.
+Cost cost_of(const Candidate& candidate, double load, TimePoint now, Nanoseconds unknown_rtt) {
   const Nanoseconds rtt = candidate.latency->estimate(now).value_or(unknown_rtt);
   // At least one: failures that do not count yet may be all that is known.
   const double rtt_ns = std::max(static_cast<double>(rtt.count()), 1.0);
-  return {.log_cost = std::log(rtt_ns * (1.0 + candidate.in_flight)),
+  return {.log_cost = std::log(rtt_ns * load),
           .spread = std::max(candidate.latency->spread(), kLeastSpread)};
 }
 
@@ -37,22 +38,33 @@ bool PeakEwmaPolicy::deserves_look(const Candidate& dearer, TimePoint now) const
          now - dearer.latency->updated_at() > rest;
 }
 
-bool PeakEwmaPolicy::is_better(const Candidate& a, const Candidate& b, TimePoint now) {
-  if (is_untried(a, now) || is_untried(b, now)) {
-    return is_untried(a, now);
+bool PeakEwmaPolicy::is_better(const Candidate& second,
+                               const Candidate& first,
+                               double mean_weight,
+                               TimePoint now) {
+  if (is_untried(second, now) || is_untried(first, now)) {
+    return is_untried(second, now);
   }
-  const Cost cost_a = cost_of(a, now, unknown_rtt_);
-  const Cost cost_b = cost_of(b, now, unknown_rtt_);
-  const bool is_noise =
-      std::abs(cost_a.log_cost - cost_b.log_cost) <= std::max(cost_a.spread, cost_b.spread);
-  if (is_noise && a.in_flight != b.in_flight) {
-    return a.in_flight < b.in_flight;
+  const bool is_second_less_busy = is_less_busy(second, first);
+  const bool are_busy_alike = !is_second_less_busy && !is_less_busy(first, second);
+  const auto load_of = [&](const Candidate& candidate) {
+    return are_busy_alike ? 1 : 1 + candidate.in_flight * mean_weight / candidate.weight;
+  };
+  const Cost cost = cost_of(second, load_of(second), now, unknown_rtt_);
+  const Cost cost_of_first = cost_of(first, load_of(first), now, unknown_rtt_);
+  const bool is_noise = std::abs(cost.log_cost - cost_of_first.log_cost) <=
+                        std::max(cost.spread, cost_of_first.spread);
+  if (is_noise && !are_busy_alike) {
+    return is_second_less_busy;
   }
-  if (is_noise && a.latency->updated_at() != b.latency->updated_at()) {
-    return a.latency->updated_at() < b.latency->updated_at();
+  if (is_noise && second.weight != first.weight) {
+    return false;  // they were drawn by weight
   }
-  const bool is_cheaper = cost_a.log_cost < cost_b.log_cost;
-  if (!is_noise && deserves_look(is_cheaper ? b : a, now)) {
+  if (is_noise && second.latency->updated_at() != first.latency->updated_at()) {
+    return second.latency->updated_at() < first.latency->updated_at();
+  }
+  const bool is_cheaper = cost.log_cost < cost_of_first.log_cost;
+  if (!is_noise && deserves_look(is_cheaper ? first : second, now)) {
     picks_since_look_ = 0;
     return !is_cheaper;
   }
@@ -72,7 +84,12 @@ std::optional<std::size_t> PeakEwmaPolicy::pick(const Selection& selection,
   }
   ++picks_since_look_;
   const auto [first, second] = *drawn;
-  return is_better(selection.candidates[second], selection.candidates[first], now) ? second : first;
+  return is_better(selection.candidates[second],
+                   selection.candidates[first],
+                   selection.mean_weight(),
+                   now)
+             ? second
+             : first;
 }
 
 }  // namespace balancer

@@ -10,7 +10,7 @@ namespace balancer {
 inline constexpr double kFirstShare = 0.1;
 
 /// The part of its weight that an endpoint has at that age: rises evenly, and is whole after
-/// `window`. For policies that do not see for themselves that an endpoint is slow.
+/// `window`. Most of all for policies that do not see for themselves that an endpoint is slow.
 [[nodiscard]] constexpr double slow_start_share(Nanoseconds age, Nanoseconds window) noexcept {
   if (age >= window) {
     return 1;

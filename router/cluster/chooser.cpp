@@ -19,13 +19,11 @@ void Chooser::begin() {
       state_.emplace<balancer::PeakEwmaPolicy>();
       break;
     case BalancerKind::least_request:
+    case BalancerKind::random:
       state_.emplace<NoState>();
       break;
     case BalancerKind::round_robin:
       state_.emplace<balancer::RoundRobin>();
-      break;
-    case BalancerKind::random:
-      state_.emplace<balancer::Random>();
       break;
     case BalancerKind::ring_hash:
       state_.emplace<balancer::RingHash>();
@@ -46,10 +44,12 @@ void Chooser::apply(const Policy& policy) {
 
 void Chooser::adopt(std::vector<balancer::Candidate> candidates) {
   candidates_ = std::move(candidates);
-  in_flight_ = 0;
+  load_ = {};
   for (const balancer::Candidate& candidate : candidates_) {
-    in_flight_ += candidate.in_flight;
+    load_.fixed_weight += candidate.fixed_weight;
+    load_.in_flight += candidate.in_flight;
   }
+  balancer::sum_up_weights(candidates_, weight_sums_);
   tell_candidates();
 }
 
@@ -57,14 +57,11 @@ void Chooser::set_weights(std::span<const double> weights) {
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     candidates_[i].weight = weights[i];
   }
-  // The others read them at each choice, or do not go by them.
-  if (auto* const random = std::get_if<balancer::Random>(&state_)) {
-    random->adopt(candidates_);
-  }
+  balancer::sum_up_weights(candidates_, weight_sums_);
 }
 
 void Chooser::set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept {
-  in_flight_ = in_flight_ - candidates_[index].in_flight + n_requests;
+  load_.in_flight = load_.in_flight - candidates_[index].in_flight + n_requests;
   candidates_[index].in_flight = n_requests;
 }
 
@@ -81,7 +78,8 @@ void Chooser::tell_candidates() {
 std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibility,
                                            std::optional<std::uint64_t> key,
                                            balancer::TimePoint now) {
-  const balancer::Selection selection{.candidates = candidates_, .eligibility = eligibility};
+  const balancer::Selection selection{
+      .candidates = candidates_, .eligibility = eligibility, .weight_sums = weight_sums_};
   switch (kind_) {
     case BalancerKind::peak_ewma:
       return std::get<balancer::PeakEwmaPolicy>(state_).pick(selection, now, rng_);
@@ -90,7 +88,7 @@ std::optional<std::size_t> Chooser::choose(const balancer::Eligibility* eligibil
     case BalancerKind::round_robin:
       return std::get<balancer::RoundRobin>(state_).pick(selection);
     case BalancerKind::random:
-      return std::get<balancer::Random>(state_).pick(selection, rng_);
+      return balancer::draw_one(selection, rng_);
     case BalancerKind::ring_hash:
       return choose_by_hash<balancer::RingHash>(selection, key);
     case BalancerKind::maglev:
@@ -104,7 +102,7 @@ std::optional<std::size_t> Chooser::choose_by_hash(const balancer::Selection& se
                                                    std::optional<std::uint64_t> key) {
   return std::get<HashPolicy>(state_).pick(selection,
                                            key ? *key : balancer::scatter(rng_()),
-                                           load_bound_.most_in_flight(selection, in_flight_));
+                                           load_bound_.most_in_flight(selection, load_));
 }
 
 }  // namespace router

@@ -5,7 +5,6 @@
 #include "balancer/load_bound.hpp"
 #include "balancer/maglev.hpp"
 #include "balancer/peak_ewma_policy.hpp"
-#include "balancer/random.hpp"
 #include "balancer/ring_hash.hpp"
 #include "balancer/round_robin.hpp"
 #include "router/route/policy.hpp"
@@ -31,7 +30,8 @@ class Chooser {
   /// From here on these are chosen from, in this order.
   void adopt(std::vector<balancer::Candidate> candidates);
 
-  /// In the order of the candidates.
+  /// In the order of the candidates. Their fixed weights stay as they came with `adopt`, where the
+  /// policies that go by a hash fill their ring or table by them.
   void set_weights(std::span<const double> weights);
   void set_in_flight(std::size_t index, std::uint32_t n_requests) noexcept;
 
@@ -56,14 +56,14 @@ class Chooser {
   std::variant<balancer::PeakEwmaPolicy,
                NoState,
                balancer::RoundRobin,
-               balancer::Random,
                balancer::RingHash,
                balancer::Maglev>
       state_;
   balancer::Rng rng_;
   balancer::LoadBound load_bound_;
   std::vector<balancer::Candidate> candidates_;
-  std::uint64_t in_flight_ = 0;  ///< of all candidates
+  std::vector<double> weight_sums_;  ///< of the candidates; empty while all weigh the same
+  balancer::LoadBound::Load load_;   ///< of all candidates
 };
 
 }  // namespace router

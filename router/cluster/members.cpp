@@ -93,10 +93,13 @@ void Cluster::list_candidates() {
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     ClusterEndpoint& endpoint = *endpoints_[i];
     endpoint.index_ = i;
+    endpoint.weighed_.configured = endpoint.endpoint_.weight;
     candidates.push_back({.latency = &endpoint.latency_,
                           .in_flight = endpoint.in_flight_,
                           .id = endpoint.id_,
-                          .hash = endpoint.hash_});
+                          .hash = endpoint.hash_,
+                          .weight = endpoint.endpoint_.weight,
+                          .fixed_weight = endpoint.endpoint_.weight});
   }
   chooser_.adopt(std::move(candidates));
   std::vector<Weighed*> weighed;
@@ -187,6 +190,7 @@ bool Cluster::add_new(const std::vector<Endpoint>& wanted) {
       added->weighed_.came_at = came_at;
     } else {
       (*place)->is_spare = endpoint.is_spare;
+      (*place)->weight = endpoint.weight;
     }
   }
   return next_id_ != first_new;

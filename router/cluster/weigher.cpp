@@ -36,7 +36,8 @@ std::span<const double> Weigher::weights(TimePoint now) {
   }
   balancer::level(weights_);
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    weights_[i] *= balancer::slow_start_share(now - endpoints_[i]->came_at, slow_start_);
+    weights_[i] *= balancer::slow_start_share(now - endpoints_[i]->came_at, slow_start_) *
+                   endpoints_[i]->configured;
   }
   const std::chrono::nanoseconds step = slow_start_ / kSlowStartSteps;
   const std::chrono::nanoseconds period = balancer::ReportedWeight::kUpdatePeriod;

@@ -15,12 +15,13 @@ namespace router {
 /// What the weight of one endpoint is made from, on one worker.
 struct Weighed {
   balancer::ReportedWeight reported;
-  TimePoint came_at{};  ///< since when it is selected; the epoch of one that was there before us
+  TimePoint came_at{};    ///< since when it is selected; the epoch of one that was there before us
+  double configured = 1;  ///< `Endpoint::weight`
 };
 
-/// The weights of a cluster's endpoints: by their own reports (balancer::ReportedWeight), and less
-/// for those that have just come (`balancer.slowStart`). Equal, and nothing to do, while there are
-/// neither.
+/// The weights of a cluster's endpoints: by their own reports (balancer::ReportedWeight) and the
+/// configuration (`balancer.weights`), and less for those that have just come
+/// (`balancer.slowStart`). Nothing is to do while nobody reports or has just come.
 class Weigher {
  public:
   void apply(std::chrono::nanoseconds slow_start) noexcept { slow_start_ = slow_start; }

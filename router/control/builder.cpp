@@ -276,7 +276,9 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
                                  const k8s_client::ServicePort& port,
                                  std::span<const Slice> slices,
                                  EndpointCounts& counts) {
-  const EndpointTable endpoints{slices, port.name, preferred_family(service)};
+  const std::string name = full_name(service.meta.key);
+  const EndpointTable endpoints{
+      slices, port.name, preferred_family(service), config_.weights_for(name, port.port)};
   const PortProtocol protocol = protocol_of_port(port.name, app_protocol_of(port, slices));
   const EndpointCounts port_counts = endpoints.counts();
   counts += port_counts;
@@ -285,7 +287,7 @@ ServicePort Builder::derive_port(const k8s_client::Service& service,
   pod_ports_.set(result.id, endpoints.addresses());
   result.number = port.port;
   result.name = port.name;
-  result.policy = config_.policy_for(full_name(service.meta.key), port.port);
+  result.policy = config_.policy_for(name, port.port);
   result.protocol = result.policy.upstream_protocol.value_or(protocol.protocol);
   result.names_http = protocol.names_http;
   result.names_h2 = protocol.names_h2;

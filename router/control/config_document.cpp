@@ -191,6 +191,22 @@ void lay_over(RetryPolicy& policy, const RetryOverrides& narrower) {
   }
 }
 
+/// Calls `use` for each level that says something of that Service port, the widest first.
+template <class Use>
+void for_each_level(const ConfigDocument& document,
+                    std::string_view service,
+                    std::uint16_t port,
+                    const Use& use) {
+  use(document.defaults);
+  if (const auto found = document.services.find(service); found != document.services.end()) {
+    use(found->second);
+  }
+  if (const auto found = document.service_ports.find({std::string{service}, port});
+      found != document.service_ports.end()) {
+    use(found->second);
+  }
+}
+
 }  // namespace
 
 void PolicyOverrides::apply_to(Policy& policy) const {
@@ -229,17 +245,24 @@ void PolicyOverrides::apply_to(Policy& policy) const {
   }
 }
 
+void WeightOverrides::apply_to(EndpointWeights& weights) const {
+  weights.zones = zones ? &*zones : weights.zones;
+  weights.nodes = nodes ? &*nodes : weights.nodes;
+  weights.hostnames = hostnames ? &*hostnames : weights.hostnames;
+}
+
 Policy ConfigDocument::policy_for(std::string_view service, std::uint16_t port) const {
   Policy policy;
-  defaults.apply_to(policy);
-  if (const auto found = services.find(service); found != services.end()) {
-    found->second.apply_to(policy);
-  }
-  if (const auto found = service_ports.find({std::string{service}, port});
-      found != service_ports.end()) {
-    found->second.apply_to(policy);
-  }
+  for_each_level(
+      *this, service, port, [&](const PolicyOverrides& level) { level.apply_to(policy); });
   return policy;
+}
+
+EndpointWeights ConfigDocument::weights_for(std::string_view service, std::uint16_t port) const {
+  EndpointWeights weights;
+  for_each_level(
+      *this, service, port, [&](const PolicyOverrides& level) { level.weights.apply_to(weights); });
+  return weights;
 }
 
 std::string ConfigError::text() const {

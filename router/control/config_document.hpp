@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/control/endpoint_weights.hpp"
 #include "router/resolve/callers.hpp"
 #include "router/resolve/identifier.hpp"
 #include "router/route/policy.hpp"
@@ -59,6 +60,18 @@ struct RetryOverrides {
   bool operator==(const RetryOverrides&) const = default;
 };
 
+/// What one level of the configuration says of the weights of endpoints.
+struct WeightOverrides {
+  std::optional<WeightsByName> zones = std::nullopt;
+  std::optional<WeightsByName> nodes = std::nullopt;
+  std::optional<WeightsByName> hostnames = std::nullopt;
+
+  bool operator==(const WeightOverrides&) const = default;
+
+  /// Lays what is said here over `weights`, which borrow it.
+  void apply_to(EndpointWeights& weights) const;
+};
+
 /// What one level of the configuration says of a policy; what it leaves out, the next wider level
 /// decides.
 struct PolicyOverrides {
@@ -68,6 +81,7 @@ struct PolicyOverrides {
   std::optional<std::uint32_t> load_bound_percent = std::nullopt;
   std::optional<Nanoseconds> slow_start = std::nullopt;
   std::optional<std::uint32_t> subset_size = std::nullopt;
+  WeightOverrides weights = {};  ///< which are the endpoints', not the Policy's
   std::optional<std::uint32_t> zone_spill_over = std::nullopt;
   std::optional<Nanoseconds> connect_timeout = std::nullopt;
   // 0: none, also where a wider level has one.
@@ -111,6 +125,9 @@ struct ConfigDocument {
 
   /// Built-in defaults, then `defaults`, then the Service's entry, then that of its port.
   [[nodiscard]] Policy policy_for(std::string_view service, std::uint16_t port) const;
+  /// In the same order; each of the three maps is that of the narrowest level that has one. Borrows
+  /// of this document.
+  [[nodiscard]] EndpointWeights weights_for(std::string_view service, std::uint16_t port) const;
 };
 
 /// One thing that is wrong with a document, and where.

@@ -25,6 +25,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::uint64_t kMostPort = 65535;
 constexpr std::string_view kHashOn = "policy.balancer.hashOn";
+constexpr std::string_view kWeights = "policy.balancer.weights";
 constexpr std::string_view kLabel = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?";
 
 /// What is said of a field beside what its reader takes.
@@ -106,7 +107,7 @@ constexpr std::array kNotes{
     Note{"policy.balancer.slowStart",
          "0s",
          "For so long a pod that has come gets less than its share, rising evenly; 0 for none. "
-         "peak_ewma, ring_hash and maglev do without."},
+         "ring_hash and maglev do without."},
     Note{"policy.balancer.subsetSize",
          "0",
          "So many of the pods, the same ones each time, get the requests of this node; 0: all."},
@@ -115,6 +116,18 @@ constexpr std::array kNotes{
         "0",
         "With so many requests of this node in flight for each pod of its zone, further ones go to "
         "other zones; 0: none does."},
+    Note{"policy.balancer.weights",
+         "",
+         "How many requests pods get beside the others, by where they are. All weights that are "
+         "meant for a pod are multiplied, to 0.1 at least and 10 at most. Default: 1 for each."},
+    Note{"policy.balancer.weights.zones", "", "By the name of a zone."},
+    Note{"policy.balancer.weights.zones.name.namespace", "", "Weight of the zone's pods."},
+    Note{"policy.balancer.weights.nodes", "", "By the name of a node."},
+    Note{"policy.balancer.weights.nodes.name.namespace", "", "Weight of the node's pods."},
+    Note{"policy.balancer.weights.hostnames",
+         "",
+         "By a pod's hostname, such as db-0 of a StatefulSet."},
+    Note{"policy.balancer.weights.hostnames.name.namespace", "", "Weight of that pod."},
     Note{"policy.timeout", "", "Limits of time."},
     Note{"policy.timeout.connect",
          "1s",
@@ -238,6 +251,10 @@ std::string service_key_pattern() {
   return fmt::format(R"(^{0}\.{0}(?::{1})?$)", kLabel, number_pattern(1, kMostPort));
 }
 
+std::string zone_name_pattern() {
+  return fmt::format("^[a-zA-Z0-9](?:[-_.a-zA-Z0-9]{{0,{}}}[a-zA-Z0-9])?$", kMaxZoneNameBytes - 2);
+}
+
 std::string external_name_pattern() {
   // The name's length, labels of which the last is no number, a port.
   return fmt::format(R"(^(?=[^:]{{1,{1}}}(?::|$))(?:{0}\.)+(?![0-9]+(?::|$)){0}(?::{2})?$)",
@@ -338,12 +355,25 @@ struct KindWriter {
     if (path != "services") {
       schema["additionalProperties"] =
           schema_of(shape.members.front(), path + "." + shape.members.front().name);
+      if (path.starts_with(kWeights)) {
+        schema["propertyNames"] = weighed_names();
+        schema["maxProperties"] = kMaxWeights;
+      }
       return;
     }
     schema["propertyNames"] = {
         {"pattern", service_key_pattern()},
         {"patternErrorMessage", "name.namespace or name.namespace:port is expected"}};
     schema["additionalProperties"] = schema_of(shape.members.front(), "policy");
+  }
+  [[nodiscard]] Json weighed_names() const {
+    if (path.ends_with(".zones")) {
+      return {{"pattern", zone_name_pattern()}};
+    }
+    if (path.ends_with(".nodes")) {
+      return {{"pattern", domain_pattern()}, {"maxLength", kMaxDnsNameBytes}};
+    }
+    return {{"pattern", fmt::format("^{}$", kLabel)}};
   }
   void operator()(const ConfigShape::Text& /*kind*/) const {
     schema["type"] = path.starts_with(kHashOn) ? Json("string") : Json{"string", "null"};

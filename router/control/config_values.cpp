@@ -89,6 +89,21 @@ ServiceKey parse_service_key(std::string_view key) {
   return result;
 }
 
+bool is_node_name(std::string_view text) {
+  const std::vector<std::string_view> labels = split(text, '.');
+  return text.size() <= kMaxDnsNameBytes && std::all_of(labels.begin(), labels.end(), is_dns_label);
+}
+
+bool is_zone_name(std::string_view text) {
+  static constexpr std::string_view kBytes =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  static constexpr std::string_view kNotAtItsEnds = "-_.";
+  return !text.empty() && text.size() <= kMaxZoneNameBytes &&
+         text.find_first_not_of(kBytes) == std::string_view::npos &&
+         kNotAtItsEnds.find(text.front()) == std::string_view::npos &&
+         kNotAtItsEnds.find(text.back()) == std::string_view::npos;
+}
+
 std::optional<ExternalName> parse_external_name(std::string_view text) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);

@@ -30,6 +30,15 @@ struct ServiceKey {
 
 [[nodiscard]] ServiceKey parse_service_key(std::string_view key);
 
+/// Whether a node may have that name: a DNS name of any number of labels.
+[[nodiscard]] bool is_node_name(std::string_view text);
+
+/// Whether a zone may have that name: a label of its nodes has it for its value. Source:
+/// Kubernetes, "Labels and Selectors".
+[[nodiscard]] bool is_zone_name(std::string_view text);
+
+inline constexpr std::size_t kMaxZoneNameBytes = 63;  ///< the same source
+
 /// An item of `externalNames`.
 struct ExternalName {
   static constexpr std::uint16_t kDefaultPort = 80;

@@ -36,7 +36,9 @@ const k8s_client::SlicePort* find_port(const k8s_client::EndpointSlice& slice,
 
 EndpointTable::EndpointTable(std::span<const Slice> slices,
                              std::string_view port_name,
-                             IpFamily preferred) {
+                             IpFamily preferred,
+                             const EndpointWeights& weights)
+    : weights_{weights} {
   Entries v4;
   Entries v6;
   for (const Slice& slice : slices) {
@@ -141,6 +143,7 @@ std::vector<Endpoint> EndpointTable::in_best_state(const Predicate& may_be_used)
       const k8s_client::SliceEndpoint& from = *entry.endpoint;
       result.push_back(
           {.address = address,
+           .weight = weights_.of(from.zone, from.node_name, from.hostname),
            .pod = from.target_name.empty() ? address.address().to_string() : from.target_name,
            .hostname = from.hostname});
     }

@@ -3,6 +3,7 @@
 
 #include "k8s_client/objects/endpoint_slice.hpp"
 #include "k8s_client/objects/service.hpp"
+#include "router/control/endpoint_weights.hpp"
 #include "router/control/snapshot.hpp"
 
 #include <cstdint>
@@ -51,10 +52,11 @@ class EndpointTable {
   using Slice = std::shared_ptr<const k8s_client::EndpointSlice>;
 
   /// Takes the endpoints of all `slices` at the ports named `port_name`. A slice without such a
-  /// TCP port contributes nothing.
+  /// TCP port contributes nothing. Those selected weigh as `weights` say.
   EndpointTable(std::span<const Slice> slices,
                 std::string_view port_name,
-                k8s_client::IpFamily preferred);
+                k8s_client::IpFamily preferred,
+                const EndpointWeights& weights);
 
   /// Those that are ready and hinted for `here`, if the hints are complete and any is for here;
   /// else all that are ready; if none is, all that still serve while they terminate. By address.
@@ -84,6 +86,7 @@ class EndpointTable {
 
   Entries entries_;
   Entries others_;  ///< of the family that is not used
+  EndpointWeights weights_;
 };
 
 /// The slice's TCP port of that name that has a number; null if there is none.

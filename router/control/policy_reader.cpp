@@ -4,6 +4,7 @@
 #include "router/control/config_values.hpp"
 #include "router/h1/fields.hpp"
 #include "router/resolve/ascii_case.hpp"
+#include "router/resolve/dns_name.hpp"
 #include "router/route/grpc_status_names.hpp"
 
 #include <array>
@@ -13,6 +14,8 @@
 #include <string>
 #include <string_view>
 #include <variant>
+
+#include <fmt/format.h>
 
 namespace router::control {
 namespace {
@@ -61,6 +64,8 @@ constexpr DurationRange kSlowStart{.least = 1s, .most = 1h, .zero_too = true};
 constexpr CountRange kSubsetSize{.least = 0, .most = 10'000};
 /// 0 turns it off.
 constexpr CountRange kZoneSpillOver{.least = 0, .most = 1'000'000};
+/// So that nobody starves and nobody is buried.
+constexpr FractionRange kWeight{.least = kLeastConfiguredWeight, .most = kMostConfiguredWeight};
 constexpr CountRange kConsecutive{.least = 0, .most = 1000};
 /// At least: shorter, and the probes of a pod that is down are a load. At most: longer, and a pod
 /// that was mended is missed.
@@ -142,8 +147,55 @@ class PolicyReader {
         duration_field("slowStart", range::kSlowStart, overrides_.slow_start),
         count_field("subsetSize", range::kSubsetSize, overrides_.subset_size),
         count_field("zoneSpillOver", range::kZoneSpillOver, overrides_.zone_spill_over),
+        Field{"weights", [this](const Place& field) { weights(field); }},
     };
     reader_.fields(value, fields);
+  }
+
+  void weights(const Place& value) {
+    WeightOverrides& weights = overrides_.weights;
+    const std::array fields{
+        Field{"zones",
+              [&](const Place& map) {
+                weights_by_name(map, is_zone_name, "no name of a zone", weights.zones);
+              }},
+        Field{"nodes",
+              [&](const Place& map) {
+                weights_by_name(map, is_node_name, "no name of a node", weights.nodes);
+              }},
+        Field{"hostnames",
+              [&](const Place& map) {
+                weights_by_name(map,
+                                is_dns_label,
+                                "no hostname of a pod, which is a single label such as db-0",
+                                weights.hostnames);
+              }},
+    };
+    reader_.fields(value, fields);
+  }
+
+  void weights_by_name(const Place& map,
+                       bool (*is_name)(std::string_view),
+                       std::string_view otherwise,
+                       std::optional<WeightsByName>& weights) {
+    if (map.node.kind == YamlNode::Kind::map) {
+      weights.emplace();
+    }
+    reader_.members(map, [&](const YamlMember& member, const Place& entry) {
+      if (!is_name(member.key)) {
+        reader_.fail(
+            member.place, entry.path, fmt::format("{} is {}", quoted(member.key), otherwise));
+      }
+      if (const auto weight = reader_.fraction(entry, range::kWeight); weight && weights) {
+        weights->emplace(member.key, *weight);
+      }
+    });
+    if (map.node.members.size() > kMaxWeights) {
+      reader_.fail(
+          map.node.place,
+          map.path,
+          fmt::format("has {} entries, {} are allowed", map.node.members.size(), kMaxWeights));
+    }
   }
 
   void hash_on(const Place& value) {

@@ -24,6 +24,7 @@ struct Endpoint {
   boost::asio::ip::tcp::endpoint address;
   /// Ready, but meant for other zones or nodes: see `Policy::zone_spill_over`.
   bool is_spare = false;
+  double weight = 1;       ///< of the configuration (`balancer.weights`): 0.1 to 10
   std::string pod;         ///< `targetRef` name, else the address as text
   std::string hostname{};  ///< `pod-0` of a StatefulSet; may be empty
 

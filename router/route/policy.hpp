@@ -147,9 +147,8 @@ struct Policy {
   /// Time in which a latency estimate left alone falls to 37 %: long enough to remember a slow pod
   /// between its requests, short enough to try it again within a minute. linkerd2-proxy's.
   Nanoseconds decay = std::chrono::seconds{10};
-  /// For so long an endpoint that has come gets less than its share, under `least_request`,
-  /// `round_robin` and `random`: those that go by latency see for themselves. 0: it gets its share
-  /// at once, since most endpoints are ready when they say so.
+  /// For so long an endpoint that has come gets less than its share, but under the policies that go
+  /// by a hash. 0: it gets its share at once, since most endpoints are ready when they say so.
   Nanoseconds slow_start{0};
   /// For TCP and, with HTTP/2, the peer's first SETTINGS. Within a cluster this takes a
   /// millisecond; a second leaves room for one lost SYN and still lets another pod be tried.

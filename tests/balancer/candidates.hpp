@@ -31,6 +31,22 @@ inline std::vector<balancer::Candidate> weighted(const std::vector<double>& weig
   return candidates;
 }
 
+/// The same as a selection.
+class WeightedSelection {
+ public:
+  explicit WeightedSelection(const std::vector<double>& weights) : candidates_{weighted(weights)} {
+    balancer::sum_up_weights(candidates_, sums_);
+  }
+  [[nodiscard]] balancer::Selection selection(
+      const balancer::Eligibility* eligibility = nullptr) const {
+    return {.candidates = candidates_, .eligibility = eligibility, .weight_sums = sums_};
+  }
+
+ private:
+  std::vector<balancer::Candidate> candidates_;
+  std::vector<double> sums_;
+};
+
 /// A long run of replies that all took `rtt`, 10 ms apart, ending at `end`.
 inline balancer::PeakEwma steady(balancer::Nanoseconds rtt, balancer::TimePoint end) {
   balancer::PeakEwma latency{std::chrono::seconds{10}};

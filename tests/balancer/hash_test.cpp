@@ -21,7 +21,7 @@ using balancer::RingHash;
 
 namespace {
 
-constexpr std::uint32_t kNoBound = std::numeric_limits<std::uint32_t>::max();
+constexpr double kNoBound = std::numeric_limits<double>::max();
 constexpr int kKeys = 20'000;
 
 /// Pods `from` to `until`, hashed by their addresses.
@@ -196,19 +196,75 @@ TEST_CASE("RingHash: a thousand endpoints share a bounded ring", "[balancer]") {
   CHECK(*std::max_element(counts.begin(), counts.end()) < 100);  // 20 on average
 }
 
+TEMPLATE_TEST_CASE("hash policies: keys go by the fixed weights, and by no others",
+                   "[balancer]",
+                   RingHash,
+                   Maglev) {
+  auto candidates = pods(0, 10);
+  candidates[7].weight = 10;  // of a report, say
+  const auto before = owners<TestType>(candidates);
+  CHECK(before == owners<TestType>(pods(0, 10)));
+  candidates[3].fixed_weight = 3;
+  candidates[5].fixed_weight = 0.5;
+
+  const auto after = owners<TestType>(candidates);
+
+  const auto share_of = [&](std::uint64_t id) {
+    return static_cast<double>(std::count(after.begin(), after.end(), id)) / kKeys * 11.5;
+  };
+  CHECK(share_of(3) == Approx(3).epsilon(0.15));
+  CHECK(share_of(5) == Approx(0.5).epsilon(0.25));
+  CHECK(share_of(0) == Approx(1).epsilon(0.25));
+  CHECK(count_differences(before, after) < kKeys * 0.3);  // 0.21 at the least
+}
+
+TEST_CASE("RingHash: a heavier endpoint takes keys, and no others move", "[balancer]") {
+  auto candidates = pods(0, 10);
+  const auto before = owners<RingHash>(candidates);
+  candidates[3].fixed_weight = 3;
+
+  const auto after = owners<RingHash>(candidates);
+
+  CHECK(count_differences(before, after) ==
+        std::count(after.begin(), after.end(), 3U) - std::count(before.begin(), before.end(), 3U));
+}
+
+TEST_CASE("RingHash: points are bounded whatever endpoints weigh", "[balancer]") {
+  auto candidates = pods(0, 200);
+  for (Candidate& candidate : candidates) {
+    candidate.fixed_weight = candidate.id % 2 == 0 ? 10 : 0.1;
+  }
+
+  const auto ids = owners<RingHash>(candidates);
+
+  const auto n_of_heavy =
+      std::count_if(ids.begin(), ids.end(), [](std::uint64_t id) { return id % 2 == 0; });
+  CHECK(n_of_heavy > kKeys * 96 / 100);  // 0.99, but for points that the lightest have at the least
+}
+
 TEST_CASE("LoadBound: is the even share by the percentage, of those that may be chosen",
           "[balancer]") {
   auto candidates = pods(0, 10);
   const test::AllBut half{0, 1, 2, 3, 4};
   const LoadBound bound{.percent = 125};
 
-  CHECK(bound.most_in_flight({candidates}, 0) == LoadBound::kFreeRequests);
-  CHECK(bound.most_in_flight({candidates}, 99) == 13);  // 12.5
-  CHECK(bound.most_in_flight({}, 99) == 125);
+  CHECK(bound.most_in_flight({candidates}, {.fixed_weight = 10, .in_flight = 99}) == 12.5);
+  CHECK(bound.most_in_flight({candidates}, {.fixed_weight = 20, .in_flight = 99}) == 6.25);
+  CHECK(bound.most_in_flight({}, {}) == 0);
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     candidates[i].in_flight = i < 5 ? 100 : 19;
   }
-  CHECK(bound.most_in_flight({candidates, &half}, 595) == 24);  // 125 % of 96 / 5
+  CHECK(bound.most_in_flight({candidates, &half}, {.fixed_weight = 10, .in_flight = 595}) ==
+        24);  // 125 % of 96 / 5
+}
+
+TEST_CASE("LoadBound: goes by the weight, and leaves the first few requests alone", "[balancer]") {
+  CHECK(LoadBound::has_room({.in_flight = 12}, 12.5));
+  CHECK_FALSE(LoadBound::has_room({.in_flight = 13}, 12.5));
+  CHECK(LoadBound::has_room({.in_flight = 24, .fixed_weight = 2}, 12.5));
+  CHECK_FALSE(LoadBound::has_room({.in_flight = 25, .fixed_weight = 2}, 12.5));
+  CHECK(LoadBound::has_room({.in_flight = LoadBound::kFreeRequests - 1}, 0));
+  CHECK_FALSE(LoadBound::has_room({.in_flight = LoadBound::kFreeRequests}, 0));
 }
 
 TEMPLATE_TEST_CASE("hash policies: one key alone, however hot, buries no endpoint",
@@ -221,7 +277,8 @@ TEMPLATE_TEST_CASE("hash policies: one key alone, however hot, buries no endpoin
   const LoadBound bound{.percent = 125};
 
   for (std::uint64_t in_flight = 0; in_flight < 1000; ++in_flight) {
-    const auto most = bound.most_in_flight({candidates}, in_flight);
+    const double most =
+        bound.most_in_flight({candidates}, {.fixed_weight = 10, .in_flight = in_flight});
     ++candidates[policy.pick({candidates}, key_of(1), most).value()].in_flight;
   }
 

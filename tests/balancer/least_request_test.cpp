@@ -21,14 +21,14 @@ TEST_CASE("pick_least_request: of two the one with fewer requests in flight", "[
 TEST_CASE("pick_least_request: what is in flight counts by the weight", "[balancer]") {
   balancer::Rng rng{1};
   auto candidates = test::weighted({4, 1});
-  candidates[0].in_flight = 3;
 
-  candidates[1].in_flight = 1;
-  CHECK(balancer::pick_least_request({candidates}, rng) == 0U);  // 4 / 4 against 2 / 1
+  candidates[0].in_flight = 3;
+  candidates[1].in_flight = 2;
+  CHECK(balancer::pick_least_request({candidates}, rng) == 0U);  // 3 / 4 against 2 / 1
 
   candidates[0].in_flight = 7;
   candidates[1].in_flight = 0;
-  CHECK(balancer::pick_least_request({candidates}, rng) == 1U);  // 8 / 4 against 1 / 1
+  CHECK(balancer::pick_least_request({candidates}, rng) == 1U);  // 7 / 4 against 0 / 1
 }
 
 TEST_CASE("pick_least_request: idle endpoints get even shares", "[balancer][property]") {

@@ -2,9 +2,12 @@
 #include "tests/balancer/simulation.hpp"
 
 #include "balancer/least_request.hpp"
+#include "balancer/load_bound.hpp"
+#include "balancer/maglev.hpp"
 #include "balancer/peak_ewma_policy.hpp"
-#include "balancer/random.hpp"
+#include "balancer/ring_hash.hpp"
 #include "balancer/round_robin.hpp"
+#include "balancer/stable_hash.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -16,7 +19,39 @@ using namespace std::chrono_literals;
 namespace test {
 namespace {
 
-constexpr std::chrono::seconds kDecay{10};  // the default
+constexpr std::chrono::seconds kDecay{10};                 // the default
+constexpr balancer::LoadBound kLoadBound{.percent = 125};  // likewise
+
+/// With the weights of now, which may have changed.
+class Weights {
+ public:
+  [[nodiscard]] balancer::Selection of(const std::vector<balancer::Candidate>& candidates) {
+    balancer::sum_up_weights(candidates, sums_);
+    return {.candidates = candidates, .weight_sums = sums_};
+  }
+
+ private:
+  std::vector<double> sums_;
+};
+
+template <class HashPolicy>
+Pick make_hash_policy() {
+  return [policy = HashPolicy{}, is_new = true](
+             const auto& candidates, TimePoint /*now*/, Rng& rng) mutable {
+    if (std::exchange(is_new, false)) {
+      policy.adopt(candidates);
+    }
+    balancer::LoadBound::Load load;
+    for (const balancer::Candidate& candidate : candidates) {
+      load.fixed_weight += candidate.fixed_weight;
+      load.in_flight += candidate.in_flight;
+    }
+    const balancer::Selection selection{candidates};
+    return policy
+        .pick(selection, balancer::scatter(rng()), kLoadBound.most_in_flight(selection, load))
+        .value();
+  };
+}
 
 }  // namespace
 
@@ -35,7 +70,11 @@ Simulation::Simulation(const Scenario& scenario,
     router.latencies.assign(scenario.n_pods, balancer::PeakEwma{kDecay});
     router.pick = make_pick();
     for (std::size_t pod = 0; pod < scenario.n_pods; ++pod) {
-      router.candidates.push_back({.id = pod});
+      const double weight = scenario.weights.empty() ? 1 : scenario.weights.at(pod);
+      router.candidates.push_back({.id = pod,
+                                   .hash = balancer::scatter(pod + 1),
+                                   .weight = weight,
+                                   .fixed_weight = weight});
     }
   }
   for (Router& router : routers_) {  // which do not move any more
@@ -161,15 +200,15 @@ void Simulation::end(std::size_t request, bool is_failure) {
 }
 
 Pick make_peak_ewma() {
-  return [policy = balancer::PeakEwmaPolicy{}](
+  return [policy = balancer::PeakEwmaPolicy{}, weights = Weights{}](
              const auto& candidates, TimePoint now, Rng& rng) mutable {
-    return policy.pick({candidates}, now, rng).value();
+    return policy.pick(weights.of(candidates), now, rng).value();
   };
 }
 
 Pick make_least_request() {
-  return [](const auto& candidates, TimePoint /*now*/, Rng& rng) {
-    return balancer::pick_least_request({candidates}, rng).value();
+  return [weights = Weights{}](const auto& candidates, TimePoint /*now*/, Rng& rng) mutable {
+    return balancer::pick_least_request(weights.of(candidates), rng).value();
   };
 }
 
@@ -184,11 +223,17 @@ Pick make_round_robin() {
 }
 
 Pick make_random() {
-  return
-      [random = balancer::Random{}](const auto& candidates, TimePoint /*now*/, Rng& rng) mutable {
-        random.adopt(candidates);  // since their weights may have changed
-        return random.pick({candidates}, rng).value();
-      };
+  return [weights = Weights{}](const auto& candidates, TimePoint /*now*/, Rng& rng) mutable {
+    return balancer::draw_one(weights.of(candidates), rng).value();
+  };
+}
+
+Pick make_ring_hash() {
+  return make_hash_policy<balancer::RingHash>();
+}
+
+Pick make_maglev() {
+  return make_hash_policy<balancer::Maglev>();
 }
 
 }  // namespace test

@@ -37,6 +37,7 @@ struct Scenario {
   double failing_share = 1;                            ///< in so many of its replies
   Nanoseconds count_from{};                            ///< what begins before it is warm-up
   Nanoseconds count_until = Nanoseconds::max();
+  std::vector<double> weights{};  ///< by pod; empty: all weigh the same
 };
 
 /// What came of it, of the requests that are counted.
@@ -109,5 +110,8 @@ class Simulation {
 [[nodiscard]] Pick make_least_request();
 [[nodiscard]] Pick make_round_robin();
 [[nodiscard]] Pick make_random();
+/// Each request has a key of its own.
+[[nodiscard]] Pick make_ring_hash();
+[[nodiscard]] Pick make_maglev();
 
 }  // namespace test

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <set>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -107,6 +108,50 @@ TEST_CASE("Chooser: requests of one key stay together up to the bound of load", 
   policy.load_bound_percent = 1000;  // hot: the same ring, another bound
   chooser.apply(policy);
   CHECK(chooser.choose(nullptr, key, kStart) == home);
+}
+
+TEST_CASE("Chooser: every policy heeds weights, from the next request on", "[cluster]") {
+  const BalancerKind kind = GENERATE(from_range(kAll));
+  CAPTURE(static_cast<int>(kind));
+  Endpoints endpoints;
+  for (balancer::PeakEwma& latency : endpoints.latencies) {
+    latency.observe(1ms, kStart);
+  }
+  Chooser chooser{policy_of(kind), 1};
+  chooser.adopt(endpoints.candidates());
+  constexpr int kRequests = 3000;
+  auto heavy = endpoints.candidates();
+  heavy[1].fixed_weight = 10;
+
+  chooser.adopt(heavy);
+  chooser.set_weights(std::vector<double>{1, 10, 1});
+  int n_of_heavy = 0;
+  for (int i = 0; i < kRequests; ++i) {
+    n_of_heavy += chooser.choose(nullptr, {}, kStart) == 1U ? 1 : 0;
+  }
+
+  CHECK(n_of_heavy == Approx(kRequests * 10 / 12).epsilon(0.1));
+}
+
+TEST_CASE("Chooser: keys stay where they are whatever endpoints report", "[cluster]") {
+  const BalancerKind kind = GENERATE(BalancerKind::ring_hash, BalancerKind::maglev);
+  CAPTURE(static_cast<int>(kind));
+  const Endpoints endpoints;
+  Chooser chooser{policy_of(kind), 1};
+  chooser.adopt(endpoints.candidates());
+  const auto owners = [&] {
+    std::vector<std::size_t> of_keys;
+    for (std::uint64_t key = 0; key < 200; ++key) {
+      of_keys.push_back(chooser.choose(nullptr, balancer::scatter(key), kStart).value());
+    }
+    return of_keys;
+  };
+  const auto before = owners();
+
+  chooser.set_weights(std::vector<double>{1, 10, 0.1});
+  chooser.apply(policy_of(kind));
+
+  CHECK(owners() == before);
 }
 
 }  // namespace router

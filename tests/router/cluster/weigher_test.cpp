@@ -7,7 +7,6 @@
 #include <catch2/catch.hpp>
 
 using namespace std::chrono_literals;
-using router::LoadReport;
 
 namespace {
 
@@ -49,6 +48,18 @@ TEST_CASE("Weigher: by what the endpoints report, once they have done so for ten
   CHECK(endpoints.at(kStart + 10s) == std::vector<double>{1.5, 0.5, 1});
   CHECK(endpoints.at(kStart + 5min) == std::vector<double>{1, 1, 1});
   CHECK_FALSE(endpoints.weigher.is_due(kStart + 24h));
+}
+
+TEST_CASE("Weigher: the configuration's weights multiply those that are reported", "[cluster]") {
+  Endpoints endpoints;
+  endpoints.each[0].configured = 2;
+  endpoints.each[2].configured = 0.5;
+
+  CHECK(endpoints.at(kStart) == std::vector<double>{2, 1, 0.5});
+  CHECK_FALSE(endpoints.weigher.is_due(kStart + 24h));
+  endpoints.weigher.observe(0, {.utilization = 0.25, .requests_per_second = 100}, kStart);
+  endpoints.weigher.observe(1, {.utilization = 0.75, .requests_per_second = 100}, kStart);
+  CHECK(endpoints.at(kStart + 10s) == std::vector<double>{3, 0.5, 0.5});
 }
 
 TEST_CASE("Weigher: one that has just come rises to its share", "[cluster]") {

@@ -680,6 +680,44 @@ TEST_CASE("Builder: zoneSpillOver makes no spare ones where hints select nothing
   CHECK(parts_of(local_port) == "+");
 }
 
+namespace {
+
+std::vector<double> weights_of(const ServicePort& port) {
+  std::vector<double> weights;
+  for (const Endpoint& endpoint : port.endpoints) {
+    weights.push_back(endpoint.weight);
+  }
+  return weights;
+}
+
+}  // namespace
+
+TEST_CASE("Builder: endpoints weigh what the configuration says of their zone, node and hostname",
+          "[builder][topology]") {
+  k8s_client::SliceEndpoint in_zone = at("10.0.0.1", "node-1");
+  in_zone.zone = "zone-a";
+  k8s_client::SliceEndpoint with_all = at("10.0.0.2", "node-2");
+  with_all.zone = "zone-a";
+  with_all.hostname = "db-0";
+  const k8s_client::SliceEndpoint neither = at("10.0.0.3", "");
+  const auto policy =
+      GENERATE(k8s_client::TrafficPolicy::cluster, k8s_client::TrafficPolicy::local);
+  Builder builder = cart_here({in_zone, with_all, neither}, policy);
+  const bool is_local = policy == k8s_client::TrafficPolicy::local;
+  CHECK(weights_of(port_of(builder.build())) ==
+        (is_local ? std::vector<double>{1} : std::vector<double>{1, 1, 1}));
+
+  builder.set_config(config_of(R"(defaults: {balancer: {weights: {zones: {zone-a: 2}}}}
+services: {cart.shop: {balancer: {weights: {nodes: {node-2: 4}, hostnames: {db-0: 0.5}}}}})"));
+  CHECK(weights_of(port_of(builder.build())) ==
+        (is_local ? std::vector<double>{2} : std::vector<double>{2, 4, 1}));
+
+  builder.set_config(
+      config_of("services: {cart.shop:80: {balancer: {weights: {zones: {zone-a: 3}}}}}"));
+  CHECK(weights_of(port_of(builder.build())) ==
+        (is_local ? std::vector<double>{3} : std::vector<double>{3, 3, 1}));
+}
+
 TEST_CASE("Builder: internalTrafficPolicy Local means this node's endpoints or none",
           "[builder][topology]") {
   using k8s_client::TrafficPolicy;

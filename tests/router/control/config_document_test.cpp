@@ -31,7 +31,7 @@ services:
       conditions: [unavailable, reset]
       budget: {ratio: 0.5, minPerSecond: 3, window: 20s}
       hedgingDelay: 30ms
-    balancer: {slowStart: 30s, subsetSize: 20, zoneSpillOver: 8}
+    balancer: {slowStart: 30s, subsetSize: 20, zoneSpillOver: 8, weights: {zones: {eu-1a: 2}, nodes: {gpu-1.example.org: 0.5}, hostnames: {db-0: 10}}}
     limits: {concurrency: 200, perEndpoint: 50, queue: {size: 7, timeout: 1m30s}}
     ejection: {consecutive: 3, minPenalty: 2s, maxPenalty: 1m, maxPercent: 30, panicPercent: 0, successRate: false, latencyFactor: 0}
     success: {grpc: [OK, NOT_FOUND], http: "200-299, 404"}
@@ -71,6 +71,9 @@ TEST_CASE("parse_config: a document of all fields is read", "[config]") {
   CHECK(document.services.at("predict.ml") ==
         PolicyOverrides{.slow_start = 30s,
                         .subset_size = 20,
+                        .weights = {.zones = WeightsByName{{"eu-1a", 2}},
+                                    .nodes = WeightsByName{{"gpu-1.example.org", 0.5}},
+                                    .hostnames = WeightsByName{{"db-0", 10}}},
                         .zone_spill_over = 8,
                         .request_timeout = 2s,
                         .response_start_timeout = 1s,
@@ -363,6 +366,8 @@ TEST_CASE("parse_config: unknown fields are refused, misspelt ones with a sugges
        R"(2:27: services["a.b"].limits.rate: unknown field "rate")"},
       {"services: {a.b: {balancer: {hashOn: {host: x}}}}",
        R"(2:38: services["a.b"].balancer.hashOn.host: unknown field "host")"},
+      {"defaults: {balancer: {weights: {zone: {a: 2}}}}",
+       R"(2:33: defaults.balancer.weights.zone: unknown field "zone"; did you mean zones?)"},
       {"<<: {}", R"(2:1: ["<<"]: unknown field "<<")"},
   }));
   CAPTURE(rest);
@@ -420,6 +425,24 @@ TEST_CASE("parse_config: values are checked for type, form and range", "[config]
       {"defaults: {balancer: {slowStart: 10ms}}",
        "2:34: defaults.balancer.slowStart: 10ms is out of range: 1s to 1h, or 0 for none, is "
        "allowed"},
+      {"defaults: {balancer: {weights: [{zone: a, weight: 2}]}}",
+       "2:32: defaults.balancer.weights: a map of fields is expected here, not a list"},
+      {"defaults: {balancer: {weights: {zones: {eu-1a: 0}}}}",
+       R"(2:48: defaults.balancer.weights.zones["eu-1a"]: "0" is no number from 0.1 to 10)"},
+      {"defaults: {balancer: {weights: {nodes: {gpu-1: 10.1}}}}",
+       R"(2:48: defaults.balancer.weights.nodes["gpu-1"]: "10.1" is no number from 0.1 to 10)"},
+      {"defaults: {balancer: {weights: {nodes: {gpu_1: 1}}}}",
+       R"(2:41: defaults.balancer.weights.nodes.gpu_1: "gpu_1" is no name of a node)"},
+      {"defaults: {balancer: {weights: {zones: {'': 1}}}}",
+       R"(2:41: defaults.balancer.weights.zones[""]: "" is no name of a zone)"},
+      {"defaults: {balancer: {weights: {zones: {-a: 1}}}}",
+       R"(2:41: defaults.balancer.weights.zones["-a"]: "-a" is no name of a zone)"},
+      {"defaults: {balancer: {weights: {hostnames: {db-0.db: 1}}}}",
+       R"(2:45: defaults.balancer.weights.hostnames["db-0.db"]: "db-0.db" is no hostname of a pod, which is a single label such as db-0)"},
+      {"defaults: {balancer: {weights: {hostnames: {db-0: heavy}}}}",
+       R"(2:51: defaults.balancer.weights.hostnames["db-0"]: "heavy" is no number from 0.1 to 10)"},
+      {"defaults: {balancer: {weights: {hostnames: {db-0: 1, db-0: 2}}}}",
+       R"(2:54: defaults.balancer.weights.hostnames["db-0"]: "db-0" is there twice)"},
       {"defaults: {limits: {queue: {size: 0}}}",
        R"(2:35: defaults.limits.queue.size: "0" is no whole number from 1 to 100000)"},
       {"defaults: {limits: {queue: {size: -1}}}",
@@ -718,6 +741,51 @@ TEST_CASE("parse_config: `externalNames` are DNS names of several labels, with o
     CHECK_THAT(parsed.errors[0].text(), Catch::StartsWith("2:22: externalNames[1]: "));
     CHECK_THAT(parsed.errors[0].text(), Catch::Contains("is neither a DNS name"));
   }
+}
+
+TEST_CASE("parse_config: `weights` are bounded in number", "[config]") {
+  const auto with_zones = [](std::size_t n_zones) {
+    std::string zones;
+    for (std::size_t i = 0; i < n_zones; ++i) {
+      zones += "z" + std::to_string(i) + ": 2, ";
+    }
+    return parse_config("version: 1\ndefaults: {balancer: {weights: {zones: {" + zones + "}}}}");
+  };
+
+  CHECK(with_zones(kMaxWeights).is_valid());
+  const ParsedConfig parsed = with_zones(kMaxWeights + 1);
+  REQUIRE(parsed.errors.size() == 1);
+  CHECK(parsed.errors[0].text() ==
+        "2:40: defaults.balancer.weights.zones: has 101 entries, 100 are allowed");
+}
+
+TEST_CASE("weights_for: each map is that of the narrowest level that has one", "[config]") {
+  const ParsedConfig parsed = parse_config(R"(version: 1
+defaults: {balancer: {weights: {zones: {a: 2, b: 3}, nodes: {n: 4}}}}
+services:
+  cart.shop: {balancer: {weights: {zones: {b: 5}, hostnames: {db-0: 0.5, db-1: }}}}
+  cart.shop:80: {balancer: {weights: {nodes: {}, hostnames: }}}
+)");
+  REQUIRE(parsed.is_valid());
+  const ConfigDocument& document = parsed.document;
+  const EndpointWeights widest = document.weights_for("other.shop", 80);
+  const EndpointWeights of_service = document.weights_for("cart.shop", 81);
+  const EndpointWeights of_port = document.weights_for("cart.shop", 80);
+
+  CHECK(widest.of("a", "n", "db-0") == 8);
+  CHECK(of_service.of("a", "n", "db-0") == 2);
+  CHECK(of_service.of("b", "", "db-1") == 5);
+  CHECK(of_port.of("b", "n", "db-0") == 2.5);
+  CHECK(ConfigDocument{}.weights_for("cart.shop", 80).of("a", "n", "db-0") == 1);
+}
+
+TEST_CASE("EndpointWeights: the product is bounded as each weight is", "[config]") {
+  const WeightsByName heavy{{"a", 10}};
+  const WeightsByName light{{"a", 0.1}};
+
+  CHECK(EndpointWeights{.zones = &heavy, .nodes = &heavy}.of("a", "a", "") == 10);
+  CHECK(EndpointWeights{.zones = &light, .nodes = &light}.of("a", "a", "") == 0.1);
+  CHECK(EndpointWeights{.zones = &light, .hostnames = &heavy}.of("a", "a", "a") == Approx(1));
 }
 
 TEST_CASE("parse_config: `externalNames` are bounded in number", "[config]") {
