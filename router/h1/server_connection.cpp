@@ -75,10 +75,10 @@ void ServerConnection::read_head(std::span<const std::byte>& bytes) {
     return;
   }
   if (equals_ignoring_case(request->head.protocol, "h2c")) {
+    request->head.protocol = {};  // never passed on, whatever becomes of it here
     if (switch_to_h2(*request, bytes)) {
       return;
     }
-    request->head.protocol = {};
   }
   begin(*std::move(request));
 }

@@ -197,7 +197,7 @@ void ServerConnection::Stream::on_fields_end(bool end_stream) {
 }
 
 void ServerConnection::Stream::begin(bool end_stream) {
-  head_.n_bytes = std::exchange(field_bytes_, 0);  // trailers have a limit of their own
+  head_.n_bytes += std::exchange(field_bytes_, 0);  // trailers have a limit of their own
   if (head_.is_too_large) {
     connection_.loop_.metrics().hit(telemetry::Limit::header_list_bytes);
   }

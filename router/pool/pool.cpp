@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/pool/pool.hpp"
 
-#include "balancer/stable_hash.hpp"
-
 #include <algorithm>
+#include <random>
 #include <utility>
 
 namespace router {
@@ -180,12 +179,11 @@ TimePoint Pool::old_at() const noexcept {
   if (options_.max_age == std::chrono::nanoseconds{0}) {
     return TimePoint::max();
   }
-  // The clock is random enough between routers.
-  constexpr std::uint64_t kSteps = 1024;
-  const auto drawn = balancer::scatter(static_cast<std::uint64_t>(now.time_since_epoch().count()));
-  const double jitter = kAgeJitter * (2.0 * static_cast<double>(drawn % kSteps) / kSteps - 1);
-  return now +
-         std::chrono::duration_cast<std::chrono::nanoseconds>(options_.max_age * (1 + jitter));
+  // When a connection opens is chance enough between routers.
+  std::minstd_rand random{static_cast<std::uint32_t>(now.time_since_epoch().count())};
+  const double part =
+      std::uniform_real_distribution<double>{1 - kAgeJitter, 1 + kAgeJitter}(random);
+  return now + std::chrono::duration_cast<std::chrono::nanoseconds>(options_.max_age * part);
 }
 
 void Pool::tend() {

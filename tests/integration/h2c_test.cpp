@@ -128,6 +128,7 @@ TEST_CASE("nodeway: who offers it can speak HTTP/1.1, and so may its endpoints",
   REQUIRE(body);
   CHECK(body->payload == "pong");
   CHECK(path.upstream.requests().at(0).request_line == "GET /a?b HTTP/1.1");
+  CHECK_FALSE(path.upstream.requests().at(0).header("upgrade"));
 }
 
 TEST_CASE("nodeway: an offer that cannot be taken up is ignored", "[integration][h2c]") {

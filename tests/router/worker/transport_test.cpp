@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utility>
@@ -54,7 +55,7 @@ class Download {
     const int size = 4 << 20;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     far_ = test::connect_to_loopback(test::local_port(listener));
-    test::wait_for(listener, 1, test::Deadline{std::chrono::seconds{5}});
+    test::wait_for(listener, POLLIN, test::Deadline{"a connection"});
     return Socket{::dup(test::accept_from(listener).get())};
   }
 
