@@ -46,9 +46,9 @@ struct Outcome {
   std::vector<std::uint64_t> requests;  ///< by pod
   /// The same of each half second from the first that is counted.
   std::vector<std::vector<std::uint64_t>> requests_by_half_second;
-  std::vector<Nanoseconds> latencies;   ///< sorted; of the requests that failed, until they did
-  std::uint64_t failed = 0;             ///< deadlines and failures
-  std::uint64_t in_flight_at_end = 0;   ///< once all have ended, by the routers' own account
+  std::vector<Nanoseconds> latencies;  ///< sorted; of the requests that failed, until they did
+  std::uint64_t failed = 0;            ///< deadlines and failures
+  std::uint64_t in_flight_at_end = 0;  ///< once all have ended, by the routers' own account
   [[nodiscard]] Nanoseconds percentile(double percent) const;
 };
 

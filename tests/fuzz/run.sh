@@ -4,7 +4,8 @@
 # Fails if one found something; the line then names the input that shows it, which the fuzzer takes as its argument.
 #
 # A fuzzer begins with its corpus and with what it has learnt before, which lies outside the tree
-# ($NODEWAY_TEST_CACHE/fuzz): the corpus in the tree is not written to.
+# ($NODEWAY_TEST_CACHE/fuzz): the corpus in the tree is not written to. With $NODEWAY_FUZZ_SEED it looks in the same places each
+# time, so that what it finds is news of a change.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -41,7 +42,7 @@ fuzz() {
   [ ! -f "tests/fuzz/dictionaries/$target.dict" ] || arguments=("-dict=tests/fuzz/dictionaries/$target.dict")
   local result=clean status=0
   "$binary" "${bounds[@]}" "${arguments[@]}" -max_total_time="$seconds" -print_final_stats=1 \
-    -artifact_prefix="$found/" "$learnt" "tests/fuzz/corpus/$target" >"$log" 2>&1 || status=$?
+    -seed="${NODEWAY_FUZZ_SEED:-0}" -artifact_prefix="$found/" "$learnt" "tests/fuzz/corpus/$target" >"$log" 2>&1 || status=$?
   if [ "$status" != 0 ]; then
     result="FAILED ($status): $(sed -n 's/^artifact_prefix=.*Test unit written to //p' "$log" | tail -n 1), told in $log"
   fi

@@ -23,7 +23,7 @@ class Talker final : public TransportEvents {
   void on_bytes(std::span<const std::byte> /*bytes*/) override {}
   void on_eof() override {}
   void on_room(OutputBuffer& out) override {
-    constexpr std::array<std::byte, 16 * 1024> kText{};
+    constexpr std::array<std::byte, 16'384> kText{};
     while (out.room() > 0) {
       out.append(kText);
       n_bytes += kText.size();
