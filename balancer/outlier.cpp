@@ -110,7 +110,7 @@ std::optional<Ejection> Outliers::on_failure(std::size_t index,
 
 std::optional<Ejection> Outliers::on_connect_failed(std::size_t index, TimePoint now) {
   const Health& health = *endpoints_[index];
-  const bool is_known = health.is_unreachable() && !health.probe_at_;
+  const bool is_known = health.is_unreachable() && !health.probe_at_ && now < health.penalty_ends_;
   return is_known ? std::nullopt : std::optional{eject(index, EjectionCause::connect, now)};
 }
 

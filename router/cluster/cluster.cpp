@@ -66,6 +66,9 @@ void Cluster::leave_queue(QueuedRequest& request) noexcept {
 }
 
 bool Cluster::is_another_connected(std::span<const std::uint64_t> tried) const noexcept {
+  if (own_.waits_for_room.load()) {
+    return false;  // who gives up its place here would wait behind them
+  }
   const TimePoint now = context_.loop.now();
   return std::any_of(endpoints_.begin(), endpoints_.end(), [&](const auto& endpoint) {
     return endpoint->is_connected() && has_room(*endpoint) &&
@@ -205,11 +208,8 @@ std::optional<std::size_t> Cluster::choose(std::span<const std::uint64_t> tried,
     return chooser_.choose(nullptr, key, context_.loop.now());
   }
   // Not one that has failed already: it deserves better than to be tried on a doubtful endpoint.
-  const auto due = tried.empty() ? outliers.due_probe(context_.loop.now()) : std::nullopt;
-  if (due && has_room(*endpoints_[*due])) {
-    if (const auto probed = ejector_.take_probe()) {
-      return probed;
-    }
+  if (const auto probed = tried.empty() ? ejector_.take_probe() : std::nullopt) {
+    return probed;
   }
   if (outliers.is_panic()) {
     context_.service_metrics.panic_requests.add();

@@ -33,9 +33,9 @@ void Attempt::start(AttemptKind kind) {
   pool.acquire(*this, place_in_queue());
   if (state_ == AttemptState::queued) {
     bound_wait();
-    if (may_move_on()) {
-      loop_.arm(timer_, std::min(wait_end(), began_at_ + kConnectionPatience));
-    }
+  }
+  if (state_ == AttemptState::queued && may_move_on()) {  // else it was crowded out at once
+    loop_.arm(timer_, std::min(wait_end(), began_at_ + kConnectionPatience));
   }
 }
 
@@ -180,14 +180,19 @@ void Attempt::on_timer_due() {
     case AttemptState::stranded:
       events_.on_no_endpoint(*this, last_failure_, {});
       break;
-    default:
+    case AttemptState::queued:
       if (loop_.now() >= wait_end()) {
         events_.on_no_endpoint(*this, Errc::queue_timeout, {});
-      } else if (may_move_on() && plan_.cluster->is_another_connected(plan_.tried)) {
+      } else if (may_move_on() && !endpoint_->is_connected() &&
+                 plan_.cluster->is_another_connected(plan_.tried)) {
         move_on();
       } else {
         loop_.arm(timer_, wait_end());
       }
+      break;
+    case AttemptState::none:
+    case AttemptState::committed:
+    case AttemptState::done:
       break;
   }
 }

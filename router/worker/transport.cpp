@@ -47,7 +47,7 @@ void Transport::start_reading() {
 }
 
 void Transport::on_ready(bool readable, bool writable) {
-  if (writable) {
+  if (writable && (share_ == nullptr || share_->may_write())) {
     is_full_ = false;
     watch();
     flush();

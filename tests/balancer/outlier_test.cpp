@@ -370,6 +370,22 @@ TEST_CASE("Outliers: an endpoint that asked for it is left alone for that time",
   CHECK(endpoints.outliers.admits(0, Resort::in_service, endpoints.now + 3s));
 }
 
+TEST_CASE("Outliers: a connect that fails after its probe has left makes the penalty longer",
+          "[balancer]") {
+  Endpoints endpoints{3};
+  const auto first = endpoints.outliers.on_connect_failed(2, endpoints.now);
+  REQUIRE(first);
+  endpoints.now += first->penalty;
+  endpoints.outliers.begin_probe(2, endpoints.now);
+  endpoints.outliers.on_nothing_learnt(2, endpoints.now, endpoints.now + 20ms);
+  endpoints.now += 1s;
+
+  const auto second = endpoints.outliers.on_connect_failed(2, endpoints.now);
+
+  REQUIRE(second);
+  CHECK(second->penalty > first->penalty);
+}
+
 TEST_CASE("Outliers: a stream that began before the probe is no answer to it", "[balancer]") {
   Endpoints endpoints{3};
   const balancer::TimePoint before = endpoints.now;

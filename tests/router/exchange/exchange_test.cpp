@@ -414,6 +414,33 @@ TEST_CASE("Exchange: a request does not wait for a connection while another endp
   host.end_turn();
 }
 
+TEST_CASE("Exchange: a request that is crowded out as it begins to wait goes nowhere any more",
+          "[exchange]") {
+  Policy policy;
+  policy.queue_requests = 1;
+  test::ScriptedHost host{2, policy};
+  std::array<test::ScriptedClient, 4> clients;
+  std::vector<Exchange*> exchanges;
+  for (test::ScriptedClient& client : clients) {  // each second one is for the other endpoint
+    exchanges.push_back(&host.begin(client, request(true), true));
+    if (!host.connections[0]->is_connected) {
+      host.connections[0]->connect();
+      exchanges.front()->on_client_gone(Reset::cancel);
+    }
+  }
+  REQUIRE(clients[3].head.has_value());
+  CHECK(clients[3].header("nodeway-error") == "overloaded");
+
+  const auto until = std::chrono::steady_clock::now() + 3 * kConnectionPatience;
+  REQUIRE(host.run_until([until] { return std::chrono::steady_clock::now() > until; }));
+
+  CHECK_FALSE(clients[3].was_reset);
+  exchanges[3]->on_reply_sent();
+  exchanges[1]->on_client_gone(Reset::cancel);
+  exchanges[2]->on_client_gone(Reset::cancel);
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: where no other endpoint has a connection, a request waits for its own",
           "[exchange]") {
   test::ScriptedHost host{2};
