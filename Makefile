@@ -41,9 +41,6 @@ bench-scale: ## figures with 10,000 Services and a real API server, into docs/pe
 bench-resilience: ## what callers see of bad pods, beside the same peers and Envoy, into docs/resilience.md (some 50 minutes)
 	@tests/bench/resilience.sh --output docs/resilience.md
 
-coverage: ## which lines the fuzzers' corpora and the unit tests reach, by folder (some ten minutes)
-	@tests/coverage.sh
-
 lint: ## clang-format and clang-tidy over the whole tree
 	@tests/run.sh lint
 
