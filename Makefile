@@ -38,7 +38,7 @@ bench-attack: ## what a well-behaved client notices while another attacks, into 
 bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)
 	@tests/bench/scale.sh --output docs/performance.md
 
-bench-resilience: ## what callers see of bad pods, beside the same peers and Envoy, into docs/resilience.md (some 50 minutes)
+bench-resilience: ## what callers see of bad pods, beside the same peers and Envoy, into docs/resilience.md (some 65 minutes)
 	@tests/bench/resilience.sh --output docs/resilience.md
 
 lint: ## clang-format and clang-tidy over the whole tree
