@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <sys/resource.h>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -32,9 +33,11 @@ int run(const RunFlags& flags, const RunContext& context) {
     std::cerr << "nodeway run: " << *wrong << '\n';
     return 2;
   }
-  const int stop_fd = context.catch_stop_signals();
-  if (stop_fd < 0) {
-    std::cerr << "nodeway run: no file descriptor left\n";
+  int stop_fd = -1;
+  try {
+    stop_fd = context.catch_stop_signals();
+  } catch (const std::system_error& failed) {
+    std::cerr << "nodeway run: cannot wait for signals: " << failed.what() << '\n';
     return 1;
   }
   raise_file_limit();

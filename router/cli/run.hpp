@@ -16,8 +16,8 @@ namespace router::cli {
 struct RunContext {
   std::uint32_t seed = 0;  ///< drawn afresh
   /// Makes SIGTERM and SIGINT ask for a drain, a second one end the process, and SIGHUP and SIGPIPE
-  /// do nothing. Returns a file descriptor that becomes readable at the first; -1 if there is none
-  /// to be had.
+  /// do nothing. Returns a file descriptor that becomes readable at the first. Throws
+  /// std::system_error if there is no thread or descriptor to be had.
   std::function<int()> catch_stop_signals;
 };
 
