@@ -69,7 +69,7 @@ void ClusterEndpoint::begin_request() noexcept {
   ++in_flight_;
   ++requests_;
   if (counts_for_all_) {
-    shared_->enter(1);
+    shared_->in_flight().enter(1);
   }
 }
 
@@ -78,7 +78,7 @@ bool ClusterEndpoint::try_begin_request(std::uint32_t limit) noexcept {
     begin_request();
     return true;
   }
-  if (!shared_->try_enter(limit)) {
+  if (!shared_->in_flight().try_enter(limit)) {
     return false;
   }
   ++in_flight_;
@@ -89,7 +89,7 @@ bool ClusterEndpoint::try_begin_request(std::uint32_t limit) noexcept {
 void ClusterEndpoint::end_request() noexcept {
   --in_flight_;
   if (counts_for_all_) {
-    shared_->leave(1);
+    shared_->in_flight().leave(1);
   }
 }
 
@@ -99,9 +99,9 @@ void ClusterEndpoint::count_for_all(bool counts) noexcept {
     return;
   }
   if (can_count) {
-    shared_->enter(in_flight_);
+    shared_->in_flight().enter(in_flight_);
   } else {
-    shared_->leave(in_flight_);
+    shared_->in_flight().leave(in_flight_);
   }
 }
 

@@ -53,7 +53,7 @@ class ClusterEndpoint final : private PoolEvents {
   /// Requests in flight, of all workers while they count them; without a record of its own yet, of
   /// this one.
   [[nodiscard]] std::uint32_t in_flight_of_all() const noexcept {
-    return shared_ ? shared_->in_flight() : in_flight_;
+    return shared_ ? shared_->in_flight().value() : in_flight_;
   }
   [[nodiscard]] bool is_unused() const noexcept;
   void apply(const Policy& policy);

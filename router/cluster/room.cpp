@@ -26,9 +26,9 @@ void Room::apply(std::uint32_t limit, bool is_limited) {
 void Room::count() {
   const std::uint32_t wanted = limit_ > 0 ? in_flight_ : 0;
   if (wanted > counted_) {
-    shared_.enter(wanted - counted_);
+    shared_.in_flight().enter(wanted - counted_);
   } else if (wanted < counted_) {
-    shared_.leave(counted_ - wanted);
+    shared_.in_flight().leave(counted_ - wanted);
   }
   counted_ = wanted;
 }
@@ -38,7 +38,7 @@ bool Room::try_enter() {
     return false;
   }
   if (limit_ > 0) {
-    if (!shared_.try_enter(limit_)) {
+    if (!shared_.in_flight().try_enter(limit_)) {
       return false;
     }
     ++counted_;

@@ -44,16 +44,6 @@ bool SharedEndpoint::post_if(VerdictWord expected, const balancer::Verdict& verd
   return verdict_.compare_exchange_strong(expected, pack(verdict), std::memory_order_acq_rel);
 }
 
-bool SharedEndpoint::try_enter(std::uint32_t limit) noexcept {
-  std::uint32_t n_requests = in_flight_.load();
-  while (n_requests < limit) {
-    if (in_flight_.compare_exchange_weak(n_requests, n_requests + 1)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 void SharedEndpoint::leave_alone_until(TimePoint until) noexcept {
   const TimePoint::rep wanted = until.time_since_epoch().count();
   TimePoint::rep known = alone_until_.load(std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "balancer/outlier.hpp"
+#include "router/cluster/shared_count.hpp"
 #include "router/worker/timer_wheel.hpp"
 
 #include <atomic>
@@ -40,12 +41,8 @@ class SharedEndpoint {
   /// due, one sends it.
   [[nodiscard]] bool post_if(VerdictWord expected, const balancer::Verdict& verdict) noexcept;
 
-  /// Requests in flight, of those workers that count them.
-  [[nodiscard]] std::uint32_t in_flight() const noexcept { return in_flight_.load(); }
-  void enter(std::uint32_t n_requests) noexcept { in_flight_.fetch_add(n_requests); }
-  /// Counts one more, if they are fewer than `limit`. Exact.
-  [[nodiscard]] bool try_enter(std::uint32_t limit) noexcept;
-  void leave(std::uint32_t n_requests) noexcept { in_flight_.fetch_sub(n_requests); }
+  /// Of those workers that count them.
+  [[nodiscard]] SharedCount& in_flight() noexcept { return in_flight_; }
 
   /// The endpoint has asked to be left alone until then.
   void leave_alone_until(TimePoint until) noexcept;
@@ -59,7 +56,7 @@ class SharedEndpoint {
 
   std::atomic<std::uint32_t> n_users_{0};  ///< clusters that hold it; grows in the port's roster
   std::atomic<std::uint32_t> failures_in_row_{0};
-  std::atomic<std::uint32_t> in_flight_{0};
+  SharedCount in_flight_;
   std::atomic<VerdictWord> verdict_{0};
   std::atomic<double> slow_above_ns_{0};
   std::atomic<TimePoint::rep> alone_until_{0};

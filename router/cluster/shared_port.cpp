@@ -66,16 +66,6 @@ SharedWorker& SharedPort::add_worker() {
   return *worker;
 }
 
-bool SharedPort::try_enter(std::uint32_t limit) noexcept {
-  std::uint32_t n_requests = in_flight_.load();
-  while (n_requests < limit) {
-    if (in_flight_.compare_exchange_weak(n_requests, n_requests + 1)) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // Ordered as all that is done here: either a worker that begins to wait sees the room that is left,
 // or whoever leaves it sees the worker wait.
 SharedWorker* SharedPort::next_waiting(SharedWorker& worker) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/cluster/cluster_id.hpp"
+#include "router/cluster/shared_count.hpp"
 #include "router/cluster/shared_endpoint.hpp"
 #include "router/worker/timer_wheel.hpp"
 
@@ -102,17 +103,15 @@ class SharedPort {
   }
   void announce_verdict() noexcept { verdict_version_.fetch_add(1, std::memory_order_release); }
 
-  /// Counts one more request in flight, if they are fewer than `limit`. Exact.
-  [[nodiscard]] bool try_enter(std::uint32_t limit) noexcept;
-  void enter(std::uint32_t n_requests) noexcept { in_flight_.fetch_add(n_requests); }
-  void leave(std::uint32_t n_requests) noexcept { in_flight_.fetch_sub(n_requests); }
+  /// While there is a limit.
+  [[nodiscard]] SharedCount& in_flight() noexcept { return in_flight_; }
   /// The next one after `worker`, and at last itself, that waits for room; null if none does.
   [[nodiscard]] SharedWorker* next_waiting(SharedWorker& worker) noexcept;
 
  private:
   std::uint64_t router_;
   std::atomic<SharedWorker*> workers_{nullptr};
-  std::atomic<std::uint32_t> in_flight_{0};  ///< while there is a limit
+  SharedCount in_flight_;
   std::atomic<std::uint32_t> verdict_version_{0};
   std::atomic_flag is_roster_taken_{};
   /// Of the worker that has set the flag.
