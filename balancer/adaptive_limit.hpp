@@ -22,11 +22,14 @@ enum class CallEnd : std::uint8_t {
 ///
 /// Endpoints that get more calls than they can take queue them, until every call waits as long as
 /// its caller does: they work at full speed, and nobody gets anything of it. Then fewer calls at a
-/// time are more. There is no limit until the endpoints are overloaded; while they are, it is
-/// halved (from what was under way), and it grows by 0.5 % a window while it is reached. Twice as
-/// much as needed: it is gone.
+/// time are more. There is no limit until the endpoints are overloaded; then it is halved (from
+/// what was under way) for as long as they are.
 ///
-/// Lateness alone is no overload. Endpoints are overloaded while
+///     none --overloaded--> limited --as the queue shrinks or grows--> limited --not needed--> none
+///                             |  ^
+///                     draining|  |measured      now and then, a breath
+///
+/// Lateness begins it, since nothing else tells that callers suffer. Endpoints are overloaded while
 /// - for most of the callers a tenth of the calls ends late: one that gives its calls a millisecond
 ///   must not bring a limit upon the others;
 /// - and few calls are quick: those that queue are all slow, whereas beside calls that wait for
@@ -34,12 +37,22 @@ enum class CallEnd : std::uint8_t {
 /// Where some calls end in time, and after four cuts on end no more of them do, it is not their
 /// number that makes the others late: the limit is taken back, and there is none for `kRest`.
 ///
+/// From then on it is the gradient of the time that a call takes that steers: where calls take more
+/// than `kTolerance` times what they take without a queue, the limit shrinks by as much; else it
+/// grows by 0.5 % a window, while it is reached. What they take without a queue shows in a breath:
+/// so few are let in that the queue drains, at the endpoints' full speed, and those that come next
+/// are measured. Where the queue does not drain, since calls wait for something else, there is
+/// nothing to measure, and lateness alone steers. Twice as much as needed for ten seconds: the
+/// limit is gone.
+///
 /// While there is a limit each caller may have its even part of it under way, also where others
 /// have more; so up to twice the limit may be for a moment.
 ///
 /// Only calls that have a deadline count, since only of these is known when they are late; those
-/// that were under way when the limit was cut say nothing about it. Source: AIMD as in TCP (Chiu,
-/// Jain, "Analysis of the Increase and Decrease Algorithms", 1989), with lateness as the signal.
+/// that were under way when the limit was cut say nothing about it. Sources: AIMD as in TCP (Chiu,
+/// Jain, "Analysis of the Increase and Decrease Algorithms", 1989), with lateness as the signal;
+/// the queue as in TCP Vegas (Brakmo, Peterson, "TCP Vegas", 1995), from the delay beyond the
+/// least.
 class AdaptiveLimit {
  public:
   static constexpr std::chrono::milliseconds kWindow{100};
@@ -51,6 +64,22 @@ class AdaptiveLimit {
   static constexpr double kQuickShare = 1.0 / 3;
   static constexpr double kCut = 0.5;       ///< then calls wait half as long as their callers do
   static constexpr double kGrowth = 1.005;  ///< a window: doubled in 14 s
+  /// A call may take so many times what it takes without a queue. Fewer leave some of many
+  /// endpoints without work now and then.
+  static constexpr double kTolerance = 3.5;
+  /// Of the limit, in a breath: so far below 1 / `kTolerance` that it shows whether there is a
+  /// queue.
+  static constexpr double kBreath = 0.15;
+  /// Windows from one breath to the next: it costs a tenth of a second's work.
+  /// Only those count in which the limit was reached.
+  static constexpr int kBetweenBreaths = 300;
+  /// The same while breaths find the limit too high, and after a cut.
+  static constexpr int kBeforeNextBreath = 10;
+  /// Share of the limit that a breath leaves; less: too high.
+  static constexpr double kNearlyAll = 0.8;
+  /// On end, with less than half of the limit under way; a queue that drains may take seconds to
+  /// come back where little too much comes.
+  static constexpr int kUnneededWindows = 100;
   /// Never less: with so few under way it is not their number that makes them late.
   static constexpr double kLeast = 10;
   /// On end, without half as many late calls; each halves what calls of a queue have to wait.
@@ -64,11 +93,11 @@ class AdaptiveLimit {
   static constexpr std::size_t kCallers = 64;
 
   /// Whether one more call of that caller, who is any number, may be sent; if so, it is under way
-  /// until `leave`.
+  /// until `leave`. Neither `now` goes back.
   [[nodiscard]] bool admit(std::uint64_t caller, TimePoint now) noexcept;
   /// A call that was admitted at `admitted_at` has ended.
-  void leave(std::uint64_t caller, CallEnd how, TimePoint admitted_at) noexcept;
-  /// What may be under way; nothing if there is no limit.
+  void leave(std::uint64_t caller, CallEnd how, TimePoint admitted_at, TimePoint now) noexcept;
+  /// What may be under way, but for breaths; nothing if there is no limit.
   [[nodiscard]] std::optional<std::uint32_t> limit() const noexcept;
 
  private:
@@ -79,10 +108,18 @@ class AdaptiveLimit {
     std::uint32_t late = 0;
   };
 
+  enum class Breath : std::uint8_t { none, draining, measuring };
+
+  [[nodiscard]] double limit_in_force() const noexcept;
   [[nodiscard]] bool has_its_part(const Caller& caller) const noexcept;
   [[nodiscard]] bool are_most_callers_late() const noexcept;
   void cut(double late_share, TimePoint now) noexcept;
+  void steer(TimePoint now) noexcept;
+  void drain(TimePoint now) noexcept;
+  void end_breath() noexcept;
   void end_window(TimePoint now) noexcept;
+  void begin_window(TimePoint now) noexcept;
+  [[nodiscard]] double mean_ns() const noexcept { return taken_ns_ / ended_; }
 
   std::array<Caller, kCallers> callers_{};
   std::uint32_t n_callers_ = 0;  ///< that have calls under way
@@ -92,12 +129,19 @@ class AdaptiveLimit {
   int n_cuts_ = 0;               ///< on end
   double late_before_cuts_ = 0;  ///< share of late calls before the first of them
   TimePoint rests_until_{};
+  std::optional<double> unqueued_ns_;  ///< what a call takes without a queue, once that is known
+  Breath breath_ = Breath::none;
+  int windows_to_breath_ = 0;
+  double before_breath_ns_ = 0;  ///< what calls took
+  TimePoint drained_by_{};       ///< else there is no queue to drain
+  int n_unneeded_ = 0;           ///< windows on end
   // Of the window:
   TimePoint began_at_{};
   std::uint32_t most_under_way_ = 0;
   std::uint32_t ended_ = 0;
   std::uint32_t late_ = 0;
   std::uint32_t quick_ = 0;
+  double taken_ns_ = 0;  ///< by all that have ended
 };
 
 }  // namespace balancer

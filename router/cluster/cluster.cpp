@@ -111,7 +111,7 @@ bool Cluster::admit(const void* caller) {
 }
 
 void Cluster::leave(const void* caller, balancer::CallEnd how, TimePoint admitted_at) {
-  adaptive_limit_.leave(number_of(caller), how, admitted_at);
+  adaptive_limit_.leave(number_of(caller), how, admitted_at, context_.loop.now());
 }
 
 bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {
