@@ -6,8 +6,8 @@
 
 namespace router {
 
-Loop::Loop(telemetry::CoreMetrics& metrics)
-    : metrics_{metrics}, now_{std::chrono::steady_clock::now()}, timers_{now_} {}
+Loop::Loop(telemetry::CoreMetrics& metrics, Clock clock)
+    : metrics_{metrics}, clock_{std::move(clock)}, now_{clock_()}, timers_{now_} {}
 
 void Loop::run() {
   while (!is_stopped_) {
@@ -21,7 +21,7 @@ void Loop::stop() {
 
 void Loop::turn(std::chrono::milliseconds patience) {
   poller_.wait(std::min(patience, time_to_next_turn()));
-  now_ = std::chrono::steady_clock::now();
+  now_ = clock_();
   for (const auto& task : std::exchange(next_turn_, {})) {
     task();
   }
@@ -37,7 +37,7 @@ std::chrono::milliseconds Loop::time_to_next_turn() const {
   if (wake_at_ == TimePoint::max()) {
     return std::chrono::milliseconds::max();
   }
-  const auto left = wake_at_ - std::chrono::steady_clock::now();
+  const auto left = wake_at_ - clock_();
   return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), {});
 }
 
@@ -91,7 +91,7 @@ void Loop::end_turn() {
   dying_.swap(to_destroy_);
   dying_.clear();
   post_buffers();
-  if (std::chrono::steady_clock::now() - now_ > kSlowTurn) {
+  if (clock_() - now_ > kSlowTurn) {
     metrics_.figure(telemetry::CoreFigure::loop_turns_slow).add();
   }
 }

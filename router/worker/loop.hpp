@@ -54,6 +54,9 @@ class Disposable {
 /// All but `post` and `stop` is for the thread that runs it.
 class Loop {
  public:
+  /// Tells the time, which never goes back.
+  using Clock = std::function<TimePoint()>;
+
   /// What one read takes at most: large enough for four full HTTP/2 frames, small enough to stay in
   /// the cache.
   static constexpr std::size_t kReadBytes = 64 * std::size_t{1024};
@@ -62,8 +65,8 @@ class Loop {
   static constexpr std::chrono::milliseconds kSlowTurn{1};
 
   /// `metrics` counts, among others, the turns that took over `kSlowTurn`. It must outlive the
-  /// loop.
-  explicit Loop(telemetry::CoreMetrics& metrics);
+  /// loop. With a `clock` that is not the system's a turn waits as if that were.
+  explicit Loop(telemetry::CoreMetrics& metrics, Clock clock = std::chrono::steady_clock::now);
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -107,6 +110,7 @@ class Loop {
   void post_buffers();
 
   telemetry::CoreMetrics& metrics_;
+  Clock clock_;
   BufferShare buffers_;  ///< before all that may hold a buffer
   TimePoint now_;
   TimerWheel timers_;

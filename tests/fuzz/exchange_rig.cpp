@@ -53,7 +53,7 @@ router::RequestHead request(char kind) {
   head.path = "/shop.Cart/Add";
   head.is_grpc = kind != 'p' && kind != 'h' && kind != 'u';
   if (kind == 'd') {
-    head.fields.add({"grpc-timeout", "1n"});
+    head.fields.add({"grpc-timeout", "50m"});
   }
   return head;
 }
@@ -110,9 +110,18 @@ void ExchangeRig::run() {
   host_.end_turn();
 }
 
+std::size_t ExchangeRig::digit() {
+  return (script_.byte() + 2U) % 10;  // '0' is 0
+}
+
 std::size_t ExchangeRig::size() {
   constexpr std::array<std::size_t, 10> kSizes{0, 1, 2, 5, 7, 100, 5000, 20'000, 40'000, kMaxPiece};
-  return kSizes.at((script_.byte() + 2U) % kSizes.size());  // so that '0' is the first
+  return kSizes.at(digit());
+}
+
+std::chrono::milliseconds ExchangeRig::duration() {
+  constexpr std::array<int, 10> kMillis{1, 2, 4, 8, 20, 60, 200, 1000, 4000, 20'000};
+  return std::chrono::milliseconds{kMillis.at(digit())};
 }
 
 void ExchangeRig::call(char what) {
@@ -342,51 +351,22 @@ void ExchangeRig::speak_for_other() {
 }
 
 void ExchangeRig::call_router(char what) {
-  if (what == '.' && kind_ != 'd') {
-    host_.end_turn();  // not with a deadline, which would then pass when it likes
-  } else if (what == 'W' && kind_ == 'i') {
-    wait();
-  } else if (what == 'D' && kind_ == 'd') {
-    pass_deadline();
+  if (what == '.') {
+    host_.end_turn();
+  } else if (what == 'W') {
+    pass_time();
   } else if (what == 'A' || what == 'U') {
     cluster().adopt(what == 'A' ? nullptr : service().ports.data());
     cluster().forget_unused();
   }
 }
 
-void ExchangeRig::pass_deadline() {
-  constexpr std::chrono::milliseconds kLongest{12};  // three ticks of the timer wheel
-  was_cut_off_ = was_cut_off_ || (replying_ && !links_[*replying_].reply.end);
-  const bool was_replied = client_.head.has_value();
-  const auto until = std::chrono::steady_clock::now() + kLongest;
-  while (std::chrono::steady_clock::now() < until && !host_.is_over &&
-         client_.head.has_value() == was_replied) {
-    host_.loop().turn(std::chrono::milliseconds{1});
-  }
-  require(!replying_ || !links_[*replying_].reply.end || !client_.was_reset,
-          "a complete reply has no deadline");
-  kind_ = 'g';  // there is only one
-}
-
-/// Lets time pass, until another attempt begins, or for as long as a retry's pause can be.
-void ExchangeRig::wait() {
-  constexpr int kMaxWaits = 3;  // of one script: they take real time
-  constexpr std::chrono::milliseconds kLongest{60};
-  if (n_waits_++ == kMaxWaits) {
-    return;
-  }
-  const auto n_opened = [this] {
-    std::size_t sum = host_.connections.size();
-    for (std::size_t i = 0; i < links_.size(); ++i) {
-      sum += links_[i].is_dead ? 0 : static_cast<std::size_t>(host_.connections[i]->n_opened);
-    }
-    return sum;
-  };
-  const std::size_t before = n_opened();
-  const auto until = std::chrono::steady_clock::now() + kLongest;
-  static_cast<void>(host_.run_until([&] {
-    return host_.is_over || n_opened() != before || std::chrono::steady_clock::now() >= until;
-  }));
+void ExchangeRig::pass_time() {
+  const bool is_whole = replying_ && links_[*replying_].reply.end && !client_.was_reset;
+  const bool is_open = replying_ && attempt_ == replying_ && !is_whole;
+  host_.time().pass(duration());
+  was_cut_off_ = was_cut_off_ || (is_open && endpoint().stream == nullptr);
+  require(!is_whole || !client_.was_reset, "a complete reply has no deadline");
 }
 
 std::vector<std::size_t> ExchangeRig::live() const {

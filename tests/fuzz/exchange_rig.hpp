@@ -4,6 +4,7 @@
 #include "tests/fuzz/input.hpp"
 #include "tests/router/exchange/scripted_host.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,22 +16,22 @@ namespace fuzz {
 
 /// One exchange between a client and endpoints that do what a script says, as far as a connection
 /// would ever do it: the rig passes over what breaks the order that router/exchange/stream.hpp
-/// tells.
+/// tells. Time stands still but where the script lets it pass.
 ///
 /// A script is text. It begins with the number of endpoints and the kind of request: `g` gRPC, `p`
-/// plain HTTP, `h` HEAD, `u` a tunnel, `n` to nowhere, `d` gRPC with a deadline, `i` gRPC that may
-/// be repeated and is hedged. Then each character is one call; blanks and line ends are passed
-/// over:
+/// plain HTTP, `h` HEAD, `u` a tunnel, `n` to nowhere, `d` gRPC with a deadline of 50 ms, `i` gRPC
+/// that may be repeated and is hedged. Then each character is one call; blanks and line ends are
+/// passed over:
 ///
 ///     client    b<n> body   e end   t trailers   r<n> takes of the reply   s reply sent   g gone
 ///     endpoint  C connected   F not connected    P<n> takes of the request
 ///               I informational   H head   h head alone   v the same, UNAVAILABLE   B<n> body
 ///               E end   T trailers   V the same, UNAVAILABLE   Z closed
 ///               R refused   X reset   N not sent   o the other attempt speaks from here on
-///     router    . end of turn   A all endpoints vanish   U they come back   O the unused are
-///               forgotten   D the deadline passes   W a retry's or a hedge's time comes
+///     router    . end of turn   A all endpoints vanish   U they come back
+///               W<n> time passes: deadlines, pauses, hedges and the ends of waits come
 ///
-/// `<n>` is a digit, see `size_of`.
+/// `<n>` is a digit, see `size` and `duration`.
 class ExchangeRig {
  public:
   explicit ExchangeRig(Input script);
@@ -70,13 +71,15 @@ class ExchangeRig {
   void send_reply_body();
   void speak_for_other();
   void end_reply(router::BodyState how, std::string_view grpc_status);
-  void pass_deadline();
-  void wait();
+  void pass_time();
 
   void follow();
   void check() const;
   /// The next digit of the script as a number of bytes.
   [[nodiscard]] std::size_t size();
+  /// The next digit as a time.
+  [[nodiscard]] std::chrono::milliseconds duration();
+  [[nodiscard]] std::size_t digit();
   [[nodiscard]] bool is_client_there() const noexcept {
     return !is_client_done_ && !client_.was_reset;
   }
@@ -105,7 +108,6 @@ class ExchangeRig {
   std::optional<std::size_t> attempt_;   ///< the connection whose stream speaks
   std::optional<std::size_t> replying_;  ///< the one whose reply the client gets
   bool was_cut_off_ = false;             ///< after its head
-  int n_waits_ = 0;
   std::size_t reply_taken_bytes_ = 0;
   bool has_reply_end_ = false;  ///< the client has been told
 };

@@ -83,7 +83,7 @@ class Bystander {
 
 void check(Bystander& bystander) {
   bystander.stop();
-  CHECK(bystander.failure.empty());
+  CHECK(bystander.failure == "");
   CHECK(bystander.calls > 0);
   CHECK(bystander.slowest < longest_call());
 }

@@ -3,6 +3,7 @@
 
 #include "router/cluster/cluster.hpp"
 #include "router/exchange/exchange.hpp"
+#include "tests/router/virtual_loop.hpp"
 
 #include <chrono>
 #include <memory>
@@ -159,11 +160,11 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     snapshot->services.put(service);
     snapshot_ = router::LocalSnapshotPtr{router::SnapshotPtr{snapshot}};
     const router::PoolContext context{
-        loop_, *this, metrics.add_service("shop", "cart", "80"), on_unreachable};
+        *loop_, *this, metrics.add_service("shop", "cart", "80"), on_unreachable};
     cluster_ = std::make_unique<router::Cluster>(context, service->ports[0], shared_, 1U);
   }
 
-  [[nodiscard]] router::Loop& loop() override { return loop_; }
+  [[nodiscard]] router::Loop& loop() override { return *loop_; }
   [[nodiscard]] router::LocalSnapshotPtr snapshot() override { return snapshot_; }
   [[nodiscard]] router::Cluster& cluster_of(const router::Service& /*service*/,
                                             const router::ServicePort& /*port*/) override {
@@ -176,7 +177,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   void wait_for_snapshot(router::Exchange& exchange) override { waiting = &exchange; }
   void on_exchange_over(router::Exchange& exchange) override {
     is_over = true;
-    loop_.destroy_later(std::unique_ptr<router::Disposable>{&exchange});
+    loop_->destroy_later(std::unique_ptr<router::Disposable>{&exchange});
   }
 
   [[nodiscard]] std::unique_ptr<router::UpstreamConnection> connect(
@@ -221,26 +222,15 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
   /// Begins a request; it is owned by itself until `is_over`.
   router::Exchange& begin(ScriptedClient& client, router::RequestHead head, bool end) {
     auto* const exchange = new router::Exchange(
-        *this, client, loop_.buffers(), std::move(head), end, router::CallerProtocol::h2);
+        *this, client, loop_->buffers(), std::move(head), end, router::CallerProtocol::h2);
     exchange->begin();
     return *exchange;
   }
 
-  /// Lets turns pass until `holds()`; false if that takes five seconds.
-  template <class Predicate>
-  [[nodiscard]] bool run_until(Predicate holds) {
-    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{5};
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > give_up_at) {
-        return false;
-      }
-      loop_.turn(std::chrono::milliseconds{1});
-    }
-    return true;
-  }
-
   /// Lets the turn end: what is over is destroyed.
-  void end_turn() { loop_.turn(std::chrono::milliseconds{0}); }
+  void end_turn() { loop_.turn(); }
+  /// Lets time pass, or do so until something holds. It stands still otherwise.
+  [[nodiscard]] test::VirtualLoop& time() { return loop_; }
 
   [[nodiscard]] router::Cluster& cluster() { return *cluster_; }
   [[nodiscard]] router::telemetry::ServiceMetrics& service_metrics() { return cluster_->metrics(); }
@@ -256,7 +246,7 @@ class ScriptedHost final : public router::ExchangeHost, public router::Connectio
     return {.address = {boost::asio::ip::address_v4::loopback(), number}, .pod = ""};
   }
 
-  router::Loop loop_{metrics};
+  test::VirtualLoop loop_{metrics};
   router::telemetry::ServiceMetrics& unresolved_ = metrics.add_service({}, {}, {});
   router::LocalSnapshotPtr snapshot_;
   router::SharedPort shared_{1};
