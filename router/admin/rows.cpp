@@ -48,7 +48,9 @@ void to_json(json& json, const EndpointRow& row) {
           {"in_flight", row.in_flight},
           {"latency_ms", or_null(row.latency_ms)},
           {"age_seconds", or_null(row.age_seconds)},
-          {"connections", row.connections}};
+          {"connections", row.connections},
+          {"weight", or_null(row.weight)},
+          {"ejected_for", row.ejected_for}};
 }
 
 void from_json(const json& json, StatRow& row) {
@@ -82,6 +84,8 @@ void from_json(const json& json, EndpointRow& row) {
   row.latency_ms = optional_number(json, "latency_ms");
   row.age_seconds = optional_number(json, "age_seconds");
   json.at("connections").get_to(row.connections);
+  row.weight = optional_number(json, "weight");
+  json.at("ejected_for").get_to(row.ejected_for);
 }
 
 void from_json(const json& json, ViewRow& row) {

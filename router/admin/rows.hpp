@@ -51,6 +51,8 @@ struct EndpointRow {
       latency_ms;  ///< the balancer's estimates of now, weighted by the workers' requests
   std::optional<double> age_seconds{};  ///< since it was first selected; nothing if it is no more
   std::uint64_t connections = 0;
+  std::optional<double> weight{};  ///< in the choice, mean of the workers; nothing if in none
+  std::string ejected_for{};       ///< on any worker; one of telemetry::kEjectionCauseNames, or ""
 
   friend bool operator==(const EndpointRow&, const EndpointRow&) = default;
 };

@@ -69,10 +69,26 @@ EndpointRow unused_row(const control::EndpointSince& known, double age_seconds) 
   return row;
 }
 
+/// Of what the workers have seen, by their requests.
+struct Mean {
+  double sum = 0;
+  double weight = 0;
+
+  /// One more than the requests, so that a figure counts although its first request is still under
+  /// way.
+  void add(double value, std::uint64_t requests) {
+    sum += value * (static_cast<double>(requests) + 1);
+    weight += static_cast<double>(requests) + 1;
+  }
+  [[nodiscard]] std::optional<double> value() const {
+    return weight > 0 ? std::optional{sum / weight} : std::nullopt;
+  }
+};
+
 struct EndpointSum {
   EndpointRow row;
-  double weighted_ms = 0;
-  double weight = 0;
+  Mean latency_ms;
+  Mean weight;
 };
 
 void add_view(EndpointSum& sum, const EndpointView& view) {
@@ -90,11 +106,14 @@ void add_view(EndpointSum& sum, const EndpointView& view) {
   row.in_flight += view.in_flight;
   row.connections += view.connections;
   if (view.latency) {
-    // One more than the requests, so that an estimate counts although its first request is still
-    // under way.
-    const double weight = static_cast<double>(view.requests) + 1;
-    sum.weighted_ms += weight * std::chrono::duration<double, std::milli>{*view.latency}.count();
-    sum.weight += weight;
+    sum.latency_ms.add(std::chrono::duration<double, std::milli>{*view.latency}.count(),
+                       view.requests);
+  }
+  if (view.weight) {
+    sum.weight.add(*view.weight, view.requests);
+  }
+  if (!view.ejected_for.empty()) {
+    row.ejected_for = view.ejected_for;
   }
 }
 
@@ -139,9 +158,8 @@ std::vector<EndpointRow> sum_endpoints(const std::vector<EndpointView>& views,
   std::vector<EndpointRow> rows;
   rows.reserve(sums.size());
   for (auto& [name, sum] : sums) {
-    if (sum.weight > 0) {
-      sum.row.latency_ms = sum.weighted_ms / sum.weight;
-    }
+    sum.row.latency_ms = sum.latency_ms.value();
+    sum.row.weight = sum.weight.value();
     rows.push_back(std::move(sum.row));
   }
   return rows;

@@ -35,6 +35,8 @@ std::vector<std::string> cells(const EndpointRow& row, bool is_wide) {
                                  row.age_seconds ? format_age(*row.age_seconds) : "-"};
   if (is_wide) {
     cells.push_back(std::to_string(row.connections));
+    cells.push_back(row.weight ? fmt::format("{:.2f}", *row.weight) : "-");
+    cells.push_back(row.ejected_for.empty() ? "-" : row.ejected_for);
   }
   return cells;
 }
@@ -113,6 +115,8 @@ std::string format_endpoints(const std::vector<EndpointRow>& rows, bool is_wide)
                               {"AGE", Align::right}};
   if (is_wide) {
     columns.push_back({"CONNECTIONS", Align::right});
+    columns.push_back({"WEIGHT", Align::right});
+    columns.push_back({"EJECTED_FOR", Align::left});
   }
   std::vector<std::vector<std::string>> table;
   table.reserve(rows.size());

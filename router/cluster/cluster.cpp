@@ -408,6 +408,9 @@ void Cluster::describe(std::vector<EndpointView>& views) const {
       view.service_namespace = context_.service_metrics.service_namespace;
       view.service = context_.service_metrics.service;
       view.port = port_number_;
+      if (endpoint->is_selected_) {
+        view.weight = weigher_.last_weight(endpoint->index_);
+      }
       endpoint->describe(view);
     }
   }

@@ -143,6 +143,9 @@ void ClusterEndpoint::describe(EndpointView& view) const {
   view.failures = failures_;
   view.in_flight = in_flight_;
   view.latency = latency_.estimate(context_.loop.now());
+  if (const auto cause = health_.cause(); cause && is_selected_) {
+    view.ejected_for = telemetry::kEjectionCauseNames[static_cast<std::size_t>(*cause)];
+  }
   bool is_connecting = false;
   for (const std::unique_ptr<Pool>& pool : pools_) {
     if (pool) {

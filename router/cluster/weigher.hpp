@@ -33,6 +33,10 @@ class Weigher {
   [[nodiscard]] bool is_due(TimePoint now) const noexcept { return now >= due_at_; }
   /// The weights as of now, in the order of the endpoints; valid until the next call. O(n).
   [[nodiscard]] std::span<const double> weights(TimePoint now);
+  /// As `weights` had it last; 1 where it has not been asked for.
+  [[nodiscard]] double last_weight(std::size_t index) const noexcept {
+    return index < weights_.size() ? weights_[index] : 1;
+  }
 
  private:
   std::vector<Weighed*> endpoints_;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -36,7 +37,9 @@ struct EndpointView {
   std::uint32_t in_flight = 0;
   std::uint32_t connections = 0;
   std::optional<std::chrono::nanoseconds>
-      latency;  ///< balancer's estimate; nothing before the first sample
+      latency;                   ///< balancer's estimate; nothing before the first sample
+  std::optional<double> weight;  ///< in the choice, 1 unless told otherwise; nothing if not in it
+  std::string_view ejected_for;  ///< one of telemetry::kEjectionCauseNames; "": it is not ejected
 };
 
 class SharedPorts;

@@ -72,6 +72,8 @@ TEST_CASE("nodeway: an endpoint that fails at once is ejected after five failure
   for (const auto& row : page.at("rows")) {
     CAPTURE(row.dump());
     CHECK((row.at("state") == "ejected") == (row.at("address") == address));
+    CHECK(row.at("ejected_for") == (row.at("address") == address ? "consecutive" : ""));
+    CHECK(row.at("weight") == 1);
   }
   const std::string log = setup.router.child().stderr_text();
   CHECK(log.find("endpoint " + address) != std::string::npos);

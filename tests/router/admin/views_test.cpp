@@ -121,9 +121,12 @@ TEST_CASE("sum_endpoints: counts of all workers are added, and the best state co
   EndpointView one = view_of("10.0.0.1:80", "connecting", 10);
   one.in_flight = 1;
   one.connections = 1;
+  one.weight = 0.1;
+  one.ejected_for = "latency";
   EndpointView other = view_of("10.0.0.1:80", "ready", 30);
   other.failures = 2;
   other.connections = 1;
+  other.weight = 1;
 
   const auto rows = sum_endpoints({one, other}, {});
 
@@ -135,6 +138,8 @@ TEST_CASE("sum_endpoints: counts of all workers are added, and the best state co
   CHECK(rows[0].failures == 2);
   CHECK(rows[0].in_flight == 1);
   CHECK(rows[0].connections == 2);
+  CHECK(rows[0].weight == Approx((11 * 0.1 + 31 * 1) / 42));
+  CHECK(rows[0].ejected_for == "latency");
   CHECK_FALSE(rows[0].latency_ms.has_value());
 }
 

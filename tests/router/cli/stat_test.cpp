@@ -120,7 +120,14 @@ TEST_CASE("format_endpoints: one line for each endpoint", "[cli]") {
         "   3.2ms  2m15s\n"
         "calc       add        80  add-1  10.0.0.1:8080  connecting       120         1          2 "
         "       -      -\n");
-  CHECK(format_endpoints({row}, true).find("  CONNECTIONS\n") != std::string::npos);
+
+  EndpointRow ejected = row;
+  ejected.weight = 0.5;
+  ejected.ejected_for = "latency";
+  const std::string wide = format_endpoints({ejected, unmeasured}, true);
+  CHECK_THAT(wide, Catch::Contains("CONNECTIONS  WEIGHT  EJECTED_FOR\n"));
+  CHECK_THAT(wide, Catch::Contains("          1    0.50  latency"));
+  CHECK_THAT(wide, Catch::Contains("          1       -  -"));
 }
 
 TEST_CASE("format_view: says how long ago each resource was heard of, and what may be stale",
