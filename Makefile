@@ -32,7 +32,7 @@ test-long: ## all of `test`, with the long variants of its tests, every mutation
 bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 40 minutes)
 	@tests/bench/run.sh --output docs/performance.md
 
-bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (two minutes)
+bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (eight minutes)
 	@tests/bench/run.sh attacks --output docs/performance.md
 
 bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)

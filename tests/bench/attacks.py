@@ -5,26 +5,31 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import h2load
 from attacker import ATTACKS
-from backends import start_backend
-from bed import Bed, Process
+from backends import add_filler, start_backend
+from bed import Bed, Failed, Process
+from lingering import LARGE_BYTES
 from subjects import Nodeway, start_nodeway
 from tables import markdown, median, number, ratio
 
 QUIET = "none"
 CALLS_PER_S = 500  # a steady load, far from what one worker can do
 CALLER = h2load.Shape(1, 10)
+SETTLE_S = 30.0
+ENDPOINT_STREAMS = 1_000  # of a connection: what comes to its limit is to be nodeway's
 
 
 def report(bed: Bed, runs: int, seconds: float) -> str:
     """A row for each attack, after one for none. Each run has all of them in turn."""
     found: dict[str, list[h2load.Outcome]] = defaultdict(list)
     hits: dict[str, float] = defaultdict(float)
-    with start_nodeway(bed, {"echo": [start_backend(bed).port]}) as router:
+    add_filler(bed, LARGE_BYTES)
+    with start_nodeway(bed, {"echo": [start_backend(bed, streams=ENDPOINT_STREAMS).port]}) as router:
         for run in range(1, runs + 1):
             print(f"attacks: run {run} of {runs}", flush=True)
             for name in (QUIET, *ATTACKS):
@@ -33,6 +38,7 @@ def report(bed: Bed, runs: int, seconds: float) -> str:
                     found[name].append(
                         h2load.run(bed, router.port, CALLER, int(CALLS_PER_S * seconds), rate=CALLS_PER_S))
                 hits[name] += router.metric("nodeway_limit_hits_total") - hits_before
+                settle(router)
     return render(found, hits)
 
 
@@ -45,12 +51,21 @@ def attacker(bed: Bed, name: str, router: Nodeway) -> contextlib.AbstractContext
     return process
 
 
+def settle(router: Nodeway) -> None:
+    """Returns when nothing of an attack is left, which would be charged to the next."""
+    until = time.monotonic() + SETTLE_S
+    while router.metric("nodeway_client_connections_open") or router.metric("nodeway_streams_open"):
+        if time.monotonic() > until:
+            raise Failed(f"there are connections {SETTLE_S:g} s after their clients have ended")
+        time.sleep(0.05)
+
+
 def render(found: dict[str, list[h2load.Outcome]], hits: dict[str, float]) -> str:
     quiet = [outcome.latency_ms(99) for outcome in found[QUIET]]
     rows = []
     for name, outcomes in found.items():
         p50, p99 = ([outcome.latency_ms(percent) for outcome in outcomes] for percent in (50, 99))
-        failed = sum(outcome.requests - outcome.succeeded for outcome in outcomes)
+        failed = sum(outcome.requests - outcome.answered(h2load.SMALL_CALL) for outcome in outcomes)
         slowest = max(outcome.latency_ms(100) for outcome in outcomes)
         rows.append([name, number(median(p50)), number(median(p99)), number(ratio(p99, quiet)), number(slowest),
                      str(failed), f"{hits[name]:.0f}"])

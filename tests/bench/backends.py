@@ -78,11 +78,11 @@ def add_filler(bed: Bed, size: int) -> str:
     return f"/filler-{size}"
 
 
-def start_backend(bed: Bed, *, is_measured: bool = False, is_humble: bool = False) -> Server:
-    """On the CPUs of the load, or in the place of a proxy."""
+def start_backend(bed: Bed, *, is_measured: bool = False, is_humble: bool = False, streams: int = 100) -> Server:
+    """On the CPUs of the load, or in the place of a proxy. Takes so many streams on each connection."""
     port = bed.free_port()
     command = [program("nghttpd"), "--no-tls", f"--address={HOST}", f"--htdocs={documents(bed)}",
-               "--trailer=grpc-status: 0", str(port)]
+               f"--max-concurrent-streams={streams}", "--trailer=grpc-status: 0", str(port)]
     process = bed.start("nghttpd", humble(command) if is_humble else command, is_measured=is_measured)
     process.await_port(port)
     return Server(process, port)

@@ -10,13 +10,14 @@ from typing import ClassVar
 
 import bodies
 import h2load
+import lingering
 import pods
 import proxy
 import scale_objects
 import tables
 import workers
 from bed import Failed
-from frames import DATA, PREFACE, frame, window_update
+from frames import DATA, HEADERS, PREFACE, frame, window_update
 from h2load import Call
 from proxy import CPU, RATE, Sample
 
@@ -42,6 +43,10 @@ class H2loadTest(unittest.TestCase):
         self.assertEqual(outcome.latency_ms(99), 0.03)
         self.assertEqual(outcome.body_bytes, 1200)
         self.assertAlmostEqual(outcome.body_mb_per_s, 0.0008)
+
+    def test_a_call_without_its_reply_is_none_that_was_answered(self):
+        self.assertEqual(h2load.parse(OUTPUT).answered(Call()), 97)
+        self.assertEqual(h2load.parse(OUTPUT.replace("(1200) data", "(600) data")).answered(Call()), 50)
 
     def test_knows_all_units_of_time(self):
         for text, seconds in (("800.00us", 8e-4), ("250.00ms", 0.25), ("2.00s", 2), ("1.5m", 90)):
@@ -170,6 +175,32 @@ class FramesTest(unittest.TestCase):
         self.assertEqual(frame(DATA, 1, 5, b"ab"), b"\0\0\2\0\1\0\0\0\5ab")
         self.assertEqual(window_update(3, 256), b"\0\0\4\x08\0\0\0\0\3\0\0\1\0")
         self.assertEqual(len(PREFACE), 24)
+
+
+def frames_of(data: bytes) -> list[tuple[int, int]]:
+    """Kind and stream of each, the last of which may be short of its payload."""
+    found = []
+    while data:
+        size, kind, stream = int.from_bytes(data[:3], "big"), data[3], int.from_bytes(data[5:9], "big")
+        found.append((kind, stream))
+        data = data[9 + size:]
+    return found
+
+
+class LingeringTest(unittest.TestCase):
+    def test_a_slow_body_goes_on_once_in_so_many_turns(self):
+        sent = b"".join(lingering.slow_bodies(n, 500) for n in range(lingering.TURNS))
+        self.assertEqual(sorted(frames_of(sent)), [(DATA, stream) for stream in range(1, 1001, 2)])
+
+    def test_further_calls_are_on_streams_that_nobody_has_used(self):
+        sent = lingering.calling(lingering.STREAMS) + lingering.further_calls(0, 10) + lingering.further_calls(1, 10)
+        self.assertEqual(frames_of(sent), [(HEADERS, stream) for stream in range(1, 2 * 1020, 2)])
+
+    def test_a_slow_head_lacks_the_value_of_its_last_field(self):
+        sent = lingering.slow_head()
+        self.assertEqual(int.from_bytes(sent[:3], "big") - (len(sent) - 9), lingering.SLOW_FIELD_BYTES)
+        length = sent[-3:]  # RFC 7541, C.1.2: a prefix that is full, then 7 bits a byte
+        self.assertEqual(length[0] + (length[1] & 127) + (length[2] << 7), lingering.SLOW_FIELD_BYTES)
 
 
 if __name__ == "__main__":

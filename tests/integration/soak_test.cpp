@@ -4,9 +4,12 @@
 
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -69,20 +72,32 @@ test::Answer answer_to(const test::SeenRequest& request) {
   return test::grpc_answer({"answer"});
 }
 
-/// One client's part: so many requests over one connection, some at a time.
+/// How long it goes on: until there are so many requests, and for so long.
+struct Extent {
+  std::uint64_t n_requests;
+  std::chrono::seconds duration;
+};
+
+/// One client's part: requests over one connection, some at a time.
 class Caller {
  public:
   explicit Caller(std::uint16_t port) : client_{port} {}
 
-  void call(std::uint64_t n_requests) {
-    for (std::uint64_t n_begun = 0; n_begun < n_requests || !open_.empty();) {
-      while (n_begun < n_requests && open_.size() < kAtOnce) {
-        begin(kMix[n_begun++ % kMix.size()]);
+  void call(const Extent& extent) {
+    const std::uint64_t n_enough = n_begun_ + extent.n_requests;
+    const auto ends_at = test::SteadyClock::now() + extent.duration;
+    const auto goes_on = [&] { return n_begun_ < n_enough || test::SteadyClock::now() < ends_at; };
+    while (goes_on() || !open_.empty()) {
+      while (open_.size() < kAtOnce && goes_on()) {
+        begin(kMix[n_begun_++ % kMix.size()]);
       }
       client_.pump_until(
           "replies of the soak", [&] { return end_some() || open_.empty(); }, 60s);
     }
   }
+
+  /// Any thread.
+  [[nodiscard]] std::uint64_t n_begun() const { return n_begun_; }
 
   int n_wrong = 0;
   std::string wrong;  ///< the first that ended as it should not
@@ -158,31 +173,35 @@ class Caller {
 
   test::H2Client client_;
   std::vector<Open> open_;
+  std::atomic<std::uint64_t> n_begun_ = 0;
 };
 
-/// Three million where that is asked for and the binary is the one that users run.
-std::uint64_t soak_requests() {
+/// Long where that is asked for and the binary is the one that users run.
+bool is_long() {
   const char* is_long =
       std::getenv("NODEWAY_TEST_LONG");  // NOLINT(concurrency-mt-unsafe): read only
   const bool wants_long = is_long != nullptr && std::string_view{is_long} == "1";
-  return wants_long && !test::is_sanitized() ? 3'000'000 : 20'000;
+  return wants_long && !test::is_sanitized();
 }
 
-}  // namespace
+/// One connection each, over which requests go in parts, one after the other.
+class Callers {
+ public:
+  explicit Callers(test::OneService& path) : path_{path} {
+    for (int i = 0; i < kClients; ++i) {
+      callers_.push_back(std::make_unique<Caller>(path.router.listen_port()));
+    }
+  }
 
-TEST_CASE("nodeway: after a soak every counter adds up, and all credit has been returned",
-          "[integration][soak][promise]") {
-  const std::uint64_t n_requests = soak_requests();
-  const std::uint64_t n_warm_up = n_requests / 10;
-  test::OneService path{{.answer = answer_to}};
-  const auto soak = [&path](std::vector<std::unique_ptr<Caller>>& callers, std::uint64_t n) {
-    std::atomic<int> n_calling = static_cast<int>(callers.size());
-    std::vector<std::string> failures(callers.size());
-    std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < callers.size(); ++i) {
+  /// All at the same time.
+  void call(const Extent& extent) {
+    std::atomic<int> n_calling = kClients;
+    std::vector<std::string> failures(kClients);
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < kClients; ++i) {
       threads.emplace_back([&, i] {
         try {
-          callers[i]->call(n / callers.size());
+          callers_[i]->call({extent.n_requests / kClients, extent.duration});
         } catch (const test::Failure& failure) {
           failures[i] = failure.what();
         }
@@ -191,30 +210,71 @@ TEST_CASE("nodeway: after a soak every counter adds up, and all credit has been 
     }
     while (n_calling > 0) {
       std::this_thread::sleep_for(50ms);
-      path.upstream.clear();  // three million records are more than a test needs
+      path_.upstream.clear();  // three million records are more than a test needs
+      tell_now_and_then();
     }
-    for (std::size_t i = 0; i < callers.size(); ++i) {
+    for (std::size_t i = 0; i < kClients; ++i) {
       threads[i].join();
       CHECK(failures[i].empty());
-      CHECK(callers[i]->n_wrong == 0);
-      CHECK(callers[i]->wrong.empty());
+      CHECK(callers_[i]->n_wrong == 0);
+      CHECK(callers_[i]->wrong.empty());
     }
-  };
-  std::vector<std::unique_ptr<Caller>> callers;
-  for (int i = 0; i < kClients; ++i) {
-    callers.push_back(std::make_unique<Caller>(path.router.listen_port()));
   }
 
-  soak(callers, n_warm_up);
+  [[nodiscard]] std::uint64_t n_begun() const {
+    std::uint64_t n = 0;
+    for (const auto& caller : callers_) {
+      n += caller->n_begun();
+    }
+    return n;
+  }
+
+  [[nodiscard]] std::chrono::seconds age() const {
+    return std::chrono::duration_cast<std::chrono::seconds>(test::SteadyClock::now() - began_at_);
+  }
+
+ private:
+  /// A line for whoever waits for the long form.
+  void tell_now_and_then() {
+    constexpr auto kBetween = 30s;
+    if (age() < told_at_ + kBetween) {
+      return;
+    }
+    told_at_ = age();
+    std::printf("soak: %llu requests in %lld s, nodeway has %zu KiB\n",
+                static_cast<unsigned long long>(n_begun()),
+                static_cast<long long>(told_at_.count()),
+                path_.router.rss_bytes() >> 10U);
+    std::fflush(stdout);
+  }
+
+  test::OneService& path_;
+  std::vector<std::unique_ptr<Caller>> callers_;
+  test::SteadyClock::time_point began_at_ = test::SteadyClock::now();
+  std::chrono::seconds told_at_{0};
+};
+
+}  // namespace
+
+TEST_CASE("nodeway: after a soak every counter adds up, and all credit has been returned",
+          "[integration][soak][promise]") {
+  const Extent warm_up = is_long() ? Extent{300'000, 60s} : Extent{2'000, 0s};
+  const Extent rest = is_long() ? Extent{2'700'000, 540s} : Extent{18'000, 0s};
+  test::OneService path{{.answer = answer_to}};
+  Callers callers{path};
+
+  callers.call(warm_up);
   const std::size_t rss_before = path.router.rss_bytes();
-  soak(callers, n_requests - n_warm_up);
+  callers.call(rest);
   const std::size_t rss_after = path.router.rss_bytes();
 
+  CHECK(callers.n_begun() >= warm_up.n_requests + rest.n_requests);
+  CHECK(callers.age() >= warm_up.duration + rest.duration);
   path.router.wait_metric("nodeway_streams_open", 0);
   path.upstream.wait_until_open(0);
   const double n_counted = path.router.metric("nodeway_requests_total");
   CHECK(n_counted == path.router.metric("nodeway_responses_total"));
-  CHECK(n_counted == static_cast<double>(n_requests));
+  CHECK(n_counted == static_cast<double>(callers.n_begun()));
   CHECK(path.router.metric("nodeway_buffer_bytes") == 0);
   CHECK(path.router.metric("nodeway_limit_hits_total") == 0);
   CHECK(path.upstream.connections_seen() <= 4);  // else a leak could have been left behind
