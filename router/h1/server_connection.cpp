@@ -30,6 +30,7 @@ ServerConnection::ServerConnection(Loop& loop,
 void ServerConnection::start(std::span<const std::byte> already_read) {
   loop_.arm(timer_, loop_.now() + timeouts_.header);
   on_bytes(already_read);
+  transport_.heed_end();
 }
 
 void ServerConnection::on_bytes(std::span<const std::byte> bytes) {
@@ -368,6 +369,13 @@ void ServerConnection::on_eof() {
     end();
   } else if (!is_closing_) {
     close_when_read();
+  }
+}
+
+/// What is unread of a tunnel is passed on first: there the end is that of one side.
+void ServerConnection::on_eof_ahead() {
+  if (exchange_ != nullptr && !is_tunnel_) {
+    end();
   }
 }
 

@@ -45,7 +45,8 @@ struct ServerTimeouts {
 /// so what waits is one read at most. `Expect: 100-continue` is answered here as soon as an
 /// endpoint is connected, and is not passed on: an HTTP/2 endpoint might never answer it, and the
 /// client would wait for nothing. A request that is refused before gets its error without its body.
-/// A client that closes its sending side has gone: its request is cancelled, as most proxies do.
+/// A client that closes its sending side has gone: its request is cancelled, as most proxies do;
+/// at once, also while it is not read, since what is unread of it could not be answered any more.
 /// The first request, without a body and over a plain connection, may make it an HTTP/2 one
 /// (`upgrade: h2c`); later that is ignored. Source: RFC 9112, RFC 7540 section 3.2.
 class ServerConnection final : public router::ClientConnection,
@@ -75,6 +76,7 @@ class ServerConnection final : public router::ClientConnection,
 
   void on_bytes(std::span<const std::byte> bytes) override;
   void on_eof() override;
+  void on_eof_ahead() override;
   void on_room(OutputBuffer& out) override;
   void on_closed(error_code /*error*/) override { end(); }
 

@@ -11,7 +11,14 @@ namespace router {
 Poller::Poller() : epoll_{required(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")} {}
 
 void Poller::watch(int socket, Pollable& what, bool to_read, bool to_write) {
-  const std::uint32_t wanted = (to_read ? EPOLLIN : 0U) | (to_write ? EPOLLOUT : 0U);
+  set_interest(socket, what, (to_read ? EPOLLIN : 0U) | (to_write ? EPOLLOUT : 0U));
+}
+
+void Poller::watch_for_end(int socket, Pollable& what) {
+  set_interest(socket, what, kEnd);
+}
+
+void Poller::set_interest(int socket, Pollable& what, std::uint32_t wanted) {
   if (wanted == what.interest_) {
     return;
   }
@@ -50,8 +57,16 @@ void Poller::serve() {
       continue;  // gone in this turn
     }
     auto& what = *static_cast<Pollable*>(ready_[i].data.ptr);
-    const bool has_failed = (ready_[i].events & (EPOLLERR | EPOLLHUP)) != 0;
-    const std::uint32_t is_ready = has_failed ? what.interest_ : ready_[i].events;
+    const std::uint32_t events = ready_[i].events;
+    if (what.interest_ == kEnd) {
+      // EPOLLHUP alone says that both sides have ended, each in order.
+      if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+        what.on_peer_end((events & EPOLLERR) != 0);
+      }
+      continue;
+    }
+    const bool has_failed = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    const std::uint32_t is_ready = has_failed ? what.interest_ : events;
     what.on_ready((is_ready & EPOLLIN) != 0, (is_ready & EPOLLOUT) != 0);
   }
   n_ready_ = 0;

@@ -36,11 +36,22 @@ Transport::~Transport() {
 }
 
 void Transport::watch() {
-  loop_.poller().watch(socket_.number(), *this, wants_to_read(), is_full_);
+  if (heeds_end_ && !wants_to_read() && !is_full_) {
+    loop_.poller().watch_for_end(socket_.number(), *this);
+  } else {
+    loop_.poller().watch(socket_.number(), *this, wants_to_read(), is_full_);
+  }
 }
 
 void Transport::start_reading() {
   is_reading_ = true;
+  if (!is_closed_) {
+    watch();
+  }
+}
+
+void Transport::heed_end() {
+  heeds_end_ = true;
   if (!is_closed_) {
     watch();
   }
@@ -59,6 +70,14 @@ void Transport::on_ready(bool readable, bool writable) {
     read();
   } else {
     watch();
+  }
+}
+
+void Transport::on_peer_end(bool is_lost) {
+  if (is_lost) {
+    fail(socket_.error());
+  } else {
+    events_.on_eof_ahead();
   }
 }
 

@@ -27,6 +27,9 @@ class TransportEvents {
   virtual void on_bytes(std::span<const std::byte> bytes) = 0;
   /// The peer has sent its last byte (TCP FIN). Output may still be taken.
   virtual void on_eof() = 0;
+  /// The same, told while reading is paused, to who has asked for that (`heed_end`): what the peer
+  /// said before may be unread, and can still be read; `on_eof` follows it then.
+  virtual void on_eof_ahead() {}
   /// There is room for output: append what is ready. Asked again when that is written, until
   /// nothing is appended.
   virtual void on_room(OutputBuffer& out) = 0;
@@ -69,6 +72,10 @@ class Transport final : private Flushable, private Pollable {
   /// been delivered.
   void pause_reading() noexcept { is_reading_ = false; }  // epoll hears of it at the next byte
   [[nodiscard]] bool is_reading() const noexcept { return is_reading_; }
+  /// From now on a peer's end is heard of while reading is paused, too: that it is gone by
+  /// `on_closed`, whatever is unread, and its FIN by `on_eof_ahead`. As far as the kernel knows of
+  /// it: a FIN stays behind what the kernel has no room for.
+  void heed_end();
   /// Has `on_room` called at the end of this turn (or, while the socket is full, when it takes
   /// bytes again).
   void want_write() { loop_.flush_later(*this); }
@@ -91,6 +98,7 @@ class Transport final : private Flushable, private Pollable {
  private:
   void flush() override;
   void on_ready(bool readable, bool writable) override;
+  void on_peer_end(bool is_lost) override;
   void read();
   void on_received(std::span<const std::byte> bytes);
   void decrypt(std::span<const std::byte> bytes);
@@ -116,6 +124,7 @@ class Transport final : private Flushable, private Pollable {
   CountedBytes counted_output_{loop_.buffers()};
   Timer stall_timer_{on_timer<&Transport::on_write_stalled>, this};
   bool is_reading_ = false;
+  bool heeds_end_ = false;
   bool is_full_ = false;  ///< the socket takes no more for now, or its caller's share is used up
   enum class Closing : std::uint8_t { no, output, when_flushed, when_read };
   Closing closing_ = Closing::no;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cancels and resets pass through both ways, and leave nothing behind.
 #include "tests/integration/one_service.hpp"
+#include "tests/support/http1_client.hpp"
 
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
@@ -63,6 +64,39 @@ TEST_CASE("nodeway: an endpoint sees that a client's connection is gone", "[inte
 
   path.upstream.wait_until_open(0);
   path.router.wait_metric("nodeway_streams_open", 0);
+}
+
+TEST_CASE("nodeway: an endpoint sees that an HTTP/1.1 client is gone that is not read meanwhile",
+          "[integration][cancel][http1]") {
+  const std::string get = "GET / HTTP/1.1\r\nHost: cart.shop\r\n\r\n";
+  // More than is read ahead: what an endpoint that takes nothing has room for, and 64 KiB.
+  const std::string upload =
+      "PUT / HTTP/1.1\r\nHost: cart.shop\r\nContent-Length: 1000000\r\n\r\n" +
+      std::string(250'000, 'x');
+  const std::string sent = GENERATE_COPY(get + get, upload);
+  const bool is_reset = GENERATE(false, true);
+  CAPTURE(sent.substr(0, 3), is_reset);
+  test::Upstream upstream{test::always({.reads = false, .held = true})};
+  test::ClusterFolder cluster;
+  cluster.add_service(
+      "cart.shop", 80, {upstream.endpoint()}, {.app_protocol = "kubernetes.io/h2c"});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "1"}}};
+  test::Http1Client leaving{router.listen_port()};
+  leaving.send(sent);
+  upstream.wait_for_request(1);
+  if (sent == upload) {
+    upstream.wait_for(1, "its window to be full", [](const test::SeenRequest& request) {
+      return request.body_bytes == 65'535;
+    });
+  }
+
+  is_reset ? leaving.reset() : leaving.close();
+
+  CHECK(upstream.wait_for(1, "the cancel", is_closed, kSoon).reset_code == NGHTTP2_CANCEL);
+  router.wait_metric("nodeway_client_connections_open", 0);
+  router.wait_metric("nodeway_streams_open", 0);
+  CHECK(router.metric("nodeway_responses_total", {{"reason", "client_cancelled"}}) == 1);
+  CHECK(upstream.requests_seen() == 1);
 }
 
 TEST_CASE("nodeway: a cancel in the middle of a reply reaches the endpoint",

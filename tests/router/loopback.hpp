@@ -124,6 +124,13 @@ class Peer {
   }
 
   void close() { socket_.close(); }
+  /// Ends the connection by a reset, as the kernel does for who dies with bytes unread.
+  void reset() {
+    socket_.set_option(boost::asio::socket_base::linger{true, 0});
+    socket_.close();
+  }
+  /// Says that no more will be sent.
+  void end() { socket_.shutdown(tcp::socket::shutdown_send); }
 
  private:
   Loopback& loopback_;

@@ -33,6 +33,7 @@ class Http1Client {
   /// Waits until the peer has closed; throws if bytes come instead.
   void wait_closed();
   void close() { socket_.close(); }
+  void reset() { test::reset(socket_); }
   /// Bytes that came after the last reply that was read.
   [[nodiscard]] std::string_view unread() const { return buffer_; }
 

@@ -106,6 +106,14 @@ void cut_off(int socket) {
   }
 }
 
+void reset(Fd& socket) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  if (setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0) {
+    fail_with_errno("SO_LINGER");
+  }
+  socket.close();
+}
+
 Fd connect_to_loopback(std::uint16_t port, const std::string& from) {
   Fd socket = new_socket();
   if (!from.empty()) {

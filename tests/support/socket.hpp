@@ -47,6 +47,9 @@ class Fd {
 /// machine behind the socket had lost its power.
 void cut_off(int socket);
 
+/// Closes by a reset, as the kernel does for who dies with bytes unread.
+void reset(Fd& socket);
+
 /// Waits until one of `poll_events` (POLLIN, POLLOUT) holds; throws when the deadline has passed.
 void wait_for(const Fd& socket, short poll_events, const Deadline& deadline);
 

@@ -4,6 +4,7 @@
 #include "tests/router/h1/scripted_caller.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,43 @@ using router::ReplyHead;
 using test::kGet;
 using Client = test::ScriptedCaller;
 using Exchange = test::ScriptedExchange;
+
+namespace {
+
+/// More than is read ahead, and less than what the kernel takes besides.
+constexpr std::size_t kUnread = 150'000;
+
+/// Begins a request that is not read any further than it must be; the kernel has the rest.
+Exchange& send_unread(Client& client, const std::string& sent) {
+  client.on_begin = [](Exchange& exchange) { exchange.credits = false; };
+  client.peer.send(sent);
+  Exchange& request = client.request(1);
+  client.loopback.settle();
+  return request;
+}
+
+/// A tunnel to an endpoint that takes nothing of what the client says.
+Exchange& open_unread_tunnel(Client& client) {
+  Exchange& tunnel = send_unread(
+      client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+  tunnel.stream->send_head({.status = 101, .fields = {}, .protocol = "echo"}, false);
+  client.peer.read_until("\r\n\r\n");
+  client.peer.send(std::string(kUnread, 'x'));
+  client.loopback.settle();
+  REQUIRE(tunnel.body.size() < kUnread);
+  return tunnel;
+}
+
+/// Whether a turn in which nothing happens takes as long as it may, which one does not that finds
+/// something to do.
+bool rests(test::Loopback& loopback) {
+  constexpr auto kPatience = 40ms;
+  const auto began = std::chrono::steady_clock::now();
+  loopback.loop().turn(kPatience);
+  return std::chrono::steady_clock::now() - began >= kPatience;
+}
+
+}  // namespace
 
 TEST_CASE("ServerConnection: what cannot be read is refused with its reason, and the close",
           "[h1][smuggling]") {
@@ -137,6 +175,85 @@ TEST_CASE("ServerConnection: a client that goes away cancels its request", "[h1]
   client.loopback.run_until([&] { return request.gone.has_value(); });
 
   CHECK(request.gone == router::Reset::cancel);
+  CHECK_FALSE(client.connection);
+}
+
+TEST_CASE("ServerConnection: a client that goes away while it is not read cancels its request",
+          "[h1]") {
+  const std::string upload =
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + std::string(kUnread, 'x');
+  const std::string sent = GENERATE_COPY(std::string{kGet} + std::string{kGet}, upload);
+  const bool is_reset = GENERATE(false, true);
+  CAPTURE(sent.substr(0, 4), is_reset);
+  Client client;
+  const Exchange& request = send_unread(client, sent);
+  REQUIRE(request.body.size() < kUnread);
+  REQUIRE_FALSE(request.gone);
+
+  is_reset ? client.peer.reset() : client.peer.close();
+  client.loopback.run_until([&] { return request.gone.has_value(); });
+
+  CHECK(request.gone == router::Reset::cancel);
+  CHECK(client.exchanges.size() == 1);
+  CHECK_FALSE(client.connection);
+}
+
+TEST_CASE("ServerConnection: the loop rests while a client that has sent more is not read",
+          "[h1]") {
+  Client client;
+  Exchange& request = send_unread(client, std::string{kGet} + std::string{kGet});
+  client.peer.send(kGet);  // which the kernel has
+  client.loopback.settle();
+
+  CHECK(rests(client.loopback));
+
+  client.on_begin = [](Exchange& exchange) { exchange.reply(200, "next", "4"); };
+  request.reply(200, "one", "3");
+  CHECK(client.peer.read_until("nextHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnext")
+            .starts_with("HTTP/1.1 200"));
+  CHECK(client.exchanges.size() == 3);
+}
+
+TEST_CASE("ServerConnection: what a client says through a tunnel before its end is not lost unread",
+          "[h1][tunnel]") {
+  const bool has_endpoint_ended = GENERATE(false, true);
+  CAPTURE(has_endpoint_ended);
+  Client client;
+  Exchange& tunnel = open_unread_tunnel(client);
+  if (has_endpoint_ended) {
+    tunnel.reply_body.finish(router::BodyState::ended);
+    tunnel.stream->resume();
+    client.peer.read_to_end();
+  }
+
+  client.peer.end();
+  client.loopback.settle();
+  CHECK_FALSE(tunnel.gone);
+  CHECK_FALSE(tunnel.request_ended);
+  CHECK(rests(client.loopback));
+  tunnel.credits = true;
+  tunnel.stream->consumed(tunnel.body.size());
+  client.loopback.run_until([&] { return tunnel.request_ended; });
+
+  CHECK(tunnel.body == std::string(kUnread, 'x'));
+  CHECK(tunnel.reply_sent == has_endpoint_ended);
+  CHECK_FALSE(tunnel.gone);
+}
+
+TEST_CASE("ServerConnection: a tunnel's client that is reset is noticed, whatever it said before",
+          "[h1][tunnel]") {
+  const bool has_ended_before = GENERATE(false, true);
+  CAPTURE(has_ended_before);
+  Client client;
+  const Exchange& tunnel = open_unread_tunnel(client);
+  if (has_ended_before) {
+    client.peer.end();
+    client.loopback.settle();
+  }
+
+  client.peer.reset();
+  client.loopback.run_until([&] { return tunnel.gone.has_value(); });
+
   CHECK_FALSE(client.connection);
 }
 

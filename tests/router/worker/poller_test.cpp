@@ -36,6 +36,7 @@ class Ear final : public Pollable {
     heard += readable ? (writable ? "rw " : "r ") : (writable ? "w " : "- ");
     on_heard();
   }
+  void on_peer_end(bool is_lost) override { heard += is_lost ? "lost " : "end "; }
 
   std::string heard;
   std::function<void()> on_heard = [] {};
@@ -100,6 +101,59 @@ TEST_CASE("Poller: a hang-up is told as what is watched for", "[poller]") {
   turn(poller);
 
   CHECK(ear.heard == "w ");
+  poller.forget(ear);
+}
+
+TEST_CASE("Poller: what watches for its peer's end hears of it once, and not of bytes before it",
+          "[poller]") {
+  Poller poller;
+  Pair pair;
+  Ear ear;
+  const bool was_watched_before = GENERATE(false, true);
+  CAPTURE(was_watched_before);
+  if (was_watched_before) {
+    poller.watch(pair.near.get(), ear, true, false);
+  }
+  poller.watch_for_end(pair.near.get(), ear);
+  pair.send();
+  turn(poller);
+  pair.send();
+  turn(poller);
+  CHECK(ear.heard.empty());
+
+  ::shutdown(pair.far.get(), SHUT_WR);
+  turn(poller);
+  turn(poller);
+  CHECK(ear.heard == "end ");
+
+  poller.watch(pair.near.get(), ear, true, false);
+  turn(poller);
+  CHECK(ear.heard == "end r ");
+  poller.watch_for_end(pair.near.get(), ear);
+  turn(poller);
+  turn(poller);
+  CHECK(ear.heard == "end r end ");
+  poller.forget(ear);
+}
+
+TEST_CASE(
+    "Poller: what watches for its peer's end hears once that the connection is lost, if it is",
+    "[poller]") {
+  Poller poller;
+  Pair pair;
+  Ear ear;
+  poller.watch_for_end(pair.near.get(), ear);
+  const bool is_lost = GENERATE(false, true);
+  CAPTURE(is_lost);
+  if (is_lost) {
+    REQUIRE(::write(pair.near.get(), "x", 1) == 1);  // who dies with that unread sends a reset
+  }
+  pair.far = test::Fd{};
+
+  turn(poller);
+  turn(poller);
+
+  CHECK(ear.heard == (is_lost ? "lost " : "end "));
   poller.forget(ear);
 }
 
