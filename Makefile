@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: every target is one command that also works by itself. `make help` lists them.
-.PHONY: help demo build test test-unit test-tsan test-long bench bench-attack bench-scale bench-resilience lint format clean
+.PHONY: help demo build test test-unit test-tsan test-long coverage bench bench-attack bench-scale bench-resilience lint format clean
 .DEFAULT_GOAL := help
 
 DURATION ?=
@@ -28,6 +28,9 @@ test-tsan: ## the targets that have threads, under TSan
 
 test-long: ## all of `test`, with the long variants of its tests, every mutation, and a minute of each fuzzer
 	@tests/run.sh long
+
+coverage: ## what of the data plane the fuzzers' corpora and the unit tests run, into build/coverage (some 15 minutes)
+	@tests/run.sh coverage
 
 bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 40 minutes)
 	@tests/bench/run.sh --output docs/performance.md

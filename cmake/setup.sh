@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what packages.txt lists for the sets named (build, test, lint, fuzz, bench), if any of it is missing.
+# Installs what packages.txt lists for the sets named (build, test, lint, fuzz, coverage, bench), if any of it is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the project's checks and tests: run.sh test | unit | tsan | long | lint. See docs/testing.md.
+# Runs the project's checks and tests: run.sh test | unit | tsan | long | coverage | lint. See docs/testing.md.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -124,6 +124,10 @@ case "${1:-}" in
     step "fuzzing, a minute each"
     tests/fuzz/run.sh 60
     ;;
+  coverage)
+    cmake/setup.sh build test coverage
+    tests/coverage.py
+    ;;
   lint)
     cmake/setup.sh build test lint
     check_format
@@ -133,7 +137,7 @@ case "${1:-}" in
     tests/tidy.py build/dev "${sources[@]}"
     ;;
   *)
-    echo "usage: tests/run.sh test|unit|tsan|long|lint" >&2
+    echo "usage: tests/run.sh test|unit|tsan|long|coverage|lint" >&2
     exit 2
     ;;
 esac
