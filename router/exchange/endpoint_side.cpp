@@ -134,6 +134,7 @@ void Exchange::on_reply_trailers(Attempt& attempt, HeaderList trailers) {
   tell_load(attempt, trailers);
   edit_reply(trailers);
   reply_trailers_ = std::move(trailers);
+  counted_fields_.add(size_of(reply_trailers_));
   end_reply(BodyState::trailers);
 }
 

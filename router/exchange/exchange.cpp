@@ -49,12 +49,12 @@ Exchange::Exchange(ExchangeHost& host,
       metrics_{&host.unresolved_metrics()},
       began_at_{host.loop().now()},
       request_{std::move(head)},
-      counted_head_{buffers},
+      counted_fields_{buffers},
       request_body_{buffers},
       reply_body_{buffers},
       attempt_{host.loop(), plan_, *this},
       active_at_{began_at_} {
-  counted_head_.set(request_.n_bytes);
+  counted_fields_.set(request_.n_bytes);
   request_body_.keep_taken();
   if (end) {
     request_body_.finish(BodyState::ended);
@@ -286,6 +286,7 @@ void Exchange::on_request_data(std::span<const std::byte> bytes) {
 
 void Exchange::on_request_trailers(HeaderList trailers) {
   request_trailers_ = std::move(trailers);
+  counted_fields_.add(size_of(request_trailers_));
   request_body_.finish(BodyState::trailers);
   resume_attempts();
 }
@@ -355,6 +356,7 @@ void Exchange::break_reply(Errc reason, std::string_view detail) {
   if (request_.is_grpc && client_->takes_trailers() && reply_framing_.is_between_messages() &&
       !reply_body_.is_finished()) {
     reply_trailers_ = make_error_trailers(reason, detail);
+    counted_fields_.add(size_of(reply_trailers_));
     reply_body_.finish(BodyState::trailers);
     client_->resume();
     host_.loop().arm(timer_, host_.loop().now() + kTrailersGrace);
@@ -385,7 +387,7 @@ void Exchange::finish() {
   give_up_attempts();
   timer_.cancel();
   SnapshotWaiter::unlink();
-  counted_head_.set(0);  // at once: its caller's share is told at the end of this turn
+  counted_fields_.set(0);  // at once: its caller's share is told at the end of this turn
   leave_caller();
   count_request();
   telemetry::ResponseKey key;

@@ -77,7 +77,7 @@ class Exchange final : public Disposable,
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
 
-  /// Its request's head and its bodies count in `buffers`, which outlives it.
+  /// Its request's head, its bodies and their trailers count in `buffers`, which outlives it.
   Exchange(ExchangeHost& host,
            ClientStream& client,
            BufferShare& buffers,
@@ -199,7 +199,7 @@ class Exchange final : public Disposable,
   TimePoint began_at_;
 
   RequestHead request_;
-  CountedBytes counted_head_;
+  CountedBytes counted_fields_;  ///< of the request's head, and of trailers
   Body request_body_;
   HeaderList request_trailers_;
   bool request_is_wanted_ = true;  ///< false: what still comes of it is credited and dropped

@@ -58,6 +58,15 @@ std::size_t HeaderList::erase(std::string_view name) noexcept {
   return std::erase_if(fields_, [name](const HeaderField& field) { return field.name() == name; });
 }
 
+std::size_t size_of(const HeaderList& fields) noexcept {
+  constexpr std::size_t kFieldOverhead = 32;
+  std::size_t n_bytes = 0;
+  for (const HeaderField& field : fields) {
+    n_bytes += field.name().size() + field.value().size() + kFieldOverhead;
+  }
+  return n_bytes;
+}
+
 RequestHead copy_of(const RequestHead& head) {
   RequestHead copy;
   copy.method = copy.pseudo.keep(head.method);

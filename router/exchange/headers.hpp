@@ -120,6 +120,10 @@ class HeaderList {
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
 };
 
+/// What the fields take of memory, about: their text and 32 bytes for each. Source: RFC 9113
+/// section 6.5.2.
+[[nodiscard]] std::size_t size_of(const HeaderList& fields) noexcept;
+
 /// Head of a request. The pseudo-header values live in `fields`' arena or in counted buffers held
 /// by `pseudo`.
 struct RequestHead {
@@ -148,6 +152,7 @@ struct ReplyHead {
   /// The endpoint has opened the tunnel that was asked for, for this protocol (text in `fields`).
   /// Only then is `status` 101, or 2xx in reply to a CONNECT.
   std::string_view protocol{};
+  std::size_t n_bytes = 0;  ///< of its fields as they came, about: what it takes of memory
 };
 
 }  // namespace router

@@ -53,6 +53,7 @@ LocalReply make_local_reply(Errc code, std::string_view detail, bool is_grpc) {
     reply.head.status = 200;
     reply.head.fields.add({"content-type", "application/grpc"});
     add_error_fields(reply.head.fields, code, detail);
+    reply.head.n_bytes = size_of(reply.head.fields);
     return reply;
   }
   reply.head.status = verdict.http_status;
@@ -60,6 +61,7 @@ LocalReply make_local_reply(Errc code, std::string_view detail, bool is_grpc) {
   reply.head.fields.add({"content-type", "text/plain; charset=utf-8"});
   reply.head.fields.add_copy("content-length", fmt::format_int{reply.body.size()}.str());
   reply.head.fields.add({kErrorHeader, verdict.reason});
+  reply.head.n_bytes = size_of(reply.head.fields);
   return reply;
 }
 

@@ -240,6 +240,7 @@ Parsed<ParsedReply> parse_reply(std::string block, Asked asked) {
   const bool is_http10 = parts.first_line.starts_with(kHttp10);
   ParsedReply reply;
   reply.head.status = *status;
+  reply.head.n_bytes = block.size();
   const auto control = parse_head_fields(parts.field_lines, reply.head.fields);
   if (!control) {
     return control.error();

@@ -12,6 +12,14 @@
 #include <utility>
 
 namespace router::h1 {
+namespace {
+
+/// The caller's, where it has any.
+BufferShare& buffers_of(Loop& loop, RequestAcceptor& acceptor) {
+  return acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers();
+}
+
+}  // namespace
 
 ServerConnection::ServerConnection(Loop& loop,
                                    Socket socket,
@@ -22,7 +30,8 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       timeouts_{timeouts},
       is_secure_{tls != nullptr},
-      counted_input_{acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers()},
+      counted_input_{buffers_of(loop, acceptor)},
+      counted_heads_{buffers_of(loop, acceptor)},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());
 }
@@ -130,6 +139,7 @@ void ServerConnection::begin(ParsedRequest request) {
 void ServerConnection::want_body() {
   if (std::exchange(expects_continue_, false) && reply_state_ == ReplyState::none) {
     queued_ += write_informational({.status = 100, .fields = {}});
+    count_heads();
     transport_.want_write();
   }
 }
@@ -182,6 +192,7 @@ void ServerConnection::refuse(const Flaw& flaw) {
     const Framing framing{Framing::Kind::length, reply.body.size()};
     queued_ += write_reply_head(reply.head, framing, {.closes = true});
     queued_ += reply.body;
+    count_heads();
   }
   close_when_read();
 }
@@ -206,16 +217,18 @@ void ServerConnection::consumed(std::size_t n_bytes) {
 }
 
 void ServerConnection::send_informational(const ReplyHead& head) {
-  if (queued_.size() >= kMaxQueuedBytes) {
+  if (queued_.size() >= max_queued_bytes()) {
     loop_.metrics().hit(telemetry::Limit::informational_heads);
   } else if (!reply_context_.to_http10) {
     queued_ += write_informational(head);
+    count_heads();
     transport_.want_write();
   }
 }
 
 void ServerConnection::send_head(ReplyHead head, bool end) {
   reply_head_ = std::move(head);
+  count_heads();
   reply_is_head_only_ = end;
   reply_state_ = ReplyState::head;  // written at the end of the turn: by then the rest of the
                                     // request may be in
@@ -225,6 +238,7 @@ void ServerConnection::send_head(ReplyHead head, bool end) {
 void ServerConnection::on_room(OutputBuffer& out) {
   if (!queued_.empty()) {
     append_text(out, std::exchange(queued_, {}));
+    count_heads();
   }
   while (out.room() > 0 && !is_closing_ && !is_over_) {
     if (reply_state_ == ReplyState::none || reply_state_ == ReplyState::sent) {
@@ -251,6 +265,7 @@ void ServerConnection::write_head(OutputBuffer& out) {
   reply_context_.closes = !keeps_alive_;
   const Framing framing = reply_framing(reply_head_, reply_is_head_only_, reply_context_);
   append_text(out, write_reply_head(reply_head_, framing, reply_context_));
+  drop_reply_head();
   body_writer_ = BodyWriter{framing};
   reply_state_ = ReplyState::body;
   if (reply_is_head_only_) {
@@ -265,6 +280,7 @@ void ServerConnection::open_tunnel(OutputBuffer& out) {
     reply_head_.fields.add_copy("sec-websocket-accept", websocket_accept(websocket_key_));
   }
   append_text(out, write_switch(reply_head_));
+  drop_reply_head();
   is_tunnel_ = true;
   keeps_alive_ = false;
   reply_state_ = ReplyState::body;
@@ -383,6 +399,7 @@ void ServerConnection::reset(Reset /*how*/) {
   // What is in the output already goes out; then the connection closes without an end of the body.
   exchange_ = nullptr;
   reply_state_ = ReplyState::none;
+  drop_reply_head();
   close_when_read();
 }
 

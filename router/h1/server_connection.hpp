@@ -57,7 +57,7 @@ class ServerConnection final : public router::ClientConnection,
   /// read may exceed it.
   static constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
   /// Informational heads waiting for a client that does not read; those beyond it are dropped, as
-  /// RFC 9110 section 15.2 allows.
+  /// RFC 9110 section 15.2 allows; with memory at its limit, those beyond the first.
   static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
 
   ServerConnection(Loop& loop,
@@ -101,6 +101,15 @@ class ServerConnection final : public router::ClientConnection,
   void refuse(const Flaw& flaw);
 
   void write_head(OutputBuffer& out);
+  /// What waits to be written before the reply's body.
+  void count_heads() { counted_heads_.set(queued_.size() + reply_head_.n_bytes); }
+  [[nodiscard]] std::size_t max_queued_bytes() noexcept {
+    return loop_.buffers().pressure() == Pressure::full ? 1 : kMaxQueuedBytes;
+  }
+  void drop_reply_head() {
+    reply_head_ = {};
+    count_heads();
+  }
   void open_tunnel(OutputBuffer& out);
   void end_tunnel_if_over();
   /// What waits to be parsed, or has come of a head that is not whole.
@@ -140,10 +149,11 @@ class ServerConnection final : public router::ClientConnection,
   ClientEvents* exchange_ = nullptr;  ///< from the request's head to the reply's end
   ReplyState reply_state_ = ReplyState::none;
   ReplyContext reply_context_;
-  ReplyHead reply_head_;
+  ReplyHead reply_head_;  ///< until it is written
   bool reply_is_head_only_ = false;
   BodyWriter body_writer_;
   std::string queued_;  ///< informational heads, or the reply to a request that could not be read
+  CountedBytes counted_heads_;
 
   bool is_draining_ = false;
   bool is_closing_ = false;  ///< what is queued goes out, nothing more is read

@@ -98,9 +98,12 @@ void ClientConnection::Stream::on_field(HeaderField field) {
 }
 
 void ClientConnection::Stream::on_fields_end(bool end_stream) {
-  field_bytes_ = 0;
+  const std::size_t n_bytes = std::exchange(field_bytes_, 0);
   if (exchange_ == nullptr) {
     return;
+  }
+  if (!has_head_) {
+    head_.n_bytes = n_bytes;
   }
   if (has_head_) {
     reply_ended_ = true;  // nghttp2 has checked that trailers end the stream
@@ -189,6 +192,7 @@ void ClientConnection::on_room(OutputBuffer& out) {
     }
     out.append(bytes);
   }
+  counted_copies_.set(session_.n_copied_bytes());
   if (session_.is_finished()) {
     transport_->close_when_flushed();
   }

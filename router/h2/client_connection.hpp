@@ -81,6 +81,7 @@ class ClientConnection final : public UpstreamConnection,
   bool was_connected_ = false;
   Session session_;
   std::list<Stream> streams_;
+  CountedBytes counted_copies_{loop_.buffers()};  ///< of trailers, in the session
   std::optional<Connector> connector_;
   std::optional<Transport> transport_;
   Timer greeting_timer_{on_timer<&ClientConnection::on_greeting_late>, this};

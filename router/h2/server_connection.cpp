@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h2/server_connection.hpp"
 
+#include "router/worker/caller_share.hpp"
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -10,7 +12,8 @@ namespace router::h2 {
 /// One request: turns the session's fields and frames into the protocol-neutral seam, and back.
 class ServerConnection::Stream final : public StreamEvents, public ClientStream {
  public:
-  Stream(ServerConnection& connection, StreamId id) : connection_{connection}, id_{id} {}
+  Stream(ServerConnection& connection, StreamId id)
+      : connection_{connection}, id_{id}, counted_head_{connection.buffers_} {}
 
   std::list<Stream>::iterator self;  ///< where the connection holds it
 
@@ -29,17 +32,21 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
     return connection_.transport_.peer();
   }
   void send_informational(const ReplyHead& head) override {
-    if (informational_unsent_ == kMaxInformational) {
+    if (informational_unsent_ == kMaxInformational ||
+        informational_bytes_ >= kMaxInformationalBytes || connection_.is_short_of_memory()) {
       connection_.loop_.metrics().hit(telemetry::Limit::informational_heads);
       return;
     }
     ++informational_unsent_;
+    informational_bytes_ += size_of(head.fields);
     connection_.session_.submit_informational(id_, head);
+    connection_.count_copies();
     connection_.transport_.want_write();
   }
   void want_body() override {}  // `expect` and its 100 pass through
   void send_head(ReplyHead head, bool end) override {
     reply_head_ = std::move(head);
+    counted_head_.set(reply_head_.n_bytes);
     is_tunnel_ = !reply_head_.protocol.empty();
     if (reply_head_.status == 101) {
       reply_head_.status = 200;  // RFC 8441 section 5
@@ -98,6 +105,7 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
 
  private:
   void on_pseudo_field(HeaderField field);
+  void on_block_sent();
   void on_trailer(HeaderField field);
   void begin(bool end_stream);
   void end_tunnel_if_over();
@@ -112,9 +120,11 @@ class ServerConnection::Stream final : public StreamEvents, public ClientStream 
   StreamId id_;
   RequestHead head_;
   HeaderList trailers_;
-  ReplyHead reply_head_;  ///< kept for nghttp2, which refers to its text
+  ReplyHead reply_head_;  ///< kept for nghttp2, which refers to its text until it is sent
+  CountedBytes counted_head_;
   std::size_t field_bytes_ = 0;
   std::size_t informational_unsent_ = 0;
+  std::size_t informational_bytes_ = 0;  ///< since last none were unsent
   ClientEvents* exchange_ = nullptr;
   bool has_begun_ = false;
   bool request_ended_ = false;
@@ -228,8 +238,19 @@ void ServerConnection::Stream::end_tunnel_if_over() {
   }
 }
 
+/// Informational heads go first, each in its turn; then the reply's, and what follows that is not
+/// counted here.
+void ServerConnection::Stream::on_block_sent() {
+  if (informational_unsent_ == 0) {
+    reply_head_ = {};
+    counted_head_.set(0);
+  } else if (--informational_unsent_ == 0) {
+    informational_bytes_ = 0;
+  }
+}
+
 void ServerConnection::Stream::on_sent(bool end_stream) {
-  informational_unsent_ -= std::min<std::size_t>(informational_unsent_, 1);
+  on_block_sent();
   if (!end_stream || exchange_ == nullptr) {
     return;
   }
@@ -259,6 +280,7 @@ ServerConnection::ServerConnection(Loop& loop,
     : loop_{loop},
       acceptor_{acceptor},
       limits_{limits},
+      buffers_{acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers()},
       session_{Role::server, limits, *this},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());
@@ -346,6 +368,7 @@ void ServerConnection::on_room(OutputBuffer& out) {
     }
     out.append(bytes);
   }
+  count_copies();
   if (session_.is_finished()) {
     for (Stream& stream : streams_) {
       stream.abandon();  // those of a client that failed: it reads no reply any more

@@ -34,6 +34,8 @@ class ServerConnection final : public router::ClientConnection,
   /// Informational heads of one stream that wait to be written; they are under no flow control.
   /// Those beyond it are dropped, as RFC 9110 section 15.2 allows.
   static constexpr std::size_t kMaxInformational = 16;
+  /// The same in bytes, one head more: as much as a stream may have of its body at its beginning.
+  static constexpr std::size_t kMaxInformationalBytes = 64 * std::size_t{1024};
 
   ServerConnection(Loop& loop,
                    Socket socket,
@@ -65,6 +67,12 @@ class ServerConnection final : public router::ClientConnection,
   void on_invalid_frame() override;
   void on_limit_hit(telemetry::Limit limit) override { loop_.metrics().hit(limit); }
 
+  /// Heads that need not be sent are not kept for a client that does not read, once memory is
+  /// short.
+  [[nodiscard]] bool is_short_of_memory() noexcept {
+    return loop_.buffers().pressure() == Pressure::full && session_.n_copied_bytes() > 0;
+  }
+  void count_copies() noexcept { counted_copies_.set(session_.n_copied_bytes()); }
   void watch_head();
   void on_head_late() { give_up(telemetry::Limit::header_timeout); }
   void watch_windows();
@@ -76,8 +84,10 @@ class ServerConnection final : public router::ClientConnection,
   Loop& loop_;
   RequestAcceptor& acceptor_;
   SessionLimits limits_;
+  BufferShare& buffers_;  ///< the caller's
   CallerProtocol protocol_ = CallerProtocol::h2;
   Session session_;
+  CountedBytes counted_copies_{buffers_};  ///< of informational heads and trailers, in the session
   std::list<Stream> streams_;
   Transport transport_;
   Timer notice_timer_{on_timer<&ServerConnection::on_notice_over>, this};

@@ -30,6 +30,18 @@ bool is_measuring(const nghttp2_ping& ping) noexcept {
 /// nghttp2 refers to the text, which its owner keeps until the frame is out.
 constexpr std::uint8_t kRefer = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
 
+/// Of the fields in a frame that nghttp2 has copied, as `size_of` counts them.
+std::size_t copied_bytes(const nghttp2_headers& frame) noexcept {
+  constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
+  std::size_t n_bytes = 0;
+  for (const nghttp2_nv& each : std::span{frame.nva, frame.nvlen}) {
+    if ((each.flags & NGHTTP2_NV_FLAG_NO_COPY_VALUE) == 0) {
+      n_bytes += each.namelen + each.valuelen + kFieldOverhead;
+    }
+  }
+  return n_bytes;
+}
+
 nghttp2_nv field(std::string_view name,
                  std::string_view value,
                  std::uint8_t flags = kRefer) noexcept {
@@ -151,10 +163,24 @@ struct Session::Callbacks {
     if (!is_fields && frame->hd.type != NGHTTP2_DATA) {
       return 0;
     }
+    if (is_fields) {
+      owner.forget_copies(frame->headers);
+    }
     const bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     StreamEvents* const events = stream(session, frame->hd.stream_id);
     if (events != nullptr && (is_fields || end_stream)) {
       events->on_sent(end_stream);
+    }
+    return 0;
+  }
+
+  /// Its stream has ended meanwhile.
+  static int on_frame_dropped(nghttp2_session* /*session*/,
+                              const nghttp2_frame* frame,
+                              int /*why*/,
+                              void* self) noexcept {
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+      static_cast<Session*>(self)->forget_copies(frame->headers);
     }
     return 0;
   }
@@ -201,11 +227,14 @@ struct Session::Callbacks {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (pulled.state == BodyState::trailers) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      auto& fields = static_cast<Session*>(self)->scratch_;
-      fields.clear();
+      auto& owner = *static_cast<Session*>(self);
+      const HeaderList& trailers = events.outgoing_trailers();
+      owner.scratch_.clear();
       // Copied: a reset may end the exchange while the frame still waits in nghttp2's queue.
-      static_cast<Session*>(self)->add_fields(events.outgoing_trailers(), NGHTTP2_NV_FLAG_NONE);
-      nghttp2_submit_trailer(session, id, fields.data(), fields.size());
+      owner.add_fields(trailers, NGHTTP2_NV_FLAG_NONE);
+      if (nghttp2_submit_trailer(session, id, owner.scratch_.data(), owner.scratch_.size()) == 0) {
+        owner.n_copied_bytes_ += size_of(trailers);
+      }
     }
     return static_cast<ssize_t>(pulled.n_bytes);
   }
@@ -218,6 +247,7 @@ struct Session::Callbacks {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &on_frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, &on_frame_dropped);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, &on_invalid_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, &on_stream_close);
     return callbacks;
@@ -383,8 +413,17 @@ void Session::submit_informational(StreamId id, const ReplyHead& head) {
   scratch_.assign(1, field(":status", status_text(head.status)));
   add_fields(head.fields,
              NGHTTP2_NV_FLAG_NONE);  // copied: the head is gone when the frame is drained
-  nghttp2_submit_headers(
+  const int queued = nghttp2_submit_headers(
       session_.get(), NGHTTP2_FLAG_NONE, id, nullptr, scratch_.data(), scratch_.size(), nullptr);
+  if (queued == 0) {
+    n_copied_bytes_ += size_of(head.fields);
+  }
+}
+
+void Session::forget_copies(const nghttp2_headers& frame) noexcept {
+  if (n_copied_bytes_ > 0) {  // else it is a head, whose text is its owner's
+    n_copied_bytes_ -= copied_bytes(frame);
+  }
 }
 
 StreamId Session::submit_request(const RequestHead& head, bool end, StreamEvents& stream) {

@@ -131,9 +131,10 @@ class Session {
   /// `is_finished` holds once that has been drained. What the peer sends from now on is ignored.
   void give_up(telemetry::Limit limit);
 
-  /// Server: sends a reply's head. `head` must live until `on_stream_closed`; with `end` it is all,
-  /// else the body is pulled.
+  /// Server: sends a reply's head. `head` must live until its `on_sent`, or `on_stream_closed`;
+  /// with `end` it is all, else the body is pulled.
   void submit_reply(StreamId id, const ReplyHead& head, bool end);
+  /// Server: copies `head`. The `on_sent` of several come in their order, before that of the reply.
   void submit_informational(StreamId id, const ReplyHead& head);
   /// Client: opens a stream. `head` must live until `on_stream_closed`, or until the stream is
   /// reset.
@@ -147,6 +148,10 @@ class Session {
   /// Server: the connection was an HTTP/1.1 one, whose request is stream 1. `settings` is the
   /// payload of the client's. Before the first `feed`. False if the settings are not valid.
   [[nodiscard]] bool take_over(std::string_view settings, bool to_head, StreamEvents& stream);
+
+  /// What the fields take (`size_of`) of which there are copies here: informational heads and
+  /// trailers that `drain` has not given out yet, those of streams that have ended since included.
+  [[nodiscard]] std::size_t n_copied_bytes() const noexcept { return n_copied_bytes_; }
 
   /// The stream has more to pull.
   void resume(StreamId id);
@@ -191,6 +196,8 @@ class Session {
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
   /// text or must copy it.
   void add_fields(const HeaderList& fields, std::uint8_t flags);
+  /// The frame leaves nghttp2's queue.
+  void forget_copies(const nghttp2_headers& frame) noexcept;
 
   /// Whose block of fields is being read: asked once for each block, not for each field. Null if
   /// nobody hears of it.
@@ -214,6 +221,7 @@ class Session {
   TimePoint now_{};  ///< of the last `feed`
   bool has_peer_failed_ = false;
   bool is_finishing_ = false;
+  std::size_t n_copied_bytes_ = 0;
   bool has_ended_ = false;           ///< of our own accord: the peer is read no more
   std::vector<nghttp2_nv> scratch_;  ///< the field list of the frame being submitted
 };

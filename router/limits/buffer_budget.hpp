@@ -16,8 +16,8 @@ enum class Pressure : std::uint8_t {
 };
 
 /// The bytes that wait in this process for the other side to take them: bodies, and output for
-/// sockets that are full; and the heads of requests under way, with what has come of HTTP/1.1 and
-/// is none yet. Any thread.
+/// sockets that are full; the heads of requests under way, with what has come of HTTP/1.1 and is
+/// none yet; and heads of replies, informational ones too, and trailers on their way. Any thread.
 ///
 /// At the limit nothing is read ahead any more; but frames are still read, and each stream still
 /// moves. Not reading the connections would be no answer: the frames by which peers open their
@@ -87,6 +87,10 @@ class CountedBytes {
     share_.subtract(n_bytes_);
     share_.add(n_bytes);
     n_bytes_ = n_bytes;
+  }
+  void add(std::size_t n_bytes) noexcept {
+    share_.add(n_bytes);
+    n_bytes_ += n_bytes;
   }
 
  private:

@@ -100,7 +100,8 @@ inline constexpr std::array kCoreFigures{
                          FigureKind::gauge,
                          "nodeway_buffer_bytes",
                          "Bytes of bodies and output that wait for the other side to take them, "
-                         "and of the heads of requests under way."},
+                         "of the heads of requests under way, and of heads and trailers on their "
+                         "way."},
     CoreFigureDefinition{
         CoreFigure::requests_put_off,
         FigureKind::counter,

@@ -183,6 +183,7 @@ void H2Rig::write() {
   while (!session_.drain().empty()) {
     require(++n_writes < kMostWrites, "there is an end of what is to be written");
   }
+  require(session_.n_copied_bytes() == 0, "what is written is kept no longer");
   is_alive_ = !session_.is_finished();
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <list>
+#include <optional>
 
 #include <catch2/catch.hpp>
 
@@ -184,5 +185,29 @@ TEST_CASE("nodeway: many slow readers do not take more than the memory for buffe
     CHECK(path.router.rss_bytes() <= rss_before + kMaxBuffers + kMore);
   }
   slow.clear();
+  path.router.wait_metric("nodeway_buffer_bytes", 0);
+}
+
+TEST_CASE("nodeway: heads of replies that a client does not read count in the memory for buffers",
+          "[integration][windows]") {
+  constexpr int kStreams = 900;
+  constexpr std::size_t kHead = 40'000;
+  constexpr double kCounted = 16 << 20;  // about half of them: sockets take the others
+  test::OneService path{{.answer = [](const test::SeenRequest& request) {
+    return request.header(":path") == "/large"
+               ? test::Answer{.headers = {{"x-large", std::string(kHead, 'x')}}}
+               : test::Answer{.body = "ok"};
+  }}};
+  std::optional<test::H2Client> idle{std::in_place, path.router.listen_port()};
+  idle->ping();  // so that it knows how many streams it may open
+  for (int i = 0; i < kStreams; ++i) {
+    idle->open_get("cart.shop", "/large");
+  }
+
+  test::eventually("the heads to count",
+                   [&] { return path.router.metric("nodeway_buffer_bytes") > kCounted; });
+
+  CHECK(path.client.get("cart.shop", "/").body == "ok");
+  idle.reset();
   path.router.wait_metric("nodeway_buffer_bytes", 0);
 }

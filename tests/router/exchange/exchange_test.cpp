@@ -69,6 +69,26 @@ TEST_CASE("Exchange: the head of its request counts in the buffers, until it is 
   CHECK(host.loop().buffers().n_bytes() == 0);
 }
 
+TEST_CASE("Exchange: trailers count in the buffers while they wait for the other side",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  const std::int64_t one_set = static_cast<std::int64_t>(size_of(trailers("0")));
+  Exchange& exchange = host.begin(client, request(true), false);
+  exchange.on_request_trailers(trailers("0"));
+  CHECK(host.loop().buffers().n_bytes() == one_set);
+
+  host.connections[0]->connect();
+  host.connections[0]->stream->on_reply_head(reply(), false);
+  host.connections[0]->stream->on_reply_trailers(trailers("0"));
+  CHECK(host.loop().buffers().n_bytes() == 2 * one_set);
+  std::exchange(host.connections[0]->stream, nullptr)->on_upstream_closed();
+  exchange.on_reply_sent();
+  host.end_turn();
+
+  CHECK(host.loop().buffers().n_bytes() == 0);
+}
+
 TEST_CASE("Exchange: head, body and trailers pass both ways", "[exchange]") {
   test::ScriptedHost host{1};
   test::ScriptedClient client;

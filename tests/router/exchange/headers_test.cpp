@@ -44,6 +44,16 @@ TEST_CASE("HeaderList: finds the first of several, and removes all of them", "[e
   CHECK(list.find("via") == "3");
 }
 
+TEST_CASE("size_of: the text of all fields, and 32 bytes for each", "[exchange]") {
+  HeaderList fields;
+  CHECK(size_of(fields) == 0);
+
+  fields.add({"a", "12"});
+  fields.add_copy("bc", "");
+
+  CHECK(size_of(fields) == 3 + 2 + 2 * 32);
+}
+
 TEST_CASE("HeaderList: an empty list has nothing, nor one that was moved from", "[exchange]") {
   HeaderList list;
   CHECK_FALSE(list.find("via"));

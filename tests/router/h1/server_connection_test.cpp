@@ -175,6 +175,75 @@ TEST_CASE("ServerConnection: informational heads reach HTTP/1.1 clients and no o
   CHECK((received.find("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n") == 0) != is_http10);
 }
 
+namespace {
+
+/// Has the endpoint send informational heads until the client's socket takes no more and some are
+/// dropped.
+void fill_with_hints(Client& client, Exchange& exchange, std::size_t bytes_of_each) {
+  constexpr int kMost = 1000;  // more than any socket takes
+  ReplyHead hints;
+  hints.status = 103;
+  hints.fields.add_copy("link", std::string(bytes_of_each, 'x'));
+  const auto is_dropped = [&client] {
+    return client.loopback.loop().metrics().hits(router::telemetry::Limit::informational_heads) > 0;
+  };
+  for (int i = 0; i < kMost && !is_dropped(); ++i) {
+    exchange.stream->send_informational(hints);
+    client.loopback.settle();
+  }
+  REQUIRE(is_dropped());
+}
+
+}  // namespace
+
+TEST_CASE("ServerConnection: heads that wait for a client that does not read count in the buffers",
+          "[h1]") {
+  using router::h1::ServerConnection;
+  constexpr std::size_t kEach = 20'000;
+  constexpr std::size_t kReply = 50'000;
+  Client client;
+  const auto n_bytes = [&client] {
+    return static_cast<std::size_t>(client.loopback.loop().buffers().n_bytes());
+  };
+  client.peer.send(kGet);
+  Exchange& exchange = client.request(1);
+
+  fill_with_hints(client, exchange, kEach);
+  const std::size_t with_hints = n_bytes();
+  // The output that the socket has not taken, and what is behind it.
+  CHECK(with_hints >= ServerConnection::kMaxQueuedBytes);
+  CHECK(with_hints <= ServerConnection::kMaxQueuedBytes + router::OutputBuffer::kBytes + 2 * kEach);
+  ReplyHead reply;
+  reply.status = 200;
+  reply.n_bytes = kReply;
+  exchange.stream->send_head(std::move(reply), true);
+  client.loopback.settle();
+  CHECK(n_bytes() == with_hints + kReply);
+  client.peer.read_until("HTTP/1.1 200 OK\r\n");
+  client.loopback.settle();
+
+  CHECK(n_bytes() == 0);
+  CHECK(exchange.reply_sent);
+}
+
+TEST_CASE("ServerConnection: with memory at its limit one informational head waits, not more",
+          "[h1]") {
+  constexpr std::size_t kEach = 20'000;
+  Client client;
+  router::BufferShare& buffers = client.loopback.loop().buffers();
+  buffers.add(router::BufferBudget::kMaxBytes);
+  client.loopback.settle();
+  client.peer.send(kGet);
+  Exchange& exchange = client.request(1);
+
+  fill_with_hints(client, exchange, kEach);
+
+  CHECK(buffers.n_bytes() > router::BufferBudget::kMaxBytes);
+  CHECK(buffers.n_bytes() <=
+        router::BufferBudget::kMaxBytes + 3 * static_cast<std::int64_t>(kEach));
+  buffers.subtract(router::BufferBudget::kMaxBytes);
+}
+
 TEST_CASE("ServerConnection: HTTP/1.0 gets a plain body and the close", "[h1]") {
   Client client;
   client.on_begin = [](Exchange& exchange) { exchange.reply(200, "all of it"); };

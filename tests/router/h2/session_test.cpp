@@ -191,6 +191,42 @@ TEST_CASE("Session: a request with body and a reply with trailers arrive as they
   CHECK(at_server.closed == NGHTTP2_NO_ERROR);
 }
 
+TEST_CASE("Session: tells of what copies it holds of fields, until their frames are out", "[h2]") {
+  Pair pair;
+  const RequestHead head = request();
+  RecordingStream at_client;
+  const StreamId id = pair.client.submit_request(head, true, at_client);
+  pair.settle();
+  REQUIRE(pair.server_peer.streams.size() == 1);
+  ReplyHead hints;
+  hints.status = 103;
+  hints.fields.add_copy("link", std::string(20'000, 'x'));
+  ReplyHead answer = reply();
+  answer.fields.add({"x-kept", "by its owner"});
+
+  pair.server.submit_informational(id, hints);
+  pair.server.submit_informational(id, hints);
+  CHECK(pair.server.n_copied_bytes() == 2 * size_of(hints.fields));
+  const bool is_reset = GENERATE(false, true);
+  CAPTURE(is_reset);
+  if (is_reset) {
+    pair.client.reset(id, Reset::cancel);
+    pair.carry(pair.client, pair.server);
+    CHECK(pair.server_peer.streams.front().closed == NGHTTP2_CANCEL);
+    CHECK(pair.server.n_copied_bytes() == 2 * size_of(hints.fields));
+  } else {
+    RecordingStream& at_server = pair.server_peer.streams.front();
+    at_server.end = BodyState::trailers;
+    at_server.trailers.add({"grpc-status", "0"});
+    pair.server.submit_reply(id, answer, false);
+    CHECK(pair.server.n_copied_bytes() == 2 * size_of(hints.fields));
+  }
+  pair.settle();
+
+  CHECK(pair.server.n_copied_bytes() == 0);
+  CHECK(at_client.blocks == (is_reset ? 0 : 4));
+}
+
 TEST_CASE("Session: a sender stops at the stream's window until bytes are consumed", "[h2]") {
   Pair pair;
   const RequestHead head = request();
