@@ -158,7 +158,10 @@ ClientConnection::ClientConnection(Loop& loop,
                                    std::chrono::nanoseconds connect_timeout,
                                    const SessionLimits& limits,
                                    UpstreamConnectionEvents& events)
-    : loop_{loop}, limits_{limits}, events_{events}, session_{Role::client, limits, *this} {
+    : loop_{loop},
+      limits_{limits},
+      events_{events},
+      session_{Role::client, limits, *this, loop.buffers()} {
   ConnectorEvents& self = *this;
   connector_.emplace(loop, endpoint, connect_timeout, self);
 }

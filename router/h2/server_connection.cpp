@@ -281,7 +281,7 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       limits_{limits},
       buffers_{acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers()},
-      session_{Role::server, limits, *this},
+      session_{Role::server, limits, *this, loop.buffers()},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());
 }

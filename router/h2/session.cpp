@@ -205,6 +205,7 @@ struct Session::Callbacks {
     if (Reading& reading = static_cast<Session*>(self)->reading_; reading.id == id) {
       reading.events = nullptr;
     }
+    static_cast<Session*>(self)->give_back(id);
     if (StreamEvents* const events = stream(session, id); events != nullptr) {
       events->on_stream_closed(code);
     }
@@ -260,14 +261,18 @@ struct Session::Callbacks {
   }
 };
 
-Session::Session(Role role, const SessionLimits& limits, SessionEvents& events)
+Session::Session(Role role,
+                 const SessionLimits& limits,
+                 SessionEvents& events,
+                 BufferShare& buffers)
     : events_{events},
       role_{role},
       conduct_{limits.conduct},
       heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0},
       window_{limits.stream_window_bytes, limits.max_stream_window_bytes},
       max_outbound_frames_{limits.max_outbound_frames},
-      stream_window_bytes_{limits.stream_window_bytes} {
+      stream_window_bytes_{limits.stream_window_bytes},
+      buffers_{buffers} {
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -481,6 +486,12 @@ void Session::on_refused() {
   }
 }
 
+Session::~Session() {
+  for (const auto& [id, n_bytes] : grown_) {
+    buffers_.shrink(n_bytes);
+  }
+}
+
 void Session::set_pressure(Pressure pressure) {
   const Pressure before = std::exchange(pressure_, pressure);
   if ((before == Pressure::full) != (pressure == Pressure::full)) {
@@ -511,9 +522,39 @@ void Session::fit_window(StreamId id) {
       nghttp2_session_get_stream_effective_recv_data_length(session_.get(), id);
   // A stream that has not come this far needs no larger one, and one that is not read not yet.
   const bool is_due = now > wanted || (now < wanted && n_unreturned >= now / 2);
-  if (now >= 0 && is_due) {
+  if (now >= 0 && is_due && may_have(id, wanted)) {
     require(nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, id, wanted));
     are_windows_apart_ = true;
+  }
+}
+
+/// Draws from the budget what the stream's window grows by, or gives it back.
+bool Session::may_have(StreamId id, std::int32_t window) {
+  const std::int32_t grown = std::max(0, window - static_cast<std::int32_t>(stream_window_bytes_));
+  const auto found = grown_.find(id);
+  const std::int32_t before = found == grown_.end() ? 0 : found->second;
+  if (grown <= before) {
+    give_back(id);
+    if (grown > 0 && buffers_.grow(grown)) {
+      grown_.emplace(id, grown);
+    }
+    return true;
+  }
+  if (!buffers_.grow(grown - before)) {
+    if (!std::exchange(may_not_grow_, true)) {
+      events_.on_limit_hit(telemetry::Limit::window_growth);
+    }
+    return false;
+  }
+  may_not_grow_ = false;
+  grown_[id] = grown;
+  return true;
+}
+
+void Session::give_back(StreamId id) noexcept {
+  if (const auto found = grown_.find(id); found != grown_.end()) {
+    buffers_.shrink(found->second);
+    grown_.erase(found);
   }
 }
 

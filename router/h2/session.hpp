@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <nghttp2/nghttp2.h>
@@ -100,10 +101,11 @@ class Session {
  public:
   /// `events` must outlive the session. Queues the preface (client) and SETTINGS, which `drain`
   /// then returns.
-  Session(Role role, const SessionLimits& limits, SessionEvents& events);
+  /// `buffers`, which must outlive it, says whether a stream's window may grow.
+  Session(Role role, const SessionLimits& limits, SessionEvents& events, BufferShare& buffers);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() = default;
+  ~Session();
 
   /// Parses bytes read from the peer. A protocol error of the peer is no error here: its GOAWAY is
   /// queued (RFC 9113 section 5.4.1) and `is_finished` holds once `drain` has given it out. An
@@ -188,6 +190,8 @@ class Session {
   void on_data(std::size_t n_bytes);
   void on_refused();
   void fit_window(StreamId id);
+  [[nodiscard]] bool may_have(StreamId id, std::int32_t window);
+  void give_back(StreamId id) noexcept;
   void announce_window(std::uint32_t bytes);
   /// Of streams at their beginning, as the peer knows it.
   [[nodiscard]] std::int32_t initial_window() const noexcept;
@@ -216,6 +220,9 @@ class Session {
   std::uint32_t stream_window_bytes_;  ///< SessionLimits'
   Pressure pressure_ = Pressure::none;
   bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`
+  BufferShare& buffers_;
+  std::unordered_map<StreamId, std::int32_t> grown_;  ///< by how much the windows of streams have
+  bool may_not_grow_ = false;                         ///< it was so when it was last asked
   std::size_t n_unacked_settings_ = 0;
   std::unique_ptr<nghttp2_session, Deleter> session_;
   TimePoint now_{};  ///< of the last `feed`

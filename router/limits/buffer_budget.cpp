@@ -6,18 +6,31 @@ namespace {
 
 /// What was reached is left a quarter below it, so that peers are not told of each to and fro.
 Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
-  constexpr std::int64_t kFull = BufferBudget::kMaxBytes;
-  constexpr std::int64_t kHigh = kFull / 2;
   const auto is_beyond = [n_bytes](bool was_beyond, std::int64_t limit) {
     return n_bytes >= (was_beyond ? limit - limit / 4 : limit);
   };
-  if (is_beyond(before == Pressure::full, kFull)) {
+  if (is_beyond(before == Pressure::full, BufferBudget::kNarrowAtBytes)) {
     return Pressure::full;
   }
-  return is_beyond(before != Pressure::none, kHigh) ? Pressure::high : Pressure::none;
+  return is_beyond(before != Pressure::none, BufferBudget::kGrowUntilBytes) ? Pressure::high
+                                                                            : Pressure::none;
 }
 
 }  // namespace
+
+bool BufferShare::grow(std::int64_t n_bytes) noexcept {
+  if (budget_ == nullptr || budget_->grown.change(n_bytes) <= BufferBudget::kMaxGrownBytes) {
+    return true;
+  }
+  shrink(n_bytes);
+  return false;
+}
+
+void BufferShare::shrink(std::int64_t n_bytes) noexcept {
+  if (budget_ != nullptr) {
+    budget_->grown.change(-n_bytes);
+  }
+}
 
 bool BufferShare::post() noexcept {
   const std::int64_t total =

@@ -11,22 +11,27 @@ namespace router {
 /// How near the process is to the end of its memory for buffers.
 enum class Pressure : std::uint8_t {
   none,
-  high,  ///< half of it is in use: no stream's window grows any more
-  full,  ///< a stream may bring `BufferBudget::kNarrowWindow` at a time
+  high,  ///< a quarter of it is in use: no stream's window grows any more
+  full,  ///< half of it is in use: a stream may bring `BufferBudget::kNarrowWindow` at a time
 };
 
 /// The bytes that wait in this process for the other side to take them: bodies, and output for
 /// sockets that are full; the heads of requests under way, with what has come of HTTP/1.1 and is
 /// none yet; and heads of replies, informational ones too, and trailers on their way. Any thread.
 ///
-/// At the limit nothing is read ahead any more; but frames are still read, and each stream still
-/// moves. Not reading the connections would be no answer: the frames by which peers open their
-/// windows come on them too, so that what waits would wait for ever, and those who take nothing
-/// would stop those who do.
+/// At half of the limit nothing is read ahead any more; but frames are still read, and each stream
+/// still moves. The other half is for what peers send before they hear of it. Not reading the
+/// connections would be no answer: the frames by which peers open their windows come on them too,
+/// so that what waits would wait for ever, and those who take nothing would stop those who do.
 struct BufferBudget {
-  /// product.md, memory. Exceeded by what is on its way when it is reached, and by the narrow
-  /// window of each stream.
+  /// product.md, memory. Exceeded by what more than half of it is on its way when the windows
+  /// become narrow, and by the narrow window of each stream.
   static constexpr std::int64_t kMaxBytes = 64 << 20;
+  static constexpr std::int64_t kNarrowAtBytes = kMaxBytes / 2;
+  static constexpr std::int64_t kGrowUntilBytes = kMaxBytes / 4;
+  /// By how much the windows of all streams together may have grown: peers may send as much at any
+  /// moment, also when their streams are taken no more, so it is part of what may be on its way.
+  static constexpr std::int64_t kMaxGrownBytes = kMaxBytes / 4;
   /// Of a stream, at the limit: small messages still come in one piece.
   static constexpr std::uint32_t kNarrowWindow = 4 << 10;
 
@@ -38,6 +43,7 @@ struct BufferBudget {
   }
 
   alignas(64) SharedSum bytes;
+  SharedSum grown;
 };
 
 /// One core's part of the budget, counted without a thought of the others, and told to the budget
@@ -54,6 +60,11 @@ class BufferShare {
   void add(std::size_t n_bytes) noexcept { change(static_cast<std::int64_t>(n_bytes)); }
   void subtract(std::size_t n_bytes) noexcept { change(-static_cast<std::int64_t>(n_bytes)); }
   [[nodiscard]] std::int64_t n_bytes() const noexcept { return n_bytes_; }
+
+  /// A stream's window grows by so much; false, and nothing is changed, if they have grown by too
+  /// much already. To be given back by `shrink`.
+  [[nodiscard]] bool grow(std::int64_t n_bytes) noexcept;
+  void shrink(std::int64_t n_bytes) noexcept;
 
   /// Of the whole process, as of the last `post`.
   [[nodiscard]] Pressure pressure() const noexcept { return pressure_; }

@@ -113,7 +113,7 @@ inline constexpr std::array kCoreFigures{
 /// Limits that can be hit; the label `limit` of nodeway_limit_hits_total.
 enum class Limit : std::uint8_t {
   adaptive_concurrency,  ///< calls to pods that are overloaded: refused
-  buffer_bytes,          ///< bytes that wait in all buffers: streams get narrow windows
+  buffer_bytes,          ///< half of the bytes that may wait in all buffers: windows are narrow
   caller_bytes,          ///< bytes of one caller's requests that wait: further ones are refused
   caller_connections,    ///< connections of one caller: further ones are refused
   caller_requests,       ///< open requests of one caller: further ones are refused
@@ -135,10 +135,11 @@ enum class Limit : std::uint8_t {
   stream_resets,         ///< streams that one client reset (CVE-2023-44487): the connection ends
   tls_handshake,         ///< 10 s or 64 KiB of a client's TLS handshake: closed
   tunnels,               ///< connections of one endpoint that are tunnels: it is asked for no more
+  window_growth,         ///< what all windows have grown by: none of a connection grows any more
   window_stall,          ///< a client's window let nothing pass for 30 s
   write_stall,           ///< a peer took nothing for 30 s
 };
-inline constexpr std::array<std::string_view, 25> kLimitNames{"adaptive_concurrency",
+inline constexpr std::array<std::string_view, 26> kLimitNames{"adaptive_concurrency",
                                                               "buffer_bytes",
                                                               "caller_bytes",
                                                               "caller_connections",
@@ -161,6 +162,7 @@ inline constexpr std::array<std::string_view, 25> kLimitNames{"adaptive_concurre
                                                               "stream_resets",
                                                               "tls_handshake",
                                                               "tunnels",
+                                                              "window_growth",
                                                               "window_stall",
                                                               "write_stall"};
 

@@ -40,7 +40,7 @@ H2Rig::H2Rig(Role role, Input script)
       rng_{script_.byte()},
       options_{script_.byte()},
       limits_{small_limits()},
-      session_{role, limits_, *this} {}
+      session_{role, limits_, *this, buffers_} {}
 
 H2Rig::~H2Rig() = default;
 

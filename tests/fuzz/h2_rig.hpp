@@ -76,6 +76,7 @@ class H2Rig final : private router::h2::SessionEvents {
   std::uint8_t options_;
   router::h2::SessionLimits limits_;
   // The order is the router's: streams go first, and the session then knows none of them any more.
+  router::BufferShare buffers_;
   router::h2::Session session_;
   std::list<H2Stream> streams_;
   std::string unread_;  ///< what the peer has sent and the session has not been fed

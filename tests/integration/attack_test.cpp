@@ -39,7 +39,8 @@ test::Script answers_on_demand() {
   }};
 }
 
-/// A client that calls again and again, on a connection and a thread of its own.
+/// Another pod, that is, another address than the attacker's: it calls again and again, on a
+/// connection and a thread of its own.
 class Bystander {
  public:
   explicit Bystander(std::uint16_t port) : thread_{[this, port] { call(port); }} {}
@@ -62,7 +63,7 @@ class Bystander {
  private:
   void call(std::uint16_t port) {
     try {
-      test::H2Client client{port};
+      test::H2Client client{port, {.from = "127.0.0.2"}};
       while (!is_over_) {
         const auto began_at = test::SteadyClock::now();
         const test::Reply reply = client.get("cart.shop", "/");

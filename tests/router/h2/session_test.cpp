@@ -104,8 +104,10 @@ struct Pair {
   TimePoint now = kStart;
   RecordingPeer server_peer;
   RecordingPeer client_peer;
-  Session server{Role::server, limits, server_peer};
-  Session client{Role::client, limits, client_peer};
+  BufferBudget budget;
+  BufferShare buffers;
+  Session server{Role::server, limits, server_peer, buffers};
+  Session client{Role::client, limits, client_peer, buffers};
 };
 
 RequestHead request() {
@@ -339,6 +341,25 @@ TEST_CASE("Session: under pressure a window that has grown is not given again", 
   CHECK(upload.is_at_most(upload.stall()));
 }
 
+TEST_CASE("Session: a window does not grow beyond what all may have grown by", "[h2]") {
+  LongUpload upload;
+  upload.pair.buffers.join(upload.pair.budget);
+  REQUIRE(upload.pair.buffers.grow(BufferBudget::kMaxGrownBytes));
+
+  upload.pass(20);
+  CHECK(upload.stall() == upload.pair.limits.stream_window_bytes);
+  CHECK(upload.pair.server_peer.limits ==
+        std::vector{telemetry::Limit::window_growth});  // once, not each time
+
+  upload.pair.buffers.shrink(BufferBudget::kMaxGrownBytes);
+  upload.pass(20);
+  CHECK(upload.stall() > upload.pair.limits.stream_window_bytes);
+  CHECK(upload.pair.budget.grown.read() > 0);
+  upload.pair.client.reset(upload.id, Reset::cancel);
+  upload.pair.settle();
+  CHECK(upload.pair.budget.grown.read() == 0);
+}
+
 TEST_CASE("Session: at the limit windows are narrow, and streams go on", "[h2]") {
   LongUpload upload;
   upload.pass(10);
@@ -521,7 +542,8 @@ struct RawClient {
 
   SessionLimits limits;
   RecordingPeer peer;
-  Session session{Role::server, limits, peer};
+  BufferShare buffers;
+  Session session{Role::server, limits, peer, buffers};
   TimePoint now = kStart;
   std::optional<std::uint32_t> goaway;
 };

@@ -10,7 +10,7 @@ using router::Pressure;
 
 namespace {
 
-constexpr std::size_t kMax = BufferBudget::kMaxBytes;
+constexpr std::size_t kNarrowAt = BufferBudget::kNarrowAtBytes;
 
 }  // namespace
 
@@ -21,12 +21,12 @@ TEST_CASE("BufferBudget: the pressure is that of all cores together", "[limits]"
   one.join(budget);
   other.join(budget);
 
-  one.add(kMax / 4);
+  one.add(kNarrowAt / 4);
   CHECK_FALSE(one.post());
-  other.add(kMax / 4);
+  other.add(kNarrowAt / 4);
   CHECK_FALSE(other.post());
   CHECK(other.pressure() == Pressure::high);
-  other.add(kMax / 2);
+  other.add(kNarrowAt / 2);
   CHECK(other.post());
   CHECK(other.pressure() == Pressure::full);
   CHECK(one.post());  // hears of it in its next turn
@@ -34,18 +34,36 @@ TEST_CASE("BufferBudget: the pressure is that of all cores together", "[limits]"
   CHECK_FALSE(one.post());  // once
 }
 
+TEST_CASE("BufferBudget: windows grow by so much together, and by what was given back",
+          "[limits]") {
+  BufferBudget budget;
+  BufferShare one;
+  BufferShare other;
+  one.join(budget);
+  other.join(budget);
+
+  CHECK(one.grow(BufferBudget::kMaxGrownBytes - 100));
+  CHECK_FALSE(other.grow(101));
+  CHECK(other.grow(100));
+  CHECK_FALSE(one.grow(1));
+
+  one.shrink(50);
+  CHECK(other.grow(50));
+  CHECK_FALSE(other.grow(1));
+}
+
 TEST_CASE("BufferBudget: it ends a quarter below where it began", "[limits]") {
   BufferShare share;
-  share.add(kMax);
+  share.add(kNarrowAt);
   share.post();
 
-  share.subtract(kMax / 4);
+  share.subtract(kNarrowAt / 4);
   share.post();
   CHECK(share.pressure() == Pressure::full);
   share.subtract(1);
   share.post();
   CHECK(share.pressure() == Pressure::high);
-  share.subtract(kMax / 2);
+  share.subtract(kNarrowAt / 2);
   share.post();
   CHECK(share.pressure() == Pressure::none);
 }
