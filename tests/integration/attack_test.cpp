@@ -84,7 +84,8 @@ class Bystander {
 
 void check(Bystander& bystander) {
   bystander.stop();
-  CHECK(bystander.failure == "");
+  INFO(bystander.failure);
+  CHECK(bystander.failure.empty());
   CHECK(bystander.calls > 0);
   CHECK(bystander.slowest < longest_call());
 }

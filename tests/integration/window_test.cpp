@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <list>
 #include <optional>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -188,15 +189,61 @@ TEST_CASE("nodeway: many slow readers do not take more than the memory for buffe
   path.router.wait_metric("nodeway_buffer_bytes", 0);
 }
 
+TEST_CASE(
+    "nodeway: windows that have grown keep to the memory for buffers when nobody reads any more",
+    "[integration][windows]") {
+  constexpr std::size_t kStreams = 100;
+  constexpr std::uint64_t kEach = 256 << 10;
+  constexpr double kAtMost = 40 << 20;  // 16 MiB that they have grown by, and what they began with
+  test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};
+  test::DelayedLink link{upstream.port(), kOneWay};
+  test::ClusterFolder cluster;
+  cluster.add_service("far.shop", 80, {{.port = link.port()}});
+  test::RouterProcess router{{.source = cluster.path()}};
+  test::H2Client client{router.listen_port()};
+  std::vector<test::StreamId> streams{client.open_get("far.shop", "/")};
+  client.pump_until(
+      "much of a reply",
+      [&] { return client.peek(streams[0]).body_bytes >= 16 * kMostWindow; },
+      kLongPatience);
+  client.set_reading(streams[0], false);
+
+  while (streams.size() < kStreams) {
+    streams.push_back(client.open_get("far.shop", "/"));
+  }
+  client.pump_until(
+      "a part of each reply",
+      [&] {
+        return std::all_of(streams.begin(), streams.end(), [&](test::StreamId stream) {
+          return client.peek(stream).body_bytes >= kEach;
+        });
+      },
+      kLongPatience);
+  for (const test::StreamId stream : streams) {
+    client.set_reading(stream, false);
+  }
+  double buffered = 0;
+  test::at_rest(client, kRest, [&] {
+    buffered = router.metric("nodeway_buffer_bytes");
+    return static_cast<std::uint64_t>(buffered);
+  });
+
+  CHECK(buffered > 4 << 20);  // else it proved nothing
+  CHECK(buffered < kAtMost);
+  CHECK(router.metric("nodeway_limit_hits_total", {{"limit", "window_growth"}}) > 0);
+}
+
 TEST_CASE("nodeway: heads of replies that a client does not read count in the memory for buffers",
           "[integration][windows]") {
   constexpr int kStreams = 900;
   constexpr std::size_t kHead = 40'000;
   constexpr double kCounted = 16 << 20;  // about half of them: sockets take the others
   test::OneService path{{.answer = [](const test::SeenRequest& request) {
-    return request.header(":path") == "/large"
-               ? test::Answer{.headers = {{"x-large", std::string(kHead, 'x')}}}
-               : test::Answer{.body = "ok"};
+    test::Answer answer{.body = "ok"};
+    if (request.header(":path") == "/large") {
+      answer.headers = {{"x-large", std::string(kHead, 'x')}};
+    }
+    return answer;
   }}};
   std::optional<test::H2Client> idle{std::in_place, path.router.listen_port()};
   idle->ping();  // so that it knows how many streams it may open
