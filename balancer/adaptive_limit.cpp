@@ -2,6 +2,7 @@
 #include "balancer/adaptive_limit.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace balancer {
 
@@ -69,6 +70,7 @@ void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
     n_cuts_ = 0;
     late_before_cuts_ = late_share;
   }
+  const bool was_breath = std::exchange(breath_, Breath::none) != Breath::none;
   if (n_cuts_ == kMostCuts) {
     n_cuts_ = 0;
     limit_.reset();
@@ -76,11 +78,11 @@ void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
     return;
   }
   n_cuts_ += late_share < kAllLate ? 1 : 0;
-  limit_ = std::max(kLeast, kCut * most_under_way_);
+  const double was_let_in = was_breath ? *limit_ : most_under_way_;  // but for the breath itself
+  limit_ = std::max(kLeast, kCut * was_let_in);
   cut_at_ = now;
   n_unneeded_ = 0;
   unqueued_ns_.reset();
-  breath_ = Breath::none;
   windows_to_breath_ = kBeforeNextBreath;
 }
 

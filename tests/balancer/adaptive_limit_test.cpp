@@ -187,7 +187,9 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
   AdaptiveLimit limit;
   std::vector<double> took_ms;
 
-  for (double now_ms = 0; now_ms < kUntilMs; now_ms += pause_ms(random)) {
+  double now_ms = 0;
+  while (now_ms < kUntilMs) {
+    now_ms += pause_ms(random);
     for (; !calls.empty() && calls.top().ends_at_ms <= now_ms; calls.pop()) {
       const Call call = calls.top();
       const double took = call.ends_at_ms - call.began_at_ms;
@@ -215,6 +217,41 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
   std::sort(took_ms.begin(), took_ms.end());
   CHECK(took_ms[took_ms.size() / 2] < 8 * kServiceMs);
   CHECK(took_ms[took_ms.size() * 99 / 100] < 20 * kServiceMs);
+}
+
+TEST_CASE(
+    "AdaptiveLimit: calls that are late in a breath halve the limit, not what the breath let in",
+    "[adaptive_limit]") {
+  AdaptiveLimit limit;
+  TimePoint now{1h};
+  const auto begin = [&](int n_calls) {
+    int n_admitted = 0;
+    for (int i = 0; i < n_calls; ++i) {
+      n_admitted += limit.admit(kCaller, now) ? 1 : 0;
+    }
+    return n_admitted;
+  };
+  const auto end = [&](int n_calls, CallEnd how, Duration took) {
+    now += took;
+    for (int i = 0; i < n_calls; ++i) {
+      limit.leave(kCaller, how, now - took, now);
+    }
+  };
+  end(begin(1000), CallEnd::late, 1s);
+  REQUIRE(begin(1) == 1);
+  REQUIRE(limit.limit() == 500);
+  end(1, CallEnd::in_time, 500ms);
+  int n_admitted = begin(1000);
+  for (int i = 0; i < 100 && n_admitted >= 500; ++i) {
+    end(n_admitted, CallEnd::in_time, 500ms);
+    n_admitted = begin(1000);
+  }
+  REQUIRE(n_admitted < 100);  // a breath
+
+  end(n_admitted, CallEnd::late, 1s);
+  REQUIRE(begin(1) == 1);
+
+  CHECK(*limit.limit() >= 250);
 }
 
 TEST_CASE("AdaptiveLimit: it is gone when the load is", "[adaptive_limit]") {
