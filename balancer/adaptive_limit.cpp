@@ -5,11 +5,21 @@
 #include <utility>
 
 namespace balancer {
+namespace {
+
+double ratio(Nanoseconds one, Nanoseconds other) noexcept {
+  return static_cast<double>(one.count()) / static_cast<double>(other.count());
+}
+
+}  // namespace
 
 bool AdaptiveLimit::admit(std::uint64_t caller, TimePoint now) noexcept {
-  if (breath_ == Breath::draining) {
+  if (breath_ != Breath::none && now > breath_ends_by_) {
+    give_up_breath();
+    begin_window(now);
+  } else if (breath_ == Breath::draining) {
     drain(now);
-  } else if (now >= began_at_ + kWindow && ended_ >= kMinEnded) {
+  } else if (is_window_over(now)) {
     end_window(now);
   }
   Caller& own = callers_[caller % kCallers];
@@ -21,6 +31,23 @@ bool AdaptiveLimit::admit(std::uint64_t caller, TimePoint now) noexcept {
   ++under_way_;
   most_under_way_ = std::max(most_under_way_, under_way_);
   return true;
+}
+
+/// What is measured in a breath lasts as long as calls took before: else only the shortest of them
+/// would end in it.
+bool AdaptiveLimit::is_window_over(TimePoint now) const noexcept {
+  const Nanoseconds least =
+      breath_ == Breath::measuring ? std::max<Nanoseconds>(kWindow, before_breath_) : kWindow;
+  return ended_ >= kMinEnded && now >= began_at_ + least;
+}
+
+std::optional<Nanoseconds> AdaptiveLimit::median() noexcept {
+  if (n_timed_ < kMinEnded) {
+    return std::nullopt;
+  }
+  auto* const middle = timed_.begin() + n_timed_ / 2;
+  std::nth_element(timed_.begin(), middle, timed_.begin() + n_timed_);
+  return std::max(*middle, Nanoseconds{1});
 }
 
 double AdaptiveLimit::limit_in_force() const noexcept {
@@ -43,7 +70,9 @@ void AdaptiveLimit::leave(std::uint64_t caller,
   if (admitted_at >= cut_at_) {
     ++ended_;
     ++own.ended;
-    taken_ns_ += std::chrono::duration<double, std::nano>{now - admitted_at}.count();
+    if (how != CallEnd::no_reply && n_timed_ < kTimed) {
+      timed_[n_timed_++] = now - admitted_at;
+    }
     late_ += how == CallEnd::late ? 1 : 0;
     own.late += how == CallEnd::late ? 1 : 0;
     quick_ += how == CallEnd::quick ? 1 : 0;
@@ -81,30 +110,57 @@ void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
   const double was_let_in = was_breath ? *limit_ : most_under_way_;  // but for the breath itself
   limit_ = std::max(kLeast, kCut * was_let_in);
   cut_at_ = now;
-  n_unneeded_ = 0;
-  unqueued_ns_.reset();
+  unneeded_since_.reset();
+  unqueued_.reset();
   windows_to_breath_ = kBeforeNextBreath;
 }
 
 void AdaptiveLimit::steer(TimePoint now) noexcept {
-  const bool is_reached = most_under_way_ + 1 >= *limit_;
-  n_unneeded_ = most_under_way_ < *limit_ / 2 ? n_unneeded_ + 1 : 0;
   if (breath_ == Breath::measuring) {
     end_breath();
-  } else if (n_unneeded_ == kUnneededWindows) {
-    limit_.reset();
-  } else if (is_reached && --windows_to_breath_ <= 0) {
-    breath_ = Breath::draining;
-    before_breath_ns_ = mean_ns();
-    // A queue drains in the time that a call takes to get through it.
-    drained_by_ = now + std::chrono::duration_cast<TimePoint::duration>(
-                            std::chrono::duration<double, std::nano>{2 * before_breath_ns_});
-  } else if (unqueued_ns_ && mean_ns() > kTolerance * *unqueued_ns_) {
-    const double gradient = kTolerance * *unqueued_ns_ / mean_ns();
-    limit_ = std::max(kLeast, std::max(kCut, gradient) * *limit_);
-  } else if (is_reached) {
-    limit_ = *limit_ * kGrowth;
+    return;
   }
+  if (most_under_way_ >= *limit_ / 2) {
+    unneeded_since_.reset();
+  } else if (!unneeded_since_) {
+    unneeded_since_ = now;
+  } else if (now - *unneeded_since_ >= kUnneeded) {
+    limit_.reset();
+    return;
+  }
+  if (most_under_way_ + 1 < *limit_) {
+    return;
+  }
+  if (--windows_to_breath_ <= 0) {
+    begin_breath(now);
+  } else {
+    follow_gradient();
+  }
+}
+
+void AdaptiveLimit::follow_gradient() noexcept {
+  const std::optional<Nanoseconds> took = unqueued_ ? median() : std::nullopt;
+  const double gradient = took ? kTolerance * ratio(*unqueued_, *took) : 1;
+  if (gradient >= 1) {
+    limit_ = *limit_ * kGrowth;
+    return;
+  }
+  const double least = std::max(kLeast, breath_left_ / 2);
+  limit_ = std::max(least, gradient * *limit_);
+  if (*limit_ == least) {
+    windows_to_breath_ = 0;
+  }
+}
+
+void AdaptiveLimit::begin_breath(TimePoint now) noexcept {
+  const std::optional<Nanoseconds> took = median();
+  if (!took || *took > kLongestBreath / 2) {
+    give_up_breath();
+    return;
+  }
+  breath_ = Breath::draining;
+  before_breath_ = *took;
+  breath_ends_by_ = now + kLongestBreath;
 }
 
 void AdaptiveLimit::drain(TimePoint now) noexcept {
@@ -112,20 +168,27 @@ void AdaptiveLimit::drain(TimePoint now) noexcept {
     breath_ = Breath::measuring;
     cut_at_ = now;  // those from before have waited in the queue
     begin_window(now);
-  } else if (now > drained_by_) {
-    breath_ = Breath::none;
-    unqueued_ns_.reset();
-    windows_to_breath_ = kBetweenBreaths;
-    begin_window(now);
   }
 }
 
 void AdaptiveLimit::end_breath() noexcept {
+  const std::optional<Nanoseconds> took = median();
+  if (!took) {
+    give_up_breath();
+    return;
+  }
   breath_ = Breath::none;
-  unqueued_ns_ = mean_ns();
-  const double kept = std::min(1.0, kTolerance * *unqueued_ns_ / before_breath_ns_);
+  unqueued_ = took;
+  const double kept = std::min(1.0, kTolerance * ratio(*took, before_breath_));
   limit_ = std::max(kLeast, kept * *limit_);
+  breath_left_ = *limit_;
   windows_to_breath_ = kept < kNearlyAll ? kBeforeNextBreath : kBetweenBreaths;
+}
+
+void AdaptiveLimit::give_up_breath() noexcept {
+  breath_ = Breath::none;
+  unqueued_.reset();
+  windows_to_breath_ = kBetweenBreaths;
 }
 
 void AdaptiveLimit::end_window(TimePoint now) noexcept {
@@ -147,7 +210,7 @@ void AdaptiveLimit::begin_window(TimePoint now) noexcept {
   ended_ = 0;
   late_ = 0;
   quick_ = 0;
-  taken_ns_ = 0;
+  n_timed_ = 0;
   for (Caller& caller : callers_) {
     caller.ended = 0;
     caller.late = 0;

@@ -13,9 +13,10 @@ namespace balancer {
 
 /// How a call ended that had a deadline.
 enum class CallEnd : std::uint8_t {
-  quick,    ///< its reply came within a tenth of the time that it had
-  in_time,  ///< it came later
-  late,     ///< the deadline came first
+  quick,     ///< its reply came within a tenth of the time that it had
+  in_time,   ///< it came later
+  late,      ///< the deadline came first
+  no_reply,  ///< before either: it failed, or its caller gave it up
 };
 
 /// How many calls may be under way at once to endpoints that cannot keep up.
@@ -37,13 +38,15 @@ enum class CallEnd : std::uint8_t {
 /// Where some calls end in time, and after four cuts on end no more of them do, it is not their
 /// number that makes the others late: the limit is taken back, and there is none for `kRest`.
 ///
-/// From then on it is the gradient of the time that a call takes that steers: where calls take more
-/// than `kTolerance` times what they take without a queue, the limit shrinks by as much; else it
-/// grows by 0.5 % a window, while it is reached. What they take without a queue shows in a breath:
-/// so few are let in that the queue drains, at the endpoints' full speed, and those that come next
-/// are measured. Where the queue does not drain, since calls wait for something else, there is
-/// nothing to measure, and lateness alone steers. Twice as much as needed for ten seconds: the
-/// limit is gone.
+/// From then on it is the gradient of the time that a call takes (the median of a window) that
+/// steers: where calls take more than `kTolerance` times what they take without a queue, the limit
+/// shrinks by as much; else it grows by 0.5 % a window; both while it is reached. What they take
+/// without a queue shows in a breath: so few are let in that the queue drains, at the endpoints'
+/// full speed, and those that come next are measured. A breath comes now and then, and at once
+/// where the limit has shrunk to half of what the last one has left: calls may have become slower
+/// without any queue, and a limit that is too low leaves endpoints without work. Where the queue
+/// does not drain in time, since calls wait for something else, there is nothing to measure, and
+/// lateness alone steers. Twice as much as needed for ten seconds: the limit is gone.
 ///
 /// While there is a limit each caller may have its even part of it under way, also where others
 /// have more; so up to twice the limit may be for a moment.
@@ -66,20 +69,24 @@ class AdaptiveLimit {
   static constexpr double kGrowth = 1.005;  ///< a window: doubled in 14 s
   /// A call may take so many times what it takes without a queue. Fewer leave some of many
   /// endpoints without work now and then.
-  static constexpr double kTolerance = 3.5;
+  static constexpr double kTolerance = 5;
   /// Of the limit, in a breath: so far below 1 / `kTolerance` that it shows whether there is a
   /// queue.
-  static constexpr double kBreath = 0.15;
-  /// Windows from one breath to the next: it costs a tenth of a second's work.
-  /// Only those count in which the limit was reached.
+  static constexpr double kBreath = 0.1;
+  /// Windows in which the limit was reached, from one breath to the next.
   static constexpr int kBetweenBreaths = 300;
   /// The same while breaths find the limit too high, and after a cut.
   static constexpr int kBeforeNextBreath = 10;
   /// Share of the limit that a breath leaves; less: too high.
   static constexpr double kNearlyAll = 0.8;
-  /// On end, with less than half of the limit under way; a queue that drains may take seconds to
-  /// come back where little too much comes.
-  static constexpr int kUnneededWindows = 100;
+  /// Whole: a queue drains in the time that a call takes to get through it, and what takes longer
+  /// is none that a breath may be spent on.
+  static constexpr std::chrono::seconds kLongestBreath{2};
+  /// With less than half of the limit under way; a queue that has drained may take seconds to come
+  /// back where little too much comes.
+  static constexpr std::chrono::seconds kUnneeded{10};
+  /// So many calls of a window are timed, the first ones.
+  static constexpr std::size_t kTimed = 64;
   /// Never less: with so few under way it is not their number that makes them late.
   static constexpr double kLeast = 10;
   /// On end, without half as many late calls; each halves what calls of a queue have to wait.
@@ -113,13 +120,18 @@ class AdaptiveLimit {
   [[nodiscard]] double limit_in_force() const noexcept;
   [[nodiscard]] bool has_its_part(const Caller& caller) const noexcept;
   [[nodiscard]] bool are_most_callers_late() const noexcept;
+  [[nodiscard]] bool is_window_over(TimePoint now) const noexcept;
   void cut(double late_share, TimePoint now) noexcept;
   void steer(TimePoint now) noexcept;
+  void follow_gradient() noexcept;
+  void begin_breath(TimePoint now) noexcept;
   void drain(TimePoint now) noexcept;
   void end_breath() noexcept;
+  void give_up_breath() noexcept;
   void end_window(TimePoint now) noexcept;
   void begin_window(TimePoint now) noexcept;
-  [[nodiscard]] double mean_ns() const noexcept { return taken_ns_ / ended_; }
+  /// Of the calls timed in the window; nothing if they are too few to tell.
+  [[nodiscard]] std::optional<Nanoseconds> median() noexcept;
 
   std::array<Caller, kCallers> callers_{};
   std::uint32_t n_callers_ = 0;  ///< that have calls under way
@@ -129,19 +141,21 @@ class AdaptiveLimit {
   int n_cuts_ = 0;               ///< on end
   double late_before_cuts_ = 0;  ///< share of late calls before the first of them
   TimePoint rests_until_{};
-  std::optional<double> unqueued_ns_;  ///< what a call takes without a queue, once that is known
+  std::optional<Nanoseconds> unqueued_;  ///< what a call takes without a queue, once that is known
+  double breath_left_ = 0;               ///< the limit, after the last breath
   Breath breath_ = Breath::none;
   int windows_to_breath_ = 0;
-  double before_breath_ns_ = 0;  ///< what calls took
-  TimePoint drained_by_{};       ///< else there is no queue to drain
-  int n_unneeded_ = 0;           ///< windows on end
+  Nanoseconds before_breath_{};  ///< what calls took
+  TimePoint breath_ends_by_{};
+  std::optional<TimePoint> unneeded_since_;
   // Of the window:
   TimePoint began_at_{};
   std::uint32_t most_under_way_ = 0;
   std::uint32_t ended_ = 0;
   std::uint32_t late_ = 0;
   std::uint32_t quick_ = 0;
-  double taken_ns_ = 0;  ///< by all that have ended
+  std::array<Nanoseconds, kTimed> timed_{};
+  std::size_t n_timed_ = 0;
 };
 
 }  // namespace balancer

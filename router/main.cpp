@@ -33,6 +33,7 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
   ~StopSignals() {
     is_over_ = true;
+    // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it ends what waits for that signal alone
     ::pthread_kill(waiting_.native_handle(), SIGTERM);
     waiting_.join();
   }

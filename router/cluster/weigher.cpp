@@ -16,6 +16,7 @@ constexpr int kSlowStartSteps = 10;
 
 void Weigher::adopt(std::vector<Weighed*> endpoints, TimePoint now) {
   endpoints_ = std::move(endpoints);
+  weights_.clear();  // they were of others
   due_at_ = now;
 }
 

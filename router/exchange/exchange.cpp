@@ -262,7 +262,7 @@ void Exchange::leave_cluster() {
   const Nanoseconds took = host_.loop().now() - admitted_at;
   auto how = balancer::CallEnd::in_time;
   if (!reply_has_begun_) {
-    how = is_deadline_reached() ? balancer::CallEnd::late : how;
+    how = is_deadline_reached() ? balancer::CallEnd::late : balancer::CallEnd::no_reply;
   } else if (took < (*plan_.deadline - admitted_at) / 10) {
     how = balancer::CallEnd::quick;
   }

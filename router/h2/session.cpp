@@ -487,9 +487,7 @@ void Session::on_refused() {
 }
 
 Session::~Session() {
-  for (const auto& [id, n_bytes] : grown_) {
-    buffers_.shrink(n_bytes);
-  }
+  buffers_.shrink(grown_bytes_);
 }
 
 void Session::set_pressure(Pressure pressure) {
@@ -528,31 +526,34 @@ void Session::fit_window(StreamId id) {
   }
 }
 
-/// Draws from the budget what the stream's window grows by, or gives it back.
+/// Draws from the budget what the stream's window grows by, or gives back what it shrinks by.
 bool Session::may_have(StreamId id, std::int32_t window) {
-  const std::int32_t grown = std::max(0, window - static_cast<std::int32_t>(stream_window_bytes_));
+  const std::int32_t wanted = std::max(0, window - static_cast<std::int32_t>(stream_window_bytes_));
   const auto found = grown_.find(id);
-  const std::int32_t before = found == grown_.end() ? 0 : found->second;
-  if (grown <= before) {
+  const std::int32_t more = wanted - (found == grown_.end() ? 0 : found->second);
+  if (more > 0) {
+    if (grown_bytes_ + more > kMaxGrownBytes || !buffers_.grow(more)) {
+      if (!std::exchange(may_not_grow_, true)) {
+        events_.on_limit_hit(telemetry::Limit::window_growth);
+      }
+      return false;
+    }
+    may_not_grow_ = false;
+    grown_bytes_ += more;
+    grown_[id] = wanted;
+  } else if (wanted == 0) {
     give_back(id);
-    if (grown > 0 && buffers_.grow(grown)) {
-      grown_.emplace(id, grown);
-    }
-    return true;
+  } else if (more < 0) {
+    found->second = wanted;
+    grown_bytes_ += more;
+    buffers_.shrink(-more);
   }
-  if (!buffers_.grow(grown - before)) {
-    if (!std::exchange(may_not_grow_, true)) {
-      events_.on_limit_hit(telemetry::Limit::window_growth);
-    }
-    return false;
-  }
-  may_not_grow_ = false;
-  grown_[id] = grown;
   return true;
 }
 
 void Session::give_back(StreamId id) noexcept {
   if (const auto found = grown_.find(id); found != grown_.end()) {
+    grown_bytes_ -= found->second;
     buffers_.shrink(found->second);
     grown_.erase(found);
   }
@@ -561,7 +562,11 @@ void Session::give_back(StreamId id) noexcept {
 void Session::consume(StreamId id, std::size_t n_bytes) {
   // While SETTINGS are on their way, which of them a stream's window knows of is not known.
   if ((window_.has_grown() || are_windows_apart_) && n_unacked_settings_ == 0) {
-    fit_window(id);
+    if (nghttp2_session_get_stream_remote_close(session_.get(), id) == 1) {
+      give_back(id);  // it has come whole
+    } else {
+      fit_window(id);
+    }
   }
   nghttp2_session_consume_stream(
       session_.get(), id, n_bytes);  // fails harmlessly if the stream is gone

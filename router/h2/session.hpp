@@ -101,6 +101,10 @@ class Session {
  public:
   /// `events` must outlive the session. Queues the preface (client) and SETTINGS, which `drain`
   /// then returns.
+  /// By how much the windows of one connection's streams may have grown: a part of what all may
+  /// have, so that streams which are not read leave the others theirs.
+  static constexpr std::int64_t kMaxGrownBytes = BufferBudget::kMaxGrownBytes / 4;
+
   /// `buffers`, which must outlive it, says whether a stream's window may grow.
   Session(Role role, const SessionLimits& limits, SessionEvents& events, BufferShare& buffers);
   Session(const Session&) = delete;
@@ -222,6 +226,7 @@ class Session {
   bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`
   BufferShare& buffers_;
   std::unordered_map<StreamId, std::int32_t> grown_;  ///< by how much the windows of streams have
+  std::int64_t grown_bytes_ = 0;                      ///< their sum
   bool may_not_grow_ = false;                         ///< it was so when it was last asked
   std::size_t n_unacked_settings_ = 0;
   std::unique_ptr<nghttp2_session, Deleter> session_;

@@ -19,11 +19,15 @@ Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
 }  // namespace
 
 bool BufferShare::grow(std::int64_t n_bytes) noexcept {
-  if (budget_ == nullptr || budget_->grown.change(n_bytes) <= BufferBudget::kMaxGrownBytes) {
+  if (budget_ == nullptr) {
     return true;
   }
-  shrink(n_bytes);
-  return false;
+  // Two cores at once may both find room: then it is exceeded by one window.
+  if (budget_->grown.read() + n_bytes > BufferBudget::kMaxGrownBytes) {
+    return false;
+  }
+  budget_->grown.change(n_bytes);
+  return true;
 }
 
 void BufferShare::shrink(std::int64_t n_bytes) noexcept {

@@ -127,7 +127,8 @@ def linger(attack: Lingering, port: int, tell: Callable[[], None]) -> None:
                 pass  # it is not read; then it stays where it is
             except ConnectionError:
                 peer.close()
-                peers[n] = opened(attack, port, n)
+                with contextlib.suppress(ConnectionError):  # again in its next turn
+                    peers[n] = opened(attack, port, n)
         for _ in range(attack.further):
             with contextlib.suppress(ConnectionError):
                 opened(attack, port, 0).close()

@@ -22,7 +22,7 @@ class VirtualLoop {
 
   /// One turn, which takes no time.
   void turn() { loop_.turn(std::chrono::milliseconds{0}); }
-  /// Turns, at most a hundred of them, a millisecond or more from one to the next.
+  /// Turns, some hundred of them where it is long, a millisecond or more from one to the next.
   void pass(std::chrono::milliseconds time) {
     run_for(time, std::max(time / 100, kStep), [] { return false; });
   }
