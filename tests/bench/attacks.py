@@ -12,7 +12,7 @@ from pathlib import Path
 import h2load
 from attacker import ATTACKS
 from backends import add_filler, start_backend
-from bed import Bed, Failed, Process
+from bed import Bed, Failed, Process, humble
 from lingering import LARGE_BYTES
 from subjects import Nodeway, start_nodeway
 from tables import markdown, median, number, ratio
@@ -46,7 +46,9 @@ def attacker(bed: Bed, name: str, router: Nodeway) -> contextlib.AbstractContext
     """A process that attacks for as long as it lives; none if it is quiet."""
     if name == QUIET:
         return contextlib.nullcontext()
-    process = bed.start("attacker", [sys.executable, Path(__file__).with_name("attacker.py"), name, str(router.port)])
+    # What it takes of the CPU that it shares with client and endpoint is not what an attack does to nodeway.
+    process = bed.start(
+        "attacker", humble([sys.executable, Path(__file__).with_name("attacker.py"), name, str(router.port)]))
     process.await_line("attacks")
     return process
 
