@@ -5,6 +5,7 @@
 #include "tests/support/delayed_link.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <list>
 #include <optional>
 #include <vector>
@@ -24,6 +25,21 @@ constexpr auto kLongPatience = 60s;
 test::Script echoes() {
   return test::always({.echo = true});
 }
+
+/// `far.shop`, whose replies of 1 GiB come over a long way, and a client.
+struct FarService {
+  test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};
+  test::DelayedLink link{upstream.port(), kOneWay};
+  test::ClusterFolder cluster;
+  test::RouterProcess router{{.source = with_service()}};
+  test::H2Client client{router.listen_port()};
+
+ private:
+  std::filesystem::path with_service() {
+    cluster.add_service("far.shop", 80, {{.port = link.port()}});
+    return cluster.path();
+  }
+};
 
 }  // namespace
 
@@ -75,26 +91,21 @@ TEST_CASE("nodeway: that a call may be repeated holds back none of its bytes",
 
 TEST_CASE("nodeway: over a long way the window of a reply grows to what the way carries",
           "[integration][windows]") {
-  test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};
-  test::DelayedLink link{upstream.port(), kOneWay};
-  test::ClusterFolder cluster;
-  cluster.add_service("far.shop", 80, {{.port = link.port()}});
-  test::RouterProcess router{{.source = cluster.path()}};
-  test::H2Client client{router.listen_port()};
-  const test::StreamId stream = client.open_get("far.shop", "/");
+  FarService far;
+  const test::StreamId stream = far.client.open_get("far.shop", "/");
 
-  client.pump_until(
+  far.client.pump_until(
       "much of the reply",
-      [&] { return client.peek(stream).body_bytes >= 16 * kMostWindow; },
+      [&] { return far.client.peek(stream).body_bytes >= 16 * kMostWindow; },
       kLongPatience);
-  client.set_reading(stream, false);
-  const std::uint64_t sent =
-      test::at_rest(client, kRest, [&] { return upstream.wait_for_request(1).reply_bytes; });
+  far.client.set_reading(stream, false);
+  const std::uint64_t sent = test::at_rest(
+      far.client, kRest, [&] { return far.upstream.wait_for_request(1).reply_bytes; });
 
-  const std::uint64_t n_kept = sent - client.peek(stream).body_bytes;
+  const std::uint64_t n_kept = sent - far.client.peek(stream).body_bytes;
   CHECK(n_kept > kMostWindow / 2);
   CHECK(n_kept <= kMostWindow + (512 << 10));  // what was written, but not read, is in it
-  test::H2Client other{router.listen_port()};
+  test::H2Client other{far.router.listen_port()};
   const test::StreamId beside = other.open_get("far.shop", "/");
   other.pump_until(
       "a reply beside a stalled one",
@@ -195,42 +206,37 @@ TEST_CASE(
   constexpr std::size_t kStreams = 100;
   constexpr std::uint64_t kEach = 256 << 10;
   constexpr double kAtMost = 40 << 20;  // 16 MiB that they have grown by, and what they began with
-  test::Upstream upstream{test::always({.filler_bytes = 1U << 30U})};
-  test::DelayedLink link{upstream.port(), kOneWay};
-  test::ClusterFolder cluster;
-  cluster.add_service("far.shop", 80, {{.port = link.port()}});
-  test::RouterProcess router{{.source = cluster.path()}};
-  test::H2Client client{router.listen_port()};
-  std::vector<test::StreamId> streams{client.open_get("far.shop", "/")};
-  client.pump_until(
+  FarService far;
+  std::vector<test::StreamId> streams{far.client.open_get("far.shop", "/")};
+  far.client.pump_until(
       "much of a reply",
-      [&] { return client.peek(streams[0]).body_bytes >= 16 * kMostWindow; },
+      [&] { return far.client.peek(streams[0]).body_bytes >= 16 * kMostWindow; },
       kLongPatience);
-  client.set_reading(streams[0], false);
+  far.client.set_reading(streams[0], false);
 
   while (streams.size() < kStreams) {
-    streams.push_back(client.open_get("far.shop", "/"));
+    streams.push_back(far.client.open_get("far.shop", "/"));
   }
-  client.pump_until(
+  far.client.pump_until(
       "a part of each reply",
       [&] {
         return std::all_of(streams.begin(), streams.end(), [&](test::StreamId stream) {
-          return client.peek(stream).body_bytes >= kEach;
+          return far.client.peek(stream).body_bytes >= kEach;
         });
       },
       kLongPatience);
   for (const test::StreamId stream : streams) {
-    client.set_reading(stream, false);
+    far.client.set_reading(stream, false);
   }
   double buffered = 0;
-  test::at_rest(client, kRest, [&] {
-    buffered = router.metric("nodeway_buffer_bytes");
+  test::at_rest(far.client, kRest, [&] {
+    buffered = far.router.metric("nodeway_buffer_bytes");
     return static_cast<std::uint64_t>(buffered);
   });
 
   CHECK(buffered > 4 << 20);  // else it proved nothing
   CHECK(buffered < kAtMost);
-  CHECK(router.metric("nodeway_limit_hits_total", {{"limit", "window_growth"}}) > 0);
+  CHECK(far.router.metric("nodeway_limit_hits_total", {{"limit", "window_growth"}}) > 0);
 }
 
 TEST_CASE("nodeway: heads of replies that a client does not read count in the memory for buffers",
