@@ -35,7 +35,7 @@ coverage: ## what of the data plane the fuzzers' corpora and the unit tests run,
 bench: ## figures beside nghttpx, HAProxy, NGINX and Envoy, into docs/performance.md (some 40 minutes)
 	@tests/bench/run.sh --output docs/performance.md
 
-bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (eight minutes)
+bench-attack: ## what a well-behaved client notices while another attacks, into docs/performance.md (some four minutes)
 	@tests/bench/run.sh attacks --output docs/performance.md
 
 bench-scale: ## figures with 10,000 Services and a real API server, into docs/performance.md (some 15 minutes, as root)
