@@ -59,10 +59,9 @@ std::size_t HeaderList::erase(std::string_view name) noexcept {
 }
 
 std::size_t size_of(const HeaderList& fields) noexcept {
-  constexpr std::size_t kFieldOverhead = 32;
   std::size_t n_bytes = 0;
   for (const HeaderField& field : fields) {
-    n_bytes += field.name().size() + field.value().size() + kFieldOverhead;
+    n_bytes += field_size(field.name().size(), field.value().size());
   }
   return n_bytes;
 }

@@ -120,8 +120,12 @@ class HeaderList {
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
 };
 
-/// What the fields take of memory, about: their text and 32 bytes for each. Source: RFC 9113
-/// section 6.5.2.
+/// What a field counts for in a limit, in bytes: its text and 32. Source: RFC 9113 section 6.5.2.
+[[nodiscard]] constexpr std::size_t field_size(std::size_t name_bytes,
+                                               std::size_t value_bytes) noexcept {
+  return name_bytes + value_bytes + 32;
+}
+/// What the fields take of memory, about: the sum of their sizes.
 [[nodiscard]] std::size_t size_of(const HeaderList& fields) noexcept;
 
 /// Head of a request. The pseudo-header values live in `fields`' arena or in counted buffers held

@@ -14,7 +14,6 @@ namespace router::h1 {
 namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
-constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
 
 constexpr Flaw kTooLarge{Errc::headers_too_large, "more than 64 KiB of header fields"};
 
@@ -88,7 +87,7 @@ Parsed<void> for_each_line(std::span<char> lines, Take take) {
     if (!line) {
       return line.error();
     }
-    n_bytes += line->name.size() + line->value.size() + kFieldOverhead;
+    n_bytes += field_size(line->name.size(), line->value.size());
     if (n_bytes > kMaxBlockBytes) {
       return kTooLarge;
     }

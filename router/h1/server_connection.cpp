@@ -12,14 +12,6 @@
 #include <utility>
 
 namespace router::h1 {
-namespace {
-
-/// The caller's, where it has any.
-BufferShare& buffers_of(Loop& loop, RequestAcceptor& acceptor) {
-  return acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers();
-}
-
-}  // namespace
 
 ServerConnection::ServerConnection(Loop& loop,
                                    Socket socket,
@@ -30,8 +22,8 @@ ServerConnection::ServerConnection(Loop& loop,
       acceptor_{acceptor},
       timeouts_{timeouts},
       is_secure_{tls != nullptr},
-      counted_input_{buffers_of(loop, acceptor)},
-      counted_heads_{buffers_of(loop, acceptor)},
+      counted_input_{buffers_of(acceptor.share(), loop)},
+      counted_heads_{buffers_of(acceptor.share(), loop)},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());
 }

@@ -57,7 +57,7 @@ class ServerConnection final : public router::ClientConnection,
   /// read may exceed it.
   static constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
   /// Informational heads waiting for a client that does not read; those beyond it are dropped, as
-  /// RFC 9110 section 15.2 allows; with memory at its limit, those beyond the first.
+  /// RFC 9110 section 15.2 allows; under `Pressure::full`, those beyond the first.
   static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
 
   ServerConnection(Loop& loop,

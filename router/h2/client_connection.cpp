@@ -80,8 +80,7 @@ class ClientConnection::Stream final : public StreamEvents, public UpstreamStrea
 };
 
 void ClientConnection::Stream::on_field(HeaderField field) {
-  constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
-  field_bytes_ += field.name().size() + field.value().size() + kFieldOverhead;
+  field_bytes_ += field_size(field.name().size(), field.value().size());
   if (exchange_ == nullptr) {
     return;
   }

@@ -146,8 +146,7 @@ Pulled ServerConnection::Stream::pull(std::span<std::byte> into) {
 }
 
 void ServerConnection::Stream::on_field(HeaderField field) {
-  constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
-  field_bytes_ += field.name().size() + field.value().size() + kFieldOverhead;
+  field_bytes_ += field_size(field.name().size(), field.value().size());
   if (field_bytes_ > kHopelessHeads * connection_.limits_.header_list_bytes) {
     connection_.give_up(telemetry::Limit::header_list_bytes);
   } else if (has_begun_) {
@@ -280,7 +279,7 @@ ServerConnection::ServerConnection(Loop& loop,
     : loop_{loop},
       acceptor_{acceptor},
       limits_{limits},
-      buffers_{acceptor.share() != nullptr ? acceptor.share()->buffers() : loop.buffers()},
+      buffers_{buffers_of(acceptor.share(), loop)},
       session_{Role::server, limits, *this, loop.buffers()},
       transport_{loop, std::move(socket), *this, std::move(tls)} {
   transport_.share_turns(acceptor.share());

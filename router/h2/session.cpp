@@ -32,11 +32,10 @@ constexpr std::uint8_t kRefer = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_N
 
 /// Of the fields in a frame that nghttp2 has copied, as `size_of` counts them.
 std::size_t copied_bytes(const nghttp2_headers& frame) noexcept {
-  constexpr std::size_t kFieldOverhead = 32;  // RFC 9113 section 6.5.2
   std::size_t n_bytes = 0;
   for (const nghttp2_nv& each : std::span{frame.nva, frame.nvlen}) {
     if ((each.flags & NGHTTP2_NV_FLAG_NO_COPY_VALUE) == 0) {
-      n_bytes += each.namelen + each.valuelen + kFieldOverhead;
+      n_bytes += field_size(each.namelen, each.valuelen);
     }
   }
   return n_bytes;

@@ -32,7 +32,7 @@ struct BufferBudget {
   /// By how much the windows of all streams together may have grown: peers may send as much at any
   /// moment, also when their streams are taken no more, so it is part of what may be on its way.
   static constexpr std::int64_t kMaxGrownBytes = kMaxBytes / 4;
-  /// Of a stream, at the limit: small messages still come in one piece.
+  /// Of a stream, under pressure: small messages still come in one piece.
   static constexpr std::uint32_t kNarrowWindow = 4 << 10;
 
   /// What one side of an HTTP/1.1 connection may have in the other's way before it is read no more;

@@ -117,6 +117,11 @@ class CallerShare final
   LinkedList<CallerRequest, CallerRequests> waiters_;
 };
 
+/// Where the bytes of a connection count: with its caller's, or the core's if it has no share.
+[[nodiscard]] inline BufferShare& buffers_of(CallerShare* share, Loop& loop) noexcept {
+  return share != nullptr ? share->buffers() : loop.buffers();
+}
+
 /// The shares of all callers that one core has connections of.
 class CallerShares final : private Flushable {
  public:
