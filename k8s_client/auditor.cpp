@@ -74,11 +74,16 @@ void Auditor::recheck_soon(const ObjectKey& key) {
   std::erase_if(rechecks_, [now](const auto& entry) {
     return entry.second.is_done && entry.second.at <= now;
   });
-  if (rechecks_.size() < kMaxRechecks) {
-    const auto delay =
-        std::chrono::duration_cast<Clock::Duration>(kRecheckDelay * drawn_around_one());
-    rechecks_.try_emplace(key, Recheck{.at = now + delay});
+  if (rechecks_.contains(key)) {
+    return;
   }
+  if (rechecks_.size() >= kMaxRechecks) {
+    ++rechecks_dropped_;
+    return;
+  }
+  const auto delay =
+      std::chrono::duration_cast<Clock::Duration>(kRecheckDelay * drawn_around_one());
+  rechecks_.emplace(key, Recheck{.at = now + delay});
 }
 
 std::vector<ObjectKey> Auditor::take_due_rechecks() {

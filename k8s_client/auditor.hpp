@@ -54,8 +54,8 @@ class Auditor {
   /// What was rechecked is left to the audits for so long: an endpoint that is in its slice and
   /// cannot be connected costs the API server one request per node and this time.
   static constexpr std::chrono::minutes kRecheckRest{10};
-  /// Objects that wait for a recheck or rest from one. A doubt beyond is forgotten; if it lasts, it
-  /// comes again.
+  /// Objects that wait for a recheck or rest from one. A doubt beyond is forgotten, and counted; if
+  /// it lasts, it comes again.
   static constexpr std::size_t kMaxRechecks = 100;
   /// How late an audit or recheck may be noticed to be due.
   static constexpr std::chrono::seconds kLookInterval{5};
@@ -91,6 +91,8 @@ class Auditor {
   [[nodiscard]] std::uint64_t audits() const noexcept { return audits_; }  ///< that had a verdict
   /// Objects that were rechecked, with a verdict.
   [[nodiscard]] std::uint64_t rechecks() const noexcept { return rechecks_done_; }
+  /// Doubts that were forgotten, since `kMaxRechecks` wait or rest.
+  [[nodiscard]] std::uint64_t rechecks_dropped() const noexcept { return rechecks_dropped_; }
   [[nodiscard]] std::uint64_t differences() const noexcept { return differences_; }
 
  private:
@@ -124,6 +126,7 @@ class Auditor {
   std::map<ObjectKey, Recheck> rechecks_;
   std::uint64_t audits_ = 0;
   std::uint64_t rechecks_done_ = 0;
+  std::uint64_t rechecks_dropped_ = 0;
   std::uint64_t differences_ = 0;
 };
 

@@ -95,6 +95,7 @@ WatchStatus Reflector::status() const {
   status.synced = sink_.is_synced();
   status.audits = auditor_ == nullptr ? 0 : auditor_->audits();
   status.rechecks = auditor_ == nullptr ? 0 : auditor_->rechecks();
+  status.rechecks_dropped = auditor_ == nullptr ? 0 : auditor_->rechecks_dropped();
   status.audit_differences = auditor_ == nullptr ? 0 : auditor_->differences();
   return status;
 }

@@ -48,6 +48,7 @@ struct WatchStatus {
 
   std::uint64_t audits = 0;    ///< comparisons of the store with a list, each with a verdict
   std::uint64_t rechecks = 0;  ///< objects that were compared since there were doubts about them
+  std::uint64_t rechecks_dropped = 0;   ///< doubts beyond those that may wait
   std::uint64_t audit_differences = 0;  ///< objects that were found to differ
 
   /// Whether the store is known to be what the cluster was less than `kFreshFor` ago.

@@ -165,6 +165,7 @@ json watch_rows(const std::vector<k8s_client::WatchStatus>& watches, TimePoint n
                     {"events", watch.events},
                     {"audits", watch.audits},
                     {"rechecks", watch.rechecks},
+                    {"rechecks_dropped", watch.rechecks_dropped},
                     {"audit_differences", watch.audit_differences}});
   }
   return rows;

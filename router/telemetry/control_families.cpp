@@ -75,6 +75,9 @@ constexpr std::array kWatchCounters{
                  "Slices that were looked at again, since an endpoint of theirs could not be "
                  "connected and the watch did not tell why.",
                  &WatchStatus::rechecks},
+    WatchCounter{"nodeway_watch_rechecks_dropped_total",
+                 "Such looks that were not taken, since too many waited or had been taken lately.",
+                 &WatchStatus::rechecks_dropped},
     WatchCounter{"nodeway_watch_audit_differences_total",
                  "Objects that were found to differ in either; there must be none.",
                  &WatchStatus::audit_differences},

@@ -276,6 +276,20 @@ TEST_CASE("Auditor: a doubt leads to a look at that one object, soon, and then n
   }
 }
 
+TEST_CASE("Auditor: of too many doubts those beyond are dropped, and counted", "[k8s_client]") {
+  Rig rig;
+  rig.start({service_json("cart", "3")});
+  for (std::size_t i = 0; i < Auditor::kMaxRechecks; ++i) {
+    rig.auditor.recheck_soon({"shop", "cart-" + std::to_string(i)});
+  }
+  rig.auditor.recheck_soon({"shop", "cart-0"});  // it waits already
+  CHECK(rig.status().rechecks_dropped == 0);
+
+  rig.auditor.recheck_soon({"shop", "one-more"});
+
+  CHECK(rig.status().rechecks_dropped == 1);
+}
+
 TEST_CASE("Auditor: what the watch tells of an object takes away the doubt", "[k8s_client]") {
   Rig rig;
   rig.start({service_json("cart", "3")},

@@ -64,6 +64,7 @@ class Subject {
     status.watches.back().audits = 4;
     status.watches.back().rechecks = 3;
     status.watches.back().audit_differences = 2;
+    status.watches.back().rechecks_dropped = 4;
     status.config.present = true;
     status.config.valid = false;
     status.config.rejected = 2;
@@ -204,6 +205,7 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_watch_rechecks_total", {{"resource", "services"}}) == 3);
   CHECK(subject.value("nodeway_watch_audit_differences_total", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_config_valid") == 0);
+  CHECK(subject.value("nodeway_watch_rechecks_dropped_total", {{"resource", "services"}}) == 4);
   CHECK(subject.value("nodeway_config_rejected_total") == 2);
   CHECK(subject.value("nodeway_config_last_applied_timestamp_seconds") == 100);
   CHECK(subject.value("nodeway_build_info", {{"version", "1.2.3"}}) == 1);
