@@ -11,90 +11,86 @@ double ratio(Nanoseconds one, Nanoseconds other) noexcept {
   return static_cast<double>(one.count()) / static_cast<double>(other.count());
 }
 
-}  // namespace
-
-bool AdaptiveLimit::admit(std::uint64_t caller, TimePoint now) noexcept {
-  if (breath_ != Breath::none && now > breath_ends_by_) {
-    give_up_breath();
-    begin_window(now);
-  } else if (breath_ == Breath::draining) {
-    drain(now);
-  } else if (is_window_over(now)) {
-    end_window(now);
-  }
-  Caller& own = callers_[caller % kCallers];
-  if (limit_ && under_way_ >= limit_in_force() && has_its_part(own)) {
-    return false;
-  }
-  n_callers_ += own.under_way == 0 ? 1 : 0;
-  ++own.under_way;
-  ++under_way_;
-  most_under_way_ = std::max(most_under_way_, under_way_);
-  return true;
-}
-
-/// What is measured in a breath lasts as long as calls took before: else only the shortest of them
-/// would end in it.
-bool AdaptiveLimit::is_window_over(TimePoint now) const noexcept {
-  const Nanoseconds least =
-      breath_ == Breath::measuring ? std::max<Nanoseconds>(kWindow, before_breath_) : kWindow;
-  return ended_ >= kMinEnded && now >= began_at_ + least;
-}
-
-std::optional<Nanoseconds> AdaptiveLimit::median() noexcept {
-  if (n_timed_ < kMinEnded) {
+/// Nothing if they are too few to tell.
+std::optional<Nanoseconds> median(std::span<Nanoseconds> took) noexcept {
+  if (took.size() < AdaptiveLimit::kMinEnded) {
     return std::nullopt;
   }
-  auto* const middle = timed_.begin() + n_timed_ / 2;
-  std::nth_element(timed_.begin(), middle, timed_.begin() + n_timed_);
+  const auto middle = took.begin() + static_cast<std::ptrdiff_t>(took.size() / 2);
+  std::nth_element(took.begin(), middle, took.end());
   return std::max(*middle, Nanoseconds{1});
 }
 
-double AdaptiveLimit::limit_in_force() const noexcept {
-  return breath_ == Breath::none ? *limit_ : std::max(kLeast, kBreath * *limit_);
+}  // namespace
+
+/// What is measured in a breath lasts as long as calls took before: else only the shortest of them
+/// would end in it.
+Nanoseconds AdaptiveLimit::shortest_window() const noexcept {
+  return breath_ == Breath::measuring ? std::max<Nanoseconds>(kWindow, before_breath_) : kWindow;
 }
 
-bool AdaptiveLimit::has_its_part(const Caller& caller) const noexcept {
-  const std::uint32_t n_callers = n_callers_ + (caller.under_way == 0 ? 1 : 0);
-  return caller.under_way + 1 > limit_in_force() / n_callers;
+bool AdaptiveLimit::is_breath_too_long(TimePoint now) const noexcept {
+  return breath_ != Breath::none && now > breath_ends_by_;
 }
 
-void AdaptiveLimit::leave(std::uint64_t caller,
-                          CallEnd how,
-                          TimePoint admitted_at,
-                          TimePoint now) noexcept {
-  Caller& own = callers_[caller % kCallers];
-  --under_way_;
-  --own.under_way;
-  n_callers_ -= own.under_way == 0 ? 1 : 0;
-  if (admitted_at >= cut_at_) {
-    ++ended_;
-    ++own.ended;
-    if (how != CallEnd::no_reply && n_timed_ < kTimed) {
-      timed_[n_timed_++] = now - admitted_at;
+bool AdaptiveLimit::is_due(TimePoint now,
+                           std::uint32_t n_under_way,
+                           std::uint32_t n_ended) const noexcept {
+  if (is_breath_too_long(now)) {
+    return true;
+  }
+  if (breath_ == Breath::draining) {
+    return n_under_way <= *limit_in_force();
+  }
+  return n_ended >= kMinEnded && now >= began_at_ + shortest_window();
+}
+
+TimePoint AdaptiveLimit::next_look() const noexcept {
+  switch (breath_) {
+    case Breath::draining:
+      return began_at_;
+    case Breath::measuring:
+      return std::min(began_at_ + shortest_window(), breath_ends_by_);
+    case Breath::none:
+      break;
+  }
+  return began_at_ + kWindow;
+}
+
+void AdaptiveLimit::steer(TimePoint now, const CallWindow& window) noexcept {
+  if (is_breath_too_long(now)) {
+    give_up_breath();
+  } else if (breath_ == Breath::draining) {
+    breath_ = Breath::measuring;
+    cut_at_ = now;  // those from before have waited in the queue
+  } else {
+    end_window(now, window);
+  }
+  began_at_ = now;
+}
+
+std::optional<double> AdaptiveLimit::limit_in_force() const noexcept {
+  if (breath_ == Breath::none) {
+    return limit_;
+  }
+  return std::max(kLeast, kBreath * *limit_);
+}
+
+void AdaptiveLimit::end_window(TimePoint now, const CallWindow& window) noexcept {
+  const bool is_overloaded = window.n_late_callers > window.n_served_callers &&
+                             window.n_quick < kQuickShare * window.n_ended;
+  if (is_overloaded && now >= rests_until_) {
+    cut(now, window);
+  } else if (!is_overloaded) {
+    n_cuts_ = 0;
+    if (limit_) {
+      adjust(now, window);
     }
-    late_ += how == CallEnd::late ? 1 : 0;
-    own.late += how == CallEnd::late ? 1 : 0;
-    quick_ += how == CallEnd::quick ? 1 : 0;
   }
 }
 
-std::optional<std::uint32_t> AdaptiveLimit::limit() const noexcept {
-  return limit_ ? std::optional{static_cast<std::uint32_t>(*limit_)} : std::nullopt;
-}
-
-bool AdaptiveLimit::are_most_callers_late() const noexcept {
-  int n_late = 0;
-  int n_in_time = 0;
-  for (const Caller& caller : callers_) {
-    if (caller.ended > 0) {
-      ++(caller.late > kLateShare * caller.ended ? n_late : n_in_time);
-    }
-  }
-  return n_late > n_in_time;
-}
-
-void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
+void AdaptiveLimit::cut(TimePoint now, const CallWindow& window) noexcept {
+  const double late_share = window.n_late / static_cast<double>(window.n_ended);
   if (n_cuts_ == 0 || late_share < late_before_cuts_ / 2) {
     n_cuts_ = 0;
     late_before_cuts_ = late_share;
@@ -107,7 +103,8 @@ void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
     return;
   }
   n_cuts_ += late_share < kAllLate ? 1 : 0;
-  const double was_let_in = was_breath ? *limit_ : most_under_way_;  // but for the breath itself
+  // But for the breath itself:
+  const double was_let_in = was_breath ? *limit_ : window.most_under_way;
   limit_ = std::max(kLeast, kCut * was_let_in);
   cut_at_ = now;
   unneeded_since_.reset();
@@ -115,12 +112,12 @@ void AdaptiveLimit::cut(double late_share, TimePoint now) noexcept {
   windows_to_breath_ = kBeforeNextBreath;
 }
 
-void AdaptiveLimit::steer(TimePoint now) noexcept {
+void AdaptiveLimit::adjust(TimePoint now, const CallWindow& window) noexcept {
   if (breath_ == Breath::measuring) {
-    end_breath();
+    end_breath(window);
     return;
   }
-  if (most_under_way_ >= *limit_ / 2) {
+  if (window.most_under_way >= *limit_ / 2) {
     unneeded_since_.reset();
   } else if (!unneeded_since_) {
     unneeded_since_ = now;
@@ -128,18 +125,18 @@ void AdaptiveLimit::steer(TimePoint now) noexcept {
     limit_.reset();
     return;
   }
-  if (most_under_way_ + 1 < *limit_) {
+  if (window.most_under_way + 1 < *limit_) {
     return;
   }
   if (--windows_to_breath_ <= 0) {
-    begin_breath(now);
+    begin_breath(now, window);
   } else {
-    follow_gradient();
+    follow_gradient(window);
   }
 }
 
-void AdaptiveLimit::follow_gradient() noexcept {
-  const std::optional<Nanoseconds> took = unqueued_ ? median() : std::nullopt;
+void AdaptiveLimit::follow_gradient(const CallWindow& window) noexcept {
+  const std::optional<Nanoseconds> took = unqueued_ ? median(window.took) : std::nullopt;
   const double gradient = took ? kTolerance * ratio(*unqueued_, *took) : 1;
   if (gradient >= 1) {
     limit_ = *limit_ * kGrowth;
@@ -152,8 +149,8 @@ void AdaptiveLimit::follow_gradient() noexcept {
   }
 }
 
-void AdaptiveLimit::begin_breath(TimePoint now) noexcept {
-  const std::optional<Nanoseconds> took = median();
+void AdaptiveLimit::begin_breath(TimePoint now, const CallWindow& window) noexcept {
+  const std::optional<Nanoseconds> took = median(window.took);
   if (!took || *took > kLongestBreath / 2) {
     give_up_breath();
     return;
@@ -163,16 +160,8 @@ void AdaptiveLimit::begin_breath(TimePoint now) noexcept {
   breath_ends_by_ = now + kLongestBreath;
 }
 
-void AdaptiveLimit::drain(TimePoint now) noexcept {
-  if (under_way_ <= limit_in_force()) {
-    breath_ = Breath::measuring;
-    cut_at_ = now;  // those from before have waited in the queue
-    begin_window(now);
-  }
-}
-
-void AdaptiveLimit::end_breath() noexcept {
-  const std::optional<Nanoseconds> took = median();
+void AdaptiveLimit::end_breath(const CallWindow& window) noexcept {
+  const std::optional<Nanoseconds> took = median(window.took);
   if (!took) {
     give_up_breath();
     return;
@@ -189,32 +178,6 @@ void AdaptiveLimit::give_up_breath() noexcept {
   breath_ = Breath::none;
   unqueued_.reset();
   windows_to_breath_ = kBetweenBreaths;
-}
-
-void AdaptiveLimit::end_window(TimePoint now) noexcept {
-  const bool is_overloaded = are_most_callers_late() && quick_ < kQuickShare * ended_;
-  if (is_overloaded && now >= rests_until_) {
-    cut(late_ / static_cast<double>(ended_), now);
-  } else if (!is_overloaded) {
-    n_cuts_ = 0;
-    if (limit_) {
-      steer(now);
-    }
-  }
-  begin_window(now);
-}
-
-void AdaptiveLimit::begin_window(TimePoint now) noexcept {
-  began_at_ = now;
-  most_under_way_ = under_way_;
-  ended_ = 0;
-  late_ = 0;
-  quick_ = 0;
-  n_timed_ = 0;
-  for (Caller& caller : callers_) {
-    caller.ended = 0;
-    caller.late = 0;
-  }
 }
 
 }  // namespace balancer

@@ -3,11 +3,10 @@
 
 #include "balancer/peak_ewma.hpp"
 
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace balancer {
 
@@ -17,6 +16,19 @@ enum class CallEnd : std::uint8_t {
   in_time,   ///< it came later
   late,      ///< the deadline came first
   no_reply,  ///< before either: it failed, or its caller gave it up
+};
+
+/// What became of calls from one look at them to the next.
+struct CallWindow {
+  std::uint32_t n_ended = 0;
+  std::uint32_t n_late = 0;
+  std::uint32_t n_quick = 0;
+  /// Callers with calls that have ended: those who are not served, for `kLateShare`, and the
+  /// others.
+  std::uint32_t n_late_callers = 0;
+  std::uint32_t n_served_callers = 0;
+  std::uint32_t most_under_way = 0;  ///< at a time
+  std::span<Nanoseconds> took{};     ///< of some that had a reply or came too late for it
 };
 
 /// How many calls may be under way at once to endpoints that cannot keep up.
@@ -48,8 +60,8 @@ enum class CallEnd : std::uint8_t {
 /// does not drain in time, since calls wait for something else, there is nothing to measure, and
 /// lateness alone steers. Twice as much as needed for ten seconds: the limit is gone.
 ///
-/// While there is a limit each caller may have its even part of it under way, also where others
-/// have more; so up to twice the limit may be for a moment.
+/// It decides by what it is told of all of them: whoever counts them may be many threads
+/// (router/cluster/call_limit.hpp), and one of them steers.
 ///
 /// Only calls that have a deadline count, since only of these is known when they are late; those
 /// that were under way when the limit was cut say nothing about it. Sources: AIMD as in TCP (Chiu,
@@ -85,8 +97,6 @@ class AdaptiveLimit {
   /// With less than half of the limit under way; a queue that has drained may take seconds to come
   /// back where little too much comes.
   static constexpr std::chrono::seconds kUnneeded{10};
-  /// So many calls of a window are timed, the first ones.
-  static constexpr std::size_t kTimed = 64;
   /// Never less: with so few under way it is not their number that makes them late.
   static constexpr double kLeast = 10;
   /// On end, without half as many late calls; each halves what calls of a queue have to wait.
@@ -95,47 +105,36 @@ class AdaptiveLimit {
   /// still.
   static constexpr double kAllLate = 0.9;
   static constexpr std::chrono::minutes kRest{10};
-  /// Callers are told apart by so many numbers; two that share one count as one. More than a node
-  /// has pods that call the same Service, as a rule.
-  static constexpr std::size_t kCallers = 64;
 
-  /// Whether one more call of that caller, who is any number, may be sent; if so, it is under way
-  /// until `leave`. Neither `now` goes back.
-  [[nodiscard]] bool admit(std::uint64_t caller, TimePoint now) noexcept;
-  /// A call that was admitted at `admitted_at` has ended.
-  void leave(std::uint64_t caller, CallEnd how, TimePoint admitted_at, TimePoint now) noexcept;
-  /// What may be under way, but for breaths; nothing if there is no limit.
-  [[nodiscard]] std::optional<std::uint32_t> limit() const noexcept;
+  /// Whether there is something to `steer` by: with so many calls under way, and so many of the
+  /// window ended. Not before `next_look`.
+  [[nodiscard]] bool is_due(TimePoint now,
+                            std::uint32_t n_under_way,
+                            std::uint32_t n_ended) const noexcept;
+  /// What has happened since the last time; another window begins. Requires `is_due`. `now` never
+  /// goes back. O(n) in the calls timed, which it reorders.
+  void steer(TimePoint now, const CallWindow& window) noexcept;
+  /// Until then nothing is due.
+  [[nodiscard]] TimePoint next_look() const noexcept;
+
+  /// What may be under way now; nothing if there is no limit.
+  [[nodiscard]] std::optional<double> limit_in_force() const noexcept;
+  /// Calls admitted earlier do not count in a window.
+  [[nodiscard]] TimePoint counts_from() const noexcept { return cut_at_; }
 
  private:
-  struct Caller {
-    std::uint32_t under_way = 0;
-    // Of the window:
-    std::uint32_t ended = 0;
-    std::uint32_t late = 0;
-  };
-
   enum class Breath : std::uint8_t { none, draining, measuring };
 
-  [[nodiscard]] double limit_in_force() const noexcept;
-  [[nodiscard]] bool has_its_part(const Caller& caller) const noexcept;
-  [[nodiscard]] bool are_most_callers_late() const noexcept;
-  [[nodiscard]] bool is_window_over(TimePoint now) const noexcept;
-  void cut(double late_share, TimePoint now) noexcept;
-  void steer(TimePoint now) noexcept;
-  void follow_gradient() noexcept;
-  void begin_breath(TimePoint now) noexcept;
-  void drain(TimePoint now) noexcept;
-  void end_breath() noexcept;
+  [[nodiscard]] Nanoseconds shortest_window() const noexcept;
+  [[nodiscard]] bool is_breath_too_long(TimePoint now) const noexcept;
+  void end_window(TimePoint now, const CallWindow& window) noexcept;
+  void cut(TimePoint now, const CallWindow& window) noexcept;
+  void adjust(TimePoint now, const CallWindow& window) noexcept;
+  void follow_gradient(const CallWindow& window) noexcept;
+  void begin_breath(TimePoint now, const CallWindow& window) noexcept;
+  void end_breath(const CallWindow& window) noexcept;
   void give_up_breath() noexcept;
-  void end_window(TimePoint now) noexcept;
-  void begin_window(TimePoint now) noexcept;
-  /// Of the calls timed in the window; nothing if they are too few to tell.
-  [[nodiscard]] std::optional<Nanoseconds> median() noexcept;
 
-  std::array<Caller, kCallers> callers_{};
-  std::uint32_t n_callers_ = 0;  ///< that have calls under way
-  std::uint32_t under_way_ = 0;
   std::optional<double> limit_;
   TimePoint cut_at_{};
   int n_cuts_ = 0;               ///< on end
@@ -148,14 +147,7 @@ class AdaptiveLimit {
   Nanoseconds before_breath_{};  ///< what calls took
   TimePoint breath_ends_by_{};
   std::optional<TimePoint> unneeded_since_;
-  // Of the window:
-  TimePoint began_at_{};
-  std::uint32_t most_under_way_ = 0;
-  std::uint32_t ended_ = 0;
-  std::uint32_t late_ = 0;
-  std::uint32_t quick_ = 0;
-  std::array<Nanoseconds, kTimed> timed_{};
-  std::size_t n_timed_ = 0;
+  TimePoint began_at_{};  ///< the window
 };
 
 }  // namespace balancer

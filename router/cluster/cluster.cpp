@@ -31,7 +31,8 @@ Cluster::Cluster(const PoolContext& context,
       retry_timing_{port.policy.retries, seed},
       chooser_{port.policy, seed},
       ejector_{context, port.policy.ejection, shared, seed},
-      room_{context, shared, own_} {
+      room_{context, shared, own_},
+      queue_{context, shared} {
   adopt(&port);
 }
 
@@ -44,24 +45,6 @@ void Cluster::wake_waiters() {
     EndpointWaiter& waiter = waiters.front();
     waiters.pop_front();
     waiter.on_new_endpoints();
-  }
-}
-
-void Cluster::enter_queue(QueuedRequest& request, const QueuePlace& place) {
-  if (request.is_linked()) {
-    return;  // it waits again
-  }
-  queue_.push(request, place);
-  if (++n_queued_ > policy_.queue_requests) {
-    context_.loop.metrics().hit(telemetry::Limit::queue_requests);
-    queue_.last_of_most().on_crowded_out();
-  }
-}
-
-void Cluster::leave_queue(QueuedRequest& request) noexcept {
-  if (request.is_linked()) {
-    request.unlink();
-    --n_queued_;
   }
 }
 
@@ -107,11 +90,14 @@ void Cluster::on_load_report(ClusterEndpoint& endpoint, const LoadReport& report
 }
 
 bool Cluster::admit(const void* caller) {
-  return adaptive_limit_.admit(number_of(caller), context_.loop.now());
+  if (calls_ == nullptr) {
+    calls_ = &shared_.call_limit().add_part();
+  }
+  return shared_.call_limit().admit(*calls_, number_of(caller), context_.loop.now());
 }
 
 void Cluster::leave(const void* caller, balancer::CallEnd how, TimePoint admitted_at) {
-  adaptive_limit_.leave(number_of(caller), how, admitted_at, context_.loop.now());
+  shared_.call_limit().leave(*calls_, number_of(caller), how, admitted_at, context_.loop.now());
 }
 
 bool Cluster::has_room(const ClusterEndpoint& endpoint) const noexcept {

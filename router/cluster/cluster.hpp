@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "balancer/adaptive_limit.hpp"
 #include "balancer/spill_over.hpp"
 #include "router/cluster/chooser.hpp"
 #include "router/cluster/cluster_endpoint.hpp"
 #include "router/cluster/ejector.hpp"
 #include "router/cluster/endpoint_waiter.hpp"
+#include "router/cluster/request_queue.hpp"
 #include "router/cluster/retry_timing.hpp"
 #include "router/cluster/room.hpp"
 #include "router/cluster/shared_port.hpp"
@@ -111,7 +111,7 @@ class Cluster {
 
   [[nodiscard]] telemetry::ServiceMetrics& metrics() noexcept { return context_.service_metrics; }
   /// Whether one more request of that caller, with a deadline, may be sent while others like it end
-  /// late; if so, it is under way until `leave`.
+  /// late; if so, it is under way until `leave`. `caller`: the same on all workers.
   [[nodiscard]] bool admit(const void* caller);
   /// A request that was admitted at that time has got its reply's head, or never will.
   void leave(const void* caller, balancer::CallEnd how, TimePoint admitted_at);
@@ -129,13 +129,8 @@ class Cluster {
   }
   [[nodiscard]] RetryTiming& retry_timing() noexcept { return retry_timing_; }
 
-  /// Counts a request that waits, for whatever, until `leave_queue`; once, if it comes again. If
-  /// there are more than `Policy::queue_requests` now, the last one of the caller that has most is
-  /// crowded out, which may be this one.
-  void enter_queue(QueuedRequest& request, const QueuePlace& place);
-  /// Nothing if it does not wait.
-  void leave_queue(QueuedRequest& request) noexcept;
-  [[nodiscard]] std::uint32_t n_queued() const noexcept { return n_queued_; }
+  /// Of those that wait for what is known elsewhere.
+  [[nodiscard]] RequestQueue& queue() noexcept { return queue_; }
 
   /// Destroys endpoints that are not selected and have ended. Not from inside a call of one
   /// of them.
@@ -178,7 +173,7 @@ class Cluster {
   SharedWorker& own_;  ///< this worker's part of it
   std::uint16_t port_number_;
   Policy policy_;
-  balancer::AdaptiveLimit adaptive_limit_;
+  CallLimit::Part* calls_ = nullptr;  ///< this worker's, from the first with a deadline on
   RetryTiming retry_timing_;
   Chooser chooser_;  ///< its candidates are `endpoints_`, in their order
   std::uint64_t next_id_ = 0;
@@ -192,8 +187,7 @@ class Cluster {
   Room room_;
   bool is_full_ = false;
   EndpointWaiterList waiters_;
-  FairQueue<QueuedRequest, QueuedRequests> queue_;  ///< who waits for what is known elsewhere
-  std::uint32_t n_queued_ = 0;
+  RequestQueue queue_;
   std::optional<TimePoint> all_failed_at_;  ///< first, since a reply or a new endpoint
 };
 

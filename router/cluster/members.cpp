@@ -83,6 +83,7 @@ void Cluster::apply_limits() {
   for (const auto& endpoint : endpoints_) {
     endpoint->count_for_all(is_each_counted());
   }
+  queue_.apply(policy_.queue_requests);
   room_.apply(policy_.concurrency_limit,
               policy_.concurrency_limit > 0 || policy_.endpoint_limit > 0);
 }

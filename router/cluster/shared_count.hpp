@@ -6,7 +6,7 @@
 
 namespace router {
 
-/// Requests in flight of several workers. Any thread.
+/// Requests of several workers: those in flight, or those that wait. Any thread.
 class SharedCount {
  public:
   [[nodiscard]] std::uint32_t value() const noexcept { return value_.load(); }

@@ -52,18 +52,12 @@ std::uint64_t RecentCount::read(TimePoint now, std::chrono::nanoseconds window) 
   return sum;
 }
 
-SharedPort::~SharedPort() {
-  for (SharedWorker* worker = workers_.load(); worker != nullptr;) {
-    delete std::exchange(worker, worker->next);
+std::uint32_t SharedPort::n_workers() const noexcept {
+  std::uint32_t n = 0;
+  for (const SharedWorker* worker = workers_.first(); worker != nullptr; worker = worker->next) {
+    ++n;
   }
-}
-
-SharedWorker& SharedPort::add_worker() {
-  auto* const worker = new SharedWorker;
-  worker->next = workers_.load(std::memory_order_relaxed);
-  while (!workers_.compare_exchange_weak(worker->next, worker, std::memory_order_release)) {
-  }
-  return *worker;
+  return n;
 }
 
 // Ordered as all that is done here: either a worker that begins to wait sees the room that is left,
@@ -71,7 +65,7 @@ SharedWorker& SharedPort::add_worker() {
 SharedWorker* SharedPort::next_waiting(SharedWorker& worker) noexcept {
   SharedWorker* each = &worker;
   do {
-    each = each->next != nullptr ? each->next : workers_.load();
+    each = each->next != nullptr ? each->next : workers_.first();
     if (each->waits_for_room.load()) {
       return each;
     }
@@ -82,8 +76,7 @@ SharedWorker* SharedPort::next_waiting(SharedWorker& worker) noexcept {
 SharedPort::Traffic SharedPort::traffic(TimePoint now,
                                         std::chrono::nanoseconds window) const noexcept {
   Traffic sum;
-  for (const SharedWorker* worker = workers_.load(std::memory_order_acquire); worker != nullptr;
-       worker = worker->next) {
+  for (const SharedWorker* worker = workers_.first(); worker != nullptr; worker = worker->next) {
     sum.requests += worker->requests.read(now, window);
     sum.retries += worker->retries.read(now, window);
   }

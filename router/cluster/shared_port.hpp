@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/cluster/call_limit.hpp"
 #include "router/cluster/cluster_id.hpp"
 #include "router/cluster/shared_count.hpp"
 #include "router/cluster/shared_endpoint.hpp"
+#include "router/cluster/shared_list.hpp"
 #include "router/worker/timer_wheel.hpp"
 
 #include <array>
@@ -56,7 +58,7 @@ struct alignas(64) SharedWorker {
   RecentCount retries;
   std::atomic<bool> waits_for_room{false};
   std::atomic<RoomWaker*> waker{nullptr};  ///< set before the first wait; outlives the traffic
-  SharedWorker* next = nullptr;            ///< set before others see it
+  SharedWorker* next = nullptr;            ///< in its list
 };
 
 /// Tells endpoints apart also where a pod has the address of an earlier one.
@@ -84,11 +86,11 @@ class SharedPort {
   explicit SharedPort(std::uint64_t router) noexcept : router_{router} {}
   SharedPort(const SharedPort&) = delete;
   SharedPort& operator=(const SharedPort&) = delete;
-  ~SharedPort();
+  ~SharedPort() = default;
 
   [[nodiscard]] std::uint64_t router() const noexcept { return router_; }
   /// One worker's own part; lives as long as this. Once by each worker.
-  [[nodiscard]] SharedWorker& add_worker();
+  [[nodiscard]] SharedWorker& add_worker() { return workers_.add(); }
   /// Costs 20 loads for each worker.
   [[nodiscard]] Traffic traffic(TimePoint now, std::chrono::nanoseconds window) const noexcept;
 
@@ -105,13 +107,21 @@ class SharedPort {
 
   /// While there is a limit.
   [[nodiscard]] SharedCount& in_flight() noexcept { return in_flight_; }
+  /// Requests that wait (RequestQueue).
+  [[nodiscard]] SharedCount& queued() noexcept { return queued_; }
+  /// For calls with a deadline.
+  [[nodiscard]] CallLimit& call_limit() noexcept { return call_limit_; }
+  /// That have requests of this port, or had some. A step for each.
+  [[nodiscard]] std::uint32_t n_workers() const noexcept;
   /// The next one after `worker`, and at last itself, that waits for room; null if none does.
   [[nodiscard]] SharedWorker* next_waiting(SharedWorker& worker) noexcept;
 
  private:
   std::uint64_t router_;
-  std::atomic<SharedWorker*> workers_{nullptr};
+  SharedList<SharedWorker> workers_;
   SharedCount in_flight_;
+  SharedCount queued_;
+  CallLimit call_limit_;
   std::atomic<std::uint32_t> verdict_version_{0};
   std::atomic_flag is_roster_taken_{};
   /// Of the worker that has set the flag.

@@ -118,7 +118,7 @@ void Attempt::be_stranded() noexcept {
 
 void Attempt::bound_wait() {
   loop_.arm(timer_, wait_end());
-  plan_.cluster->enter_queue(*this, place_in_queue());
+  plan_.cluster->queue().enter(*this, place_in_queue());
 }
 
 void Attempt::on_crowded_out() {
@@ -154,7 +154,7 @@ void Attempt::move_on() {
 }
 
 void Attempt::stop_waiting() {
-  plan_.cluster->leave_queue(*this);
+  plan_.cluster->queue().leave(*this);
   suspend_wait();
 }
 
@@ -304,7 +304,7 @@ void Attempt::give_up(AttemptOutcome::Kind unanswered, AttemptOutcome::Kind answ
     suspend_wait();
   }
   if (plan_.cluster != nullptr) {
-    plan_.cluster->leave_queue(*this);
+    plan_.cluster->queue().leave(*this);
   }
   if (endpoint_ == nullptr) {
     timer_.cancel();

@@ -187,7 +187,7 @@ struct Policy {
   /// such endpoints to this node: further ones go to other zones' endpoints. 0: none does, whatever
   /// the load, as with kube-proxy.
   std::uint32_t zone_spill_over = 0;
-  /// Waiting for an endpoint, per worker: about a second's worth of a busy Service.
+  /// Waiting for an endpoint, on all workers: about a second's worth of a busy Service.
   std::uint32_t queue_requests = 1000;
   /// Requests that may be with the endpoints at a time, of all workers; the others wait. 0: as many
   /// as come, since nobody but its owner knows what a Service can take.

@@ -50,6 +50,10 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
       MetricType::Counter,
       {}};
   MetricFamily streams{"nodeway_streams_open", "Requests under way.", MetricType::Gauge, {}};
+  MetricFamily queued{"nodeway_requests_queued",
+                      "Requests that wait for an endpoint that they can be sent to.",
+                      MetricType::Gauge,
+                      {}};
   MetricFamily connections{"nodeway_upstream_connections",
                            "Connections to a Service port's endpoints, by state.",
                            MetricType::Gauge,
@@ -61,13 +65,14 @@ void add_requests(Families& families, const std::vector<ServiceTotals>& services
     }
     add_value(repicks, labels_of(service), service.repicks);
     add_value(streams, labels_of(service), service.streams_open);
+    add_value(queued, labels_of(service), service.requests_queued);
     for (std::size_t i = 0; i < kUpstreamStateNames.size(); ++i) {
       Labels labels = labels_of(service);
       labels.push_back({"state", std::string{kUpstreamStateNames[i]}});
       add_value(connections, std::move(labels), service.upstream_connections[i]);
     }
   }
-  for (MetricFamily* family : {&requests, &responses, &repicks, &streams, &connections}) {
+  for (MetricFamily* family : {&requests, &responses, &repicks, &streams, &queued, &connections}) {
     families.push_back(std::move(*family));
   }
 }

@@ -241,7 +241,8 @@ class ServiceMetrics {
   Cell retries;  ///< without hedges
   Cell hedges;
   std::array<Cell, kRetryRefusalNames.size()> retries_refused;  ///< by reason
-  Cell streams_open;  ///< gauge: requests whose exchange lives
+  Cell streams_open;     ///< gauge: requests whose exchange lives
+  Cell requests_queued;  ///< gauge: requests that wait for an endpoint
   std::array<Cell, kUpstreamStateNames.size()> upstream_connections;  ///< gauges, by state
   std::array<Cell, kEjectionCauseNames.size()> ejections;             ///< by cause
   Cell endpoints_ejected;                                             ///< gauge

@@ -28,6 +28,7 @@ void add_block(ServiceTotals& totals, const ServiceMetrics& block) {
     totals.retries_refused[i] += block.retries_refused[i].read();
   }
   totals.streams_open += block.streams_open.read();
+  totals.requests_queued += block.requests_queued.read();
   for (std::size_t i = 0; i < totals.upstream_connections.size(); ++i) {
     totals.upstream_connections[i] += block.upstream_connections[i].read();
   }

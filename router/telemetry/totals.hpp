@@ -29,6 +29,7 @@ struct ServiceTotals {
   std::uint64_t hedges = 0;
   std::array<std::uint64_t, kRetryRefusalNames.size()> retries_refused{};
   std::uint64_t streams_open = 0;
+  std::uint64_t requests_queued = 0;
   std::array<std::uint64_t, kUpstreamStateNames.size()> upstream_connections{};  ///< by state
   std::array<std::uint64_t, kEjectionCauseNames.size()> ejections{};             ///< by cause
   std::uint64_t endpoints_ejected = 0;  ///< by that core which has ejected the most

@@ -10,6 +10,10 @@ CallerRequest::~CallerRequest() {
   leave_caller();
 }
 
+const void* CallerRequest::caller() const noexcept {
+  return caller_ == nullptr ? nullptr : caller_->totals_.get();
+}
+
 void CallerRequest::leave_caller() noexcept {
   if (std::exchange(is_open_, false)) {
     unlink();

@@ -38,8 +38,9 @@ class CallerRequest : public ListPlace<class CallerRequests> {
   ~CallerRequest();
   /// It is over. Nothing if it has left already, or was never open.
   void leave_caller() noexcept;
-  /// Null until `CallerShare::open`.
-  [[nodiscard]] const CallerShare* caller() const noexcept { return caller_.get(); }
+  /// Whose request it is: the same on all cores, and only to be compared. Null until
+  /// `CallerShare::open`.
+  [[nodiscard]] const void* caller() const noexcept;
 
  private:
   friend class CallerShare;

@@ -104,7 +104,7 @@ void ExchangeRig::run() {
     check();
   }
   require(!attempt_, "no stream outlives its exchange");
-  require(cluster().n_queued() == 0, "nobody waits for a connection any more");
+  require(cluster().queue().n_requests() == 0, "nobody waits for a connection any more");
   require(host_.service_metrics().streams_open.read() == 0, "no request is counted as open");
   cluster().forget_unused();
   host_.end_turn();

@@ -9,6 +9,8 @@
 #include "tests/support/upstream.hpp"
 
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include <catch2/catch.hpp>
 #include <nghttp2/nghttp2.h>
@@ -170,14 +172,44 @@ TEST_CASE("nodeway: overloaded, when the queue of a Service is full", "[integrat
   cluster.set_config(
       "version: 1\nservices: {cart.shop: {limits: {queue: {size: 1, timeout: 20s}}}}\n");
   cluster.add_service("cart.shop", 80, {upstream.endpoint()});
-  // One worker, for the queue is each worker's own as long as limits of the whole process do not
-  // exist.
-  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", "1"}}};
+  test::RouterProcess router{{.source = cluster.path()}};
   test::H2Client waiting{router.listen_port()};
   waiting.open_get("cart.shop", "/waits");
   router.wait_metric("nodeway_streams_open", 1);
 
   check_both_forms(router, "cart.shop", {"overloaded", 503, 14});
+}
+
+TEST_CASE("nodeway: the queue of a Service is as long with four workers as with one",
+          "[integration][errors][workers]") {
+  constexpr int kClients = 30;
+  constexpr int kQueue = 8;
+  const std::string n_workers = GENERATE("1", "4");
+  CAPTURE(n_workers);
+  test::Script script = test::answer(200, "never");
+  script.max_concurrent_streams = 0;
+  test::Upstream upstream{script};
+  test::ClusterFolder cluster;
+  cluster.set_config(
+      "version: 1\nservices: {cart.shop: {limits: {queue: {size: 8, timeout: 60s}}}}\n");
+  cluster.add_service("cart.shop", 80, {upstream.endpoint()});
+  test::RouterProcess router{{.source = cluster.path(), .args = {"--workers", n_workers}}};
+  std::vector<std::unique_ptr<test::H2Client>> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<test::H2Client>(router.listen_port()));
+  }
+
+  // The second time each worker has one that comes after those of the others.
+  for (int round = 1; round <= 2; ++round) {
+    for (const auto& client : clients) {
+      client->open_get("cart.shop", "/waits");
+    }
+    router.wait_metric("nodeway_requests_total", round * kClients);
+  }
+
+  router.wait_metric("nodeway_requests_queued", kQueue);
+  CHECK(router.metric("nodeway_responses_total", {{"reason", "overloaded"}}) ==
+        2 * kClients - kQueue);
 }
 
 TEST_CASE("nodeway: deadline_exceeded, by the configured timeout", "[integration][errors]") {

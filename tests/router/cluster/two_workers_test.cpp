@@ -74,6 +74,34 @@ class Waiting final : public router::EndpointWaiter {
   router::TimePoint until_;
 };
 
+/// A request of that caller that waits until it is crowded out.
+class Queued final : public router::QueuedRequest {
+ public:
+  Queued(Worker& worker, const void* caller) : worker_{worker} {
+    worker_.cluster.queue().enter(*this, {.caller = caller});
+  }
+  ~Queued() { worker_.cluster.queue().leave(*this); }
+  Queued(const Queued&) = delete;
+  Queued& operator=(const Queued&) = delete;
+  void on_crowded_out() override { worker_.cluster.queue().leave(*this); }
+  [[nodiscard]] bool waits() const { return is_linked(); }
+
+ private:
+  Worker& worker_;
+};
+
+/// How many of them still wait.
+std::ptrdiff_t n_waiting(const std::deque<Queued>& requests) {
+  return std::count_if(
+      requests.begin(), requests.end(), [](const Queued& each) { return each.waits(); });
+}
+
+router::Policy with_queue(std::uint32_t n_requests) {
+  router::Policy policy;
+  policy.queue_requests = n_requests;
+  return policy;
+}
+
 constexpr router::TimePoint kUntil{std::chrono::hours{1'000'000}};
 
 router::Policy with_limit(std::uint32_t limit, std::uint32_t per_endpoint = 0) {
@@ -244,6 +272,52 @@ TEST_CASE("Workers: a limit holds for all of them together", "[cluster]") {
   workers.one.end(placed[0]);  // the first one's
   CHECK(workers.other.begin() != nullptr);
   CHECK(workers.one.begin() == nullptr);
+}
+
+TEST_CASE("Workers: as many requests wait on all of them together as the queue takes",
+          "[cluster]") {
+  TwoWorkers workers{with_queue(6)};
+  const int caller = 0;
+  std::deque<Queued> of_one;
+  std::deque<Queued> of_other;
+  for (int i = 0; i < 3; ++i) {
+    of_one.emplace_back(workers.one, &caller);
+    of_other.emplace_back(workers.other, &caller);
+  }
+  CHECK(n_waiting(of_one) + n_waiting(of_other) == 6);
+
+  of_other.emplace_back(workers.other, &caller);
+
+  CHECK(n_waiting(of_one) == 3);
+  CHECK(n_waiting(of_other) == 3);
+  CHECK(workers.other.metrics.hits(router::telemetry::Limit::queue_requests) == 1);
+  of_one.pop_front();
+  of_other.emplace_back(workers.other, &caller);  // in the place that is free
+  CHECK(n_waiting(of_other) == 4);
+}
+
+TEST_CASE("Workers: who fills the queue on one of them leaves others their part on another",
+          "[cluster]") {
+  TwoWorkers workers{with_queue(6)};
+  const int greedy = 0;
+  const int modest = 0;
+  std::deque<Queued> flood;
+  for (int i = 0; i < 10; ++i) {
+    flood.emplace_back(workers.one, &greedy);
+  }
+  REQUIRE(n_waiting(flood) == 6);
+
+  std::deque<Queued> others;
+  for (int i = 0; i < 3; ++i) {
+    others.emplace_back(workers.other, &modest);
+  }
+  CHECK(n_waiting(others) == 3);
+
+  std::deque<Queued> beside;
+  beside.emplace_back(workers.one, &modest);
+  CHECK(n_waiting(flood) == 2);  // the greedy one gives up what the others have got
+  CHECK(n_waiting(beside) == 1);
+  CHECK(n_waiting(others) == 3);
 }
 
 TEST_CASE("Workers: the limit of each endpoint holds for all of them together", "[cluster]") {

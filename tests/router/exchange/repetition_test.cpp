@@ -86,7 +86,7 @@ class Call {
     CHECK(host_.is_over);
     CHECK(host_.service_metrics().streams_open.read() == 0);
     host_.end_turn();
-    CHECK(host_.cluster().n_queued() == 0);
+    CHECK(host_.cluster().queue().n_requests() == 0);
     for (std::size_t i = 0; i < host_.connections.size(); ++i) {
       if (std::find(refused_.begin(), refused_.end(), i) == refused_.end()) {
         CHECK(host_.connections[i]->stream == nullptr);  // none outlives its exchange

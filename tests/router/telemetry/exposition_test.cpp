@@ -31,6 +31,7 @@ class Subject {
       ServiceMetrics& add = core.add_service("calc", "add", "80");
       add.requests.add(3);
       add.streams_open.add();
+      add.requests_queued.add(5);
       add.upstream_connections[1].add(2);
       add.repicks.add();
       add.add_response({.success = true, .grpc_status = 0, .http_class = 2}, 1ms, 2ms);
@@ -63,8 +64,8 @@ class Subject {
                         {.name = "never.example.com"}};
     status.watches.back().audits = 4;
     status.watches.back().rechecks = 3;
-    status.watches.back().audit_differences = 2;
     status.watches.back().rechecks_dropped = 4;
+    status.watches.back().audit_differences = 2;
     status.config.present = true;
     status.config.valid = false;
     status.config.rejected = 2;
@@ -138,6 +139,7 @@ TEST_CASE("render_metrics: figures are summed over the cores", "[telemetry]") {
 
   CHECK(subject.value("nodeway_requests_total", add) == 6);
   CHECK(subject.value("nodeway_streams_open", add) == 2);
+  CHECK(subject.value("nodeway_requests_queued", add) == 10);
   CHECK(subject.value("nodeway_repicks_total", add) == 2);
   CHECK(subject.value("nodeway_upstream_connections", {{"service", "add"}, {"state", "open"}}) ==
         4);
@@ -203,9 +205,9 @@ TEST_CASE("render_metrics: tells how the watches, the configuration and the clus
   CHECK(subject.value("nodeway_saved_view_write_errors_total") == 1);
   CHECK(subject.value("nodeway_watch_audits_total", {{"resource", "services"}}) == 4);
   CHECK(subject.value("nodeway_watch_rechecks_total", {{"resource", "services"}}) == 3);
+  CHECK(subject.value("nodeway_watch_rechecks_dropped_total", {{"resource", "services"}}) == 4);
   CHECK(subject.value("nodeway_watch_audit_differences_total", {{"resource", "services"}}) == 2);
   CHECK(subject.value("nodeway_config_valid") == 0);
-  CHECK(subject.value("nodeway_watch_rechecks_dropped_total", {{"resource", "services"}}) == 4);
   CHECK(subject.value("nodeway_config_rejected_total") == 2);
   CHECK(subject.value("nodeway_config_last_applied_timestamp_seconds") == 100);
   CHECK(subject.value("nodeway_build_info", {{"version", "1.2.3"}}) == 1);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "balancer/adaptive_limit.hpp"
+#include "router/cluster/call_limit.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <queue>
 #include <random>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,11 +21,28 @@ namespace {
 using namespace std::chrono_literals;
 using balancer::AdaptiveLimit;
 using balancer::CallEnd;
-using balancer::TimePoint;
+using router::CallLimit;
+using router::TimePoint;
 using Duration = TimePoint::duration;
 
 constexpr std::uint64_t kCaller = 1;
 constexpr std::uint64_t kOther = 2;
+
+/// The calls of one worker, which is the only one.
+class OneWorker {
+ public:
+  bool admit(std::uint64_t caller, TimePoint now) { return limit_.admit(own_, caller, now); }
+  void leave(std::uint64_t caller, CallEnd how, TimePoint admitted_at, TimePoint now) {
+    limit_.leave(own_, caller, how, admitted_at, now);
+  }
+  [[nodiscard]] std::optional<std::uint32_t> limit() const {
+    return limit_.limit() == CallLimit::kNone ? std::nullopt : std::optional{limit_.limit()};
+  }
+
+ private:
+  CallLimit limit_;
+  CallLimit::Part& own_ = limit_.add_part();
+};
 
 /// Endpoints that take up one call after the other, each for the same time, and callers that give
 /// up.
@@ -32,7 +51,7 @@ class Station {
   explicit Station(Duration service_time, Duration deadline = 1s)
       : service_time_{service_time}, deadline_{deadline} {}
 
-  AdaptiveLimit limit;
+  OneWorker limit;
   int refused = 0;
   int in_time = 0;
   int late = 0;
@@ -92,7 +111,7 @@ class Station {
 
 }  // namespace
 
-TEST_CASE("AdaptiveLimit: there is none while calls end in time", "[adaptive_limit]") {
+TEST_CASE("CallLimit: there is none while calls end in time", "[cluster][call_limit]") {
   Station station{2ms};
   station.run(60s, 2100us);
   CHECK(station.refused == 0);
@@ -100,7 +119,8 @@ TEST_CASE("AdaptiveLimit: there is none while calls end in time", "[adaptive_lim
   CHECK_FALSE(station.limit.limit());
 }
 
-TEST_CASE("AdaptiveLimit: overloaded endpoints give nearly all that they can", "[adaptive_limit]") {
+TEST_CASE("CallLimit: overloaded endpoints give nearly all that they can",
+          "[cluster][call_limit]") {
   Station station{2ms};      // 500 a second
   station.run(10s, 1333us);  // 750 a second
   station.count_anew();
@@ -110,8 +130,8 @@ TEST_CASE("AdaptiveLimit: overloaded endpoints give nearly all that they can", "
   CHECK(station.refused > 0.9 * 250 * 50);
 }
 
-TEST_CASE("AdaptiveLimit: calls of overloaded endpoints take little longer than without a queue",
-          "[adaptive_limit]") {
+TEST_CASE("CallLimit: calls of overloaded endpoints take little longer than without a queue",
+          "[cluster][call_limit]") {
   const Duration interval = GENERATE(as<Duration>{}, 1800us, 1333us, 500us);
   CAPTURE(interval.count());
   Station station{2ms};
@@ -124,8 +144,8 @@ TEST_CASE("AdaptiveLimit: calls of overloaded endpoints take little longer than 
   CHECK(station.longest < 150ms);  // of a second that their callers would wait
 }
 
-TEST_CASE("AdaptiveLimit: endpoints that become slower while there is a limit are not left idle",
-          "[adaptive_limit]") {
+TEST_CASE("CallLimit: endpoints that become slower while there is a limit are not left idle",
+          "[cluster][call_limit]") {
   Station station{2ms};
   station.run(60s, 1ms);
   station.become_slower(10ms);
@@ -152,7 +172,7 @@ class WideStation {
     end_those_due(now_ + 1s);
   }
 
-  AdaptiveLimit limit;
+  OneWorker limit;
   int refused = 0;
   int taken = 0;
 
@@ -189,8 +209,8 @@ class WideStation {
 
 }  // namespace
 
-TEST_CASE("AdaptiveLimit: some calls that wait for something do not make the others too many",
-          "[adaptive_limit]") {
+TEST_CASE("CallLimit: some calls that wait for something do not make the others too many",
+          "[cluster][call_limit]") {
   WideStation station;
   station.run(100s, 1ms, 50ms, 50);  // 200 of 250 under way wait
   station.count_anew();
@@ -200,9 +220,8 @@ TEST_CASE("AdaptiveLimit: some calls that wait for something do not make the oth
   CHECK(station.refused < station.taken / 20);
 }
 
-TEST_CASE(
-    "AdaptiveLimit: endpoints that become slower without a queue are soon given as many calls",
-    "[adaptive_limit]") {
+TEST_CASE("CallLimit: endpoints that become slower without a queue are soon given as many calls",
+          "[cluster][call_limit]") {
   WideStation station;
   station.run(60s, 1ms, 20ms);
   station.run(10s, 1ms, 400ms);
@@ -213,9 +232,9 @@ TEST_CASE(
   CHECK(station.refused < station.taken / 4);
 }
 
-TEST_CASE("AdaptiveLimit: where what is under way is no queue, calls are not held back for long",
-          "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: where what is under way is no queue, calls are not held back for long",
+          "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   std::deque<TimePoint> waiting;
   int n_refused_on_end = 0;
@@ -238,10 +257,11 @@ TEST_CASE("AdaptiveLimit: where what is under way is no queue, calls are not hel
   CHECK(waiting.size() > 250);
 }
 
-TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take answer in a moment",
-          "[adaptive_limit]") {
+TEST_CASE("CallLimit: many endpoints at half as much again as they can take answer in a moment",
+          "[cluster][call_limit]") {
   const std::size_t n_endpoints = GENERATE(5, 50);
-  CAPTURE(n_endpoints);
+  const std::size_t n_workers = GENERATE(1, 4);
+  CAPTURE(n_endpoints, n_workers);
   constexpr double kServiceMs = 5;
   const double capacity = static_cast<double>(n_endpoints) / kServiceMs;  // calls a millisecond
   std::mt19937_64 random{7};
@@ -251,6 +271,7 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
   struct Call {
     double ends_at_ms;
     double began_at_ms;
+    CallLimit::Part* worker;
     bool operator<(const Call& other) const { return ends_at_ms > other.ends_at_ms; }
   };
   std::priority_queue<Call> calls;
@@ -261,7 +282,11 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
   constexpr double kDeadlineMs = 1000;
   constexpr double kUntilMs = 60'000;
   constexpr double kCountedFromMs = 20'000;
-  AdaptiveLimit limit;
+  CallLimit limit;
+  std::vector<CallLimit::Part*> workers;
+  for (std::size_t i = 0; i < n_workers; ++i) {
+    workers.push_back(&limit.add_part());
+  }
   std::vector<double> took_ms;
 
   double now_ms = 0;
@@ -270,7 +295,8 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
     for (; !calls.empty() && calls.top().ends_at_ms <= now_ms; calls.pop()) {
       const Call call = calls.top();
       const double took = call.ends_at_ms - call.began_at_ms;
-      limit.leave(kCaller,
+      limit.leave(*call.worker,
+                  kCaller,
                   took >= kDeadlineMs       ? CallEnd::late
                   : took < kDeadlineMs / 10 ? CallEnd::quick
                                             : CallEnd::in_time,
@@ -280,12 +306,13 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
         took_ms.push_back(took);
       }
     }
-    if (limit.admit(kCaller, at(now_ms))) {
+    CallLimit::Part* const worker = workers[random() % n_workers];
+    if (limit.admit(*worker, kCaller, at(now_ms))) {
       double& one = free_at_ms[random() % n_endpoints];
       double& other = free_at_ms[random() % n_endpoints];
       double& chosen = one < other ? one : other;
       chosen = std::max(chosen, now_ms) + service_ms(random);  // also if its caller gives up
-      calls.push({std::min(chosen, now_ms + kDeadlineMs), now_ms});
+      calls.push({std::min(chosen, now_ms + kDeadlineMs), now_ms, worker});
     }
   }
 
@@ -296,10 +323,9 @@ TEST_CASE("AdaptiveLimit: many endpoints at half as much again as they can take 
   CHECK(took_ms[took_ms.size() * 99 / 100] < 20 * kServiceMs);
 }
 
-TEST_CASE(
-    "AdaptiveLimit: calls that are late in a breath halve the limit, not what the breath let in",
-    "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: calls that are late in a breath halve the limit, not what the breath let in",
+          "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   const auto begin = [&](int n_calls) {
     int n_admitted = 0;
@@ -331,7 +357,7 @@ TEST_CASE(
   CHECK(*limit.limit() >= 250);
 }
 
-TEST_CASE("AdaptiveLimit: it is gone when the load is", "[adaptive_limit]") {
+TEST_CASE("CallLimit: it is gone when the load is", "[cluster][call_limit]") {
   Station station{2ms};
   station.run(20s, 1ms);
   REQUIRE(station.limit.limit());
@@ -342,8 +368,8 @@ TEST_CASE("AdaptiveLimit: it is gone when the load is", "[adaptive_limit]") {
   CHECK(station.refused == 0);
 }
 
-TEST_CASE("AdaptiveLimit: single late calls are no overload", "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: single late calls are no overload", "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   for (int i = 0; i < 10'000; ++i, now += 1ms) {
     REQUIRE(limit.admit(kCaller, now));
@@ -352,8 +378,8 @@ TEST_CASE("AdaptiveLimit: single late calls are no overload", "[adaptive_limit]"
   CHECK_FALSE(limit.limit());
 }
 
-TEST_CASE("AdaptiveLimit: calls from before the cut do not cut it again", "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: calls from before the cut do not cut it again", "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   const TimePoint before = now;
   for (int i = 0; i < 200; ++i) {
@@ -376,8 +402,8 @@ TEST_CASE("AdaptiveLimit: calls from before the cut do not cut it again", "[adap
   CHECK(limit.limit().value_or(100) >= 100);
 }
 
-TEST_CASE("AdaptiveLimit: sixteen times as many calls as can be taken are cut, too",
-          "[adaptive_limit]") {
+TEST_CASE("CallLimit: sixteen times as many calls as can be taken are cut, too",
+          "[cluster][call_limit]") {
   Station station{16ms};
   station.run(60s, 1ms);  // they work through what came in the first second, too
   station.count_anew();
@@ -386,9 +412,9 @@ TEST_CASE("AdaptiveLimit: sixteen times as many calls as can be taken are cut, t
   CHECK(station.in_time > 0.9 * 30s / 16ms);
 }
 
-TEST_CASE("AdaptiveLimit: a limit that helps nothing is taken back, for a while",
-          "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: a limit that helps nothing is taken back, for a while",
+          "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   int n_limited = 0;
   const auto wait_for_news = [&](std::chrono::seconds duration) {
@@ -417,16 +443,16 @@ TEST_CASE("AdaptiveLimit: a limit that helps nothing is taken back, for a while"
   CHECK(n_limited == 0);
 }
 
-TEST_CASE("AdaptiveLimit: it is never so low that nothing gets through", "[adaptive_limit]") {
+TEST_CASE("CallLimit: it is never so low that nothing gets through", "[cluster][call_limit]") {
   Station station{100ms, 50ms};  // whatever comes is late
   station.run(60s, 1ms);
   REQUIRE(station.limit.limit());
   CHECK(*station.limit.limit() >= AdaptiveLimit::kLeast);
 }
 
-TEST_CASE("AdaptiveLimit: calls that wait for something beside others that are quick are no load",
-          "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: calls that wait for something beside others that are quick are no load",
+          "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   for (int i = 0; i < 10'000; ++i, now += 1ms) {
     REQUIRE(limit.admit(kCaller, now));
@@ -435,9 +461,9 @@ TEST_CASE("AdaptiveLimit: calls that wait for something beside others that are q
   CHECK_FALSE(limit.limit());
 }
 
-TEST_CASE("AdaptiveLimit: one caller that gives its calls no time brings no limit upon others",
-          "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: one caller that gives its calls no time brings no limit upon others",
+          "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   for (int i = 0; i < 10'000; ++i, now += 1ms) {
     REQUIRE(limit.admit(kCaller, now));
@@ -450,8 +476,8 @@ TEST_CASE("AdaptiveLimit: one caller that gives its calls no time brings no limi
   CHECK_FALSE(limit.limit());
 }
 
-TEST_CASE("AdaptiveLimit: a flood leaves each other caller its part", "[adaptive_limit]") {
-  AdaptiveLimit limit;
+TEST_CASE("CallLimit: a flood leaves each other caller its part", "[cluster][call_limit]") {
+  OneWorker limit;
   TimePoint now{1h};
   for (int i = 0; i < 200; ++i) {
     REQUIRE(limit.admit(kCaller, now));
@@ -469,4 +495,81 @@ TEST_CASE("AdaptiveLimit: a flood leaves each other caller its part", "[adaptive
 
   CHECK(n_admitted == 50);
   CHECK_FALSE(limit.admit(kCaller, now));
+}
+
+TEST_CASE("CallLimit: it holds for all workers together, and each caller's part of it too",
+          "[cluster][call_limit]") {
+  CallLimit limit;
+  CallLimit::Part& one = limit.add_part();
+  CallLimit::Part& other = limit.add_part();
+  TimePoint now{1h};
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(limit.admit(one, kCaller, now));
+    REQUIRE(limit.admit(other, kCaller, now));
+  }
+  for (int i = 0; i < 25; ++i) {
+    limit.leave(one, kCaller, CallEnd::late, now, now);
+    limit.leave(other, kCaller, CallEnd::late, now, now);
+  }
+  now += 1s;
+
+  CHECK_FALSE(limit.admit(other, kCaller, now));  // 150 are under way
+  CHECK(limit.limit() == 100);
+  CHECK_FALSE(limit.admit(one, kCaller, now));
+  std::uint32_t n_admitted = 0;
+  while (limit.admit(n_admitted % 2 == 0 ? one : other, kOther, now)) {
+    ++n_admitted;
+  }
+  CHECK(n_admitted == 50);
+}
+
+TEST_CASE("CallLimit: threads that admit and end calls lose none of them",
+          "[cluster][call_limit]") {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::uint32_t kLimit = 100;
+  CallLimit limit;
+  TimePoint begin{1h};
+  {
+    CallLimit::Part& first = limit.add_part();  // of a worker that has brought the limit about
+    for (std::uint32_t i = 0; i < 2 * kLimit; ++i) {
+      REQUIRE(limit.admit(first, kCaller, begin));
+    }
+    for (std::uint32_t i = 0; i < 2 * kLimit; ++i) {
+      limit.leave(first, kCaller, CallEnd::late, begin, begin);
+    }
+    begin += 1s;
+    REQUIRE(limit.admit(first, kCaller, begin));
+    limit.leave(first, kCaller, CallEnd::in_time, begin, begin);
+    REQUIRE(limit.limit() == kLimit);
+  }
+
+  std::atomic<std::uint32_t> most{0};
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&limit, &most, begin] {
+      CallLimit::Part& own = limit.add_part();
+      std::deque<TimePoint> calls;
+      for (int n = 0; n < 20'000; ++n) {
+        const TimePoint now = begin + n * 10us;  // two windows
+        if (limit.admit(own, kCaller, now)) {
+          calls.push_back(now);
+          most = std::max(most.load(), limit.n_under_way());
+        }
+        if (calls.size() > 90 || (n % 3 == 0 && !calls.empty())) {
+          limit.leave(own, kCaller, CallEnd::in_time, calls.front(), now);
+          calls.pop_front();
+        }
+      }
+      for (const TimePoint began_at : calls) {
+        limit.leave(own, kCaller, CallEnd::in_time, began_at, begin + 1s);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+
+  CHECK(limit.n_under_way() == 0);
+  CHECK(most > kLimit / 2);
+  CHECK(most <= kLimit + 3 + kThreads);  // grown a little, and exceeded by one of each
 }
