@@ -9,7 +9,10 @@ Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
   const auto is_beyond = [n_bytes](bool was_beyond, std::int64_t limit) {
     return n_bytes >= (was_beyond ? limit - limit / 4 : limit);
   };
-  if (is_beyond(before == Pressure::full, BufferBudget::kNarrowAtBytes)) {
+  if (is_beyond(before == Pressure::over, BufferBudget::kMaxBytes)) {
+    return Pressure::over;
+  }
+  if (is_beyond(before >= Pressure::full, BufferBudget::kNarrowAtBytes)) {
     return Pressure::full;
   }
   return is_beyond(before != Pressure::none, BufferBudget::kGrowUntilBytes) ? Pressure::high
@@ -42,7 +45,7 @@ bool BufferShare::post() noexcept {
   n_posted_ = n_bytes_;
   const Pressure before = pressure_;
   pressure_ = next(before, total);
-  return pressure_ == Pressure::full && before != Pressure::full;
+  return pressure_ >= Pressure::full && before < Pressure::full;
 }
 
 }  // namespace router

@@ -41,9 +41,13 @@ class ClientQuota {
   /// other once in a turn, so it may be exceeded by what one turn brings on the others.
   static constexpr std::uint32_t kMaxRequestsPerCaller = 10'000;
   /// Of one caller's bodies that wait to be taken: a quarter of the process's. Whoever has more
-  /// begins no further request while the process is at its limit and others are active, whose
+  /// begins no further request while half of the memory is used and others are active, whose
   /// windows are narrow for it.
   static constexpr std::int64_t kMaxBytesPerCaller = BufferBudget::kMaxBytes / 4;
+  /// The same while all of the memory is used, whoever is active: a head alone may be 64 KiB, and
+  /// there may be thousands. So little that a node full of pods does not double what is used, and
+  /// enough for a few calls at a time.
+  static constexpr std::int64_t kModestBytes = BufferBudget::kMaxBytes / 64;
   /// Of one caller, beyond its share: enough for a person to be told why, too few to be worth an
   /// attacker's while.
   static constexpr std::uint32_t kMaxRefused = 10;

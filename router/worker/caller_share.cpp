@@ -43,16 +43,29 @@ std::optional<telemetry::Limit> CallerShare::open(CallerRequest& request) {
       ClientQuota::kMaxRequestsPerCaller) {
     return telemetry::Limit::caller_requests;
   }
-  const bool others_suffer =
-      all_->loop_.buffers().pressure() == Pressure::full && all_->is_another_active(*this);
-  if (others_suffer && totals_->bytes.read() - n_bytes_posted_ + buffers_.n_bytes() >=
-                           ClientQuota::kMaxBytesPerCaller) {
+  if (totals_->bytes.read() - n_bytes_posted_ + buffers_.n_bytes() >= max_bytes()) {
     return telemetry::Limit::caller_bytes;
   }
   request.is_open_ = true;
   ++n_open_;
   all_->touch(*this);
   return std::nullopt;
+}
+
+std::int64_t CallerShare::max_bytes() const noexcept {
+  switch (all_->loop_.buffers().pressure()) {
+    case Pressure::over:
+      return ClientQuota::kModestBytes;
+    case Pressure::full:
+      if (all_->is_another_active(*this)) {
+        return ClientQuota::kMaxBytesPerCaller;
+      }
+      break;
+    case Pressure::high:
+    case Pressure::none:
+      break;
+  }
+  return std::numeric_limits<std::int64_t>::max();
 }
 
 void CallerShare::close() noexcept {

@@ -96,6 +96,8 @@ class CallerShare final
  private:
   friend class CallerRequest;
   friend class CallerShares;
+  /// Of all its requests, for one more to be opened.
+  [[nodiscard]] std::int64_t max_bytes() const noexcept;
   /// One more, in this turn.
   [[nodiscard]] bool may_begin() const noexcept;
   void serve();

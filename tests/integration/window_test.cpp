@@ -21,6 +21,7 @@ constexpr std::uint64_t kMostWindow = 1 << 20;
 constexpr auto kOneWay = 10ms;
 constexpr auto kRest = 500ms;  // without progress for so long, a sender has come to rest
 constexpr auto kLongPatience = 60s;
+const std::string kGreedy = "127.0.0.2";  // another caller than the clients that say nothing of it
 
 test::Script echoes() {
   return test::always({.echo = true});
@@ -174,8 +175,9 @@ TEST_CASE("nodeway: many slow readers do not take more than the memory for buffe
 
   std::list<test::H2Client> slow;
   for (int n = 0; n < kClients; ++n) {
-    test::H2Client& client = slow.emplace_back(
-        path.router.listen_port(), test::H2Client::Options{.stream_window_bytes = 1024});
+    test::H2Client& client =
+        slow.emplace_back(path.router.listen_port(),
+                          test::H2Client::Options{.stream_window_bytes = 1024, .from = kGreedy});
     for (int i = 0; i < kStreams; ++i) {
       client.set_reading(client.open_get("cart.shop", "/much"), false);
     }
@@ -262,5 +264,46 @@ TEST_CASE("nodeway: heads of replies that a client does not read count in the me
 
   CHECK(path.client.get("cart.shop", "/").body == "ok");
   idle.reset();
+  path.router.wait_metric("nodeway_buffer_bytes", 0);
+}
+
+TEST_CASE("nodeway: heads of a caller's requests do not take more than the memory for buffers",
+          "[integration][windows]") {
+  constexpr int kConnections = 2;
+  constexpr int kStreams = 620;  // of each
+  constexpr std::size_t kHead = 60'000;
+  constexpr double kMaxBuffers = 64 << 20;
+  constexpr double kTurn = 2 << 20;  // what comes in the turn in which it is reached
+  static_assert(kHead * kConnections * kStreams > kMaxBuffers + kTurn);
+  test::Script never = test::answer(200, "never");
+  never.max_concurrent_streams = 0;  // so that they wait in the router
+  test::OneService path{never,
+                        "version: 1\ndefaults: {limits: {queue: {size: 100000, timeout: 2m}}}\n"};
+  std::list<test::H2Client> greedy;
+  for (int n = 0; n < kConnections; ++n) {
+    test::H2Client& client =
+        greedy.emplace_back(path.router.listen_port(), test::H2Client::Options{.from = kGreedy});
+    client.ping();  // so that it knows how many streams it may open
+    for (int i = 0; i < kStreams; ++i) {
+      client.open_get("cart.shop", "/", {{"x-large", std::string(kHead, 'x')}});
+    }
+  }
+
+  test::eventually("a refusal", [&] {
+    for (test::H2Client& client : greedy) {
+      client.pump_for(1ms);
+    }
+    return path.router.metric("nodeway_limit_hits_total", {{"limit", "caller_bytes"}}) > 0;
+  });
+  for (test::H2Client& client : greedy) {
+    client.ping();
+  }
+
+  const double buffered = path.router.metric("nodeway_buffer_bytes");
+  CHECK(buffered > kMaxBuffers / 2);
+  CHECK(buffered <= kMaxBuffers + kTurn);
+  CHECK(path.router.metric("nodeway_responses_total", {{"reason", "caller_limit"}}) > 0);
+  CHECK(path.client.get("nothing.shop", "/").status == 404);  // others are served
+  greedy.clear();
   path.router.wait_metric("nodeway_buffer_bytes", 0);
 }

@@ -200,8 +200,8 @@ TEST_CASE("CallerShare: a caller that has most of a full memory begins nothing n
   here.send("here");
   there.send("there");
   CountedBytes body{here.share->buffers()};
-  body.set(BufferBudget::kMaxBytes);
-  CHECK(one.loop.buffers().n_bytes() == BufferBudget::kMaxBytes);
+  body.set(BufferBudget::kMaxBytes - 1);
+  CHECK(one.loop.buffers().n_bytes() == BufferBudget::kMaxBytes - 1);
   one.settle();
   other.settle();
 
@@ -214,6 +214,31 @@ TEST_CASE("CallerShare: a caller that has most of a full memory begins nothing n
   CHECK(far.send("polite"));
 
   body.set(0);
+  CHECK(here.send("now"));
+}
+
+TEST_CASE("CallerShare: while all memory is used nobody with much of it begins anything new",
+          "[worker]") {
+  BufferBudget budget;
+  TwoCores setup;
+  auto& [quota, one, other, here, there, polite] = setup;
+  one.loop.buffers().join(budget);
+  other.loop.buffers().join(budget);
+  here.send("here");
+  there.send("there");
+  CountedBytes heads{here.share->buffers()};
+  heads.set(BufferBudget::kMaxBytes - ClientQuota::kModestBytes);
+  CountedBytes head{polite.share->buffers()};
+  head.set(ClientQuota::kModestBytes);
+  one.settle();
+  other.settle();
+
+  CHECK_FALSE(here.send("one more"));
+  CHECK_FALSE(there.send("one more"));
+  CHECK_FALSE(polite.send("one more"));
+  head.set(ClientQuota::kModestBytes - 1);
+  CHECK(polite.send("polite"));
+  heads.set(0);
   CHECK(here.send("now"));
 }
 
