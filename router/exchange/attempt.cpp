@@ -250,6 +250,9 @@ void Attempt::on_new_endpoints() {
     refuse_as_too_late();
     return;
   }
+  if (waits_as_ == AttemptKind::first) {
+    last_failure_ = Errc::no_endpoints;  // they may have gone while it waited for room
+  }
   start(waits_as_);
 }
 

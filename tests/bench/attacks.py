@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import h2load
@@ -22,24 +22,29 @@ CALLS_PER_S = 500  # a steady load, far from what one worker can do
 CALLER = h2load.Shape(1, 10)
 SETTLE_S = 30.0
 ENDPOINT_STREAMS = 1_000  # of a connection: what comes to its limit is to be nodeway's
+LIMIT_HITS, SLOW_TURNS = "nodeway_limit_hits_total", "nodeway_loop_turns_slow_total"
 
 
 def report(bed: Bed, runs: int, seconds: float) -> str:
     """A row for each attack, after one for none. Each run has all of them in turn."""
     found: dict[str, list[h2load.Outcome]] = defaultdict(list)
-    hits: dict[str, float] = defaultdict(float)
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
     add_filler(bed, LARGE_BYTES)
     with start_nodeway(bed, {"echo": [start_backend(bed, streams=ENDPOINT_STREAMS).port]}) as router:
         for run in range(1, runs + 1):
             print(f"attacks: run {run} of {runs}", flush=True)
             for name in (QUIET, *ATTACKS):
-                hits_before = router.metric("nodeway_limit_hits_total")
+                before = counts(router)
                 with attacker(bed, name, router):
                     found[name].append(
                         h2load.run(bed, router.port, CALLER, int(CALLS_PER_S * seconds), rate=CALLS_PER_S))
-                hits[name] += router.metric("nodeway_limit_hits_total") - hits_before
+                counted[name] += counts(router) - before
                 settle(router)
-    return render(found, hits)
+    return render(found, counted)
+
+
+def counts(router: Nodeway) -> Counter[str]:
+    return Counter({name: int(router.metric(name)) for name in (LIMIT_HITS, SLOW_TURNS)})
 
 
 def attacker(bed: Bed, name: str, router: Nodeway) -> contextlib.AbstractContextManager[Process | None]:
@@ -62,7 +67,7 @@ def settle(router: Nodeway) -> None:
         time.sleep(0.05)
 
 
-def render(found: dict[str, list[h2load.Outcome]], hits: dict[str, float]) -> str:
+def render(found: dict[str, list[h2load.Outcome]], counted: dict[str, Counter[str]]) -> str:
     quiet = [outcome.latency_ms(99) for outcome in found[QUIET]]
     rows = []
     for name, outcomes in found.items():
@@ -70,5 +75,6 @@ def render(found: dict[str, list[h2load.Outcome]], hits: dict[str, float]) -> st
         failed = sum(outcome.requests - outcome.answered(h2load.SMALL_CALL) for outcome in outcomes)
         slowest = max(outcome.latency_ms(100) for outcome in outcomes)
         rows.append([name, number(median(p50)), number(median(p99)), number(ratio(p99, quiet)), number(slowest),
-                     str(failed), f"{hits[name]:.0f}"])
-    return markdown(["attack", "p50 ms", "p99 ms", "of quiet p99", "slowest ms", "failed", "limit hits"], rows)
+                     str(failed), str(counted[name][LIMIT_HITS]), str(counted[name][SLOW_TURNS])])
+    return markdown(
+        ["attack", "p50 ms", "p99 ms", "of quiet p99", "slowest ms", "failed", "limit hits", "slow turns"], rows)

@@ -71,6 +71,14 @@ router::Policy policy_of(char kind) {
     policy.retries.limit = 2;
     policy.retries.hedging = router::Hedging::fixed;
     policy.retries.hedging_delay = std::chrono::milliseconds{1};
+  } else if (kind == 'y') {
+    policy.retries.idempotent = true;
+    policy.retries.limit = 2;
+    policy.per_try_timeout = std::chrono::milliseconds{20};
+    policy.response_start_timeout = std::chrono::milliseconds{200};
+    policy.idle_timeout = std::chrono::seconds{1};
+  } else if (kind == 'w') {
+    policy.concurrency_limit = 1;
   }
   return policy;
 }
@@ -86,6 +94,9 @@ ExchangeRig::ExchangeRig(Input script)
 ExchangeRig::~ExchangeRig() = default;
 
 void ExchangeRig::run() {
+  if (kind_ == 'w') {
+    taken_ = cluster().acquire({}, std::nullopt);
+  }
   exchange_ = &host_.begin(client_, request(kind_), false);
   follow();
   while (!script_.empty() && !host_.is_over) {
@@ -103,6 +114,7 @@ void ExchangeRig::run() {
     follow();
     check();
   }
+  free_place();
   require(!attempt_, "no stream outlives its exchange");
   require(cluster().queue().n_requests() == 0, "nobody waits for a connection any more");
   require(host_.service_metrics().streams_open.read() == 0, "no request is counted as open");
@@ -355,9 +367,18 @@ void ExchangeRig::call_router(char what) {
     host_.end_turn();
   } else if (what == 'W') {
     pass_time();
+  } else if (what == 'L') {
+    free_place();
   } else if (what == 'A' || what == 'U') {
     cluster().adopt(what == 'A' ? nullptr : service().ports.data());
     cluster().forget_unused();
+  }
+}
+
+void ExchangeRig::free_place() {
+  if (taken_ != nullptr) {
+    cluster().release(*std::exchange(taken_, nullptr),
+                      {.kind = router::AttemptOutcome::Kind::unsent});
   }
 }
 

@@ -20,15 +20,16 @@ namespace fuzz {
 ///
 /// A script is text. It begins with the number of endpoints and the kind of request: `g` gRPC, `p`
 /// plain HTTP, `h` HEAD, `u` a tunnel, `n` to nowhere, `d` gRPC with a deadline of 50 ms, `i` gRPC
-/// that may be repeated and is hedged. Then each character is one call; blanks and line ends are
-/// passed over:
+/// that may be repeated and is hedged, `y` gRPC that may be repeated, of which no try, no head and
+/// no silence may take long, `w` gRPC of a Service whose only place is taken at first. Then each
+/// character is one call; blanks and line ends are passed over:
 ///
 ///     client    b<n> body   e end   t trailers   r<n> takes of the reply   s reply sent   g gone
 ///     endpoint  C connected   F not connected    P<n> takes of the request
 ///               I informational   H head   h head alone   v the same, UNAVAILABLE   B<n> body
 ///               E end   T trailers   V the same, UNAVAILABLE   Z closed
 ///               R refused   X reset   N not sent   o the other attempt speaks from here on
-///     router    . end of turn   A all endpoints vanish   U they come back
+///     router    . end of turn   A all endpoints vanish   U they come back   L the place is free
 ///               W<n> time passes: deadlines, pauses, hedges and the ends of waits come
 ///
 /// `<n>` is a digit, see `size` and `duration`.
@@ -72,6 +73,7 @@ class ExchangeRig {
   void speak_for_other();
   void end_reply(router::BodyState how, std::string_view grpc_status);
   void pass_time();
+  void free_place();
 
   void follow();
   void check() const;
@@ -98,6 +100,7 @@ class ExchangeRig {
   char kind_;
   test::ScriptedHost host_;
   test::ScriptedClient client_;
+  router::ClusterEndpoint* taken_ = nullptr;  ///< holds the only place
   router::Exchange* exchange_ = nullptr;  ///< owned by itself, until the turn in which it is over
 
   bool is_client_done_ = false;  ///< it has its reply, or is gone

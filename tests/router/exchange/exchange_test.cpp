@@ -713,6 +713,28 @@ TEST_CASE("Exchange: a full queue refuses at once", "[exchange]") {
   host.end_turn();
 }
 
+TEST_CASE("Exchange: what waited for room says so if there are no endpoints any more",
+          "[exchange]") {
+  Policy policy;
+  policy.concurrency_limit = 1;
+  test::ScriptedHost host{1, policy};
+  test::ScriptedClient busy;
+  Exchange& first = host.begin(busy, request(true), true);
+  host.connections[0]->connect();
+  test::ScriptedClient waiting;
+  Exchange& second = host.begin(waiting, request(true), true);
+  REQUIRE_FALSE(waiting.head.has_value());
+
+  host.cluster().adopt(nullptr);
+  first.on_client_gone(Reset::cancel);
+  host.end_turn();
+
+  REQUIRE(waiting.head.has_value());
+  CHECK(waiting.header("nodeway-error") == "no_endpoints");
+  second.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: what waited for room is refused if too little time is left for a reply",
           "[exchange]") {
   Policy policy;
