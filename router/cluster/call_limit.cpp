@@ -39,14 +39,17 @@ std::uint32_t CallLimit::n_under_way_of(std::size_t caller) const noexcept {
 bool CallLimit::admit(Part& own, std::uint64_t caller, TimePoint now) {
   look(now);
   const std::size_t index = caller % kCallers;
-  const std::uint32_t limit = this->limit();
-  if (limit != kNone && n_under_way() >= limit && has_its_part(index, limit)) {
-    return false;
+  const std::uint32_t window = window_.load(std::memory_order_relaxed);
+  if (const std::uint32_t limit = this->limit(); limit != kNone) {
+    const std::uint32_t n_of_all = n_under_way();
+    if (n_of_all >= limit && has_its_part(index, limit)) {
+      return false;
+    }
+    own.most_under_way_of_all_.raise(window, n_of_all + 1);
   }
   change(own.n_under_way_, 1);
   change(own.n_under_way_of_[index], 1);
-  own.most_under_way_.raise(window_.load(std::memory_order_relaxed),
-                            own.n_under_way_.load(std::memory_order_relaxed));
+  own.most_under_way_.raise(window, own.n_under_way_.load(std::memory_order_relaxed));
   return true;
 }
 
@@ -88,11 +91,22 @@ void CallLimit::leave(Part& own,
   }
 }
 
+bool CallLimit::is_too_early(TimePoint now) const noexcept {
+  return now.time_since_epoch().count() < next_look_.load(std::memory_order_relaxed);
+}
+
 void CallLimit::look(TimePoint now) {
-  if (now.time_since_epoch().count() < next_look_.load(std::memory_order_relaxed) ||
+  if (is_too_early(now) || is_steered_.test(std::memory_order_relaxed) ||
       is_steered_.test_and_set(std::memory_order_acquire)) {
     return;
   }
+  if (!is_too_early(now)) {  // else another worker has steered meanwhile, at a later time
+    steer_if_due(now);
+  }
+  is_steered_.clear(std::memory_order_release);
+}
+
+void CallLimit::steer_if_due(TimePoint now) {
   const std::uint32_t window = window_.load(std::memory_order_relaxed);
   std::uint32_t n_ended = 0;
   for (const Part* part = parts_.first(); part != nullptr; part = part->next) {
@@ -101,23 +115,27 @@ void CallLimit::look(TimePoint now) {
   if (steering_.is_due(now, n_under_way(), n_ended)) {
     steering_.steer(now, gather(window));
     announce();
+  } else {
+    next_look_.store((now + kLookAgain).time_since_epoch().count(), std::memory_order_relaxed);
   }
-  is_steered_.clear(std::memory_order_release);
 }
 
 balancer::CallWindow CallLimit::gather(std::uint32_t window) {
   balancer::CallWindow all;
+  std::uint32_t most_of_all = began_with_;
   took_.clear();
   for (const Part* part = parts_.first(); part != nullptr; part = part->next) {
     all.n_ended += part->n_ended_.read(window);
     all.n_late += part->n_late_.read(window);
     all.n_quick += part->n_quick_.read(window);
-    all.most_under_way += std::max(part->most_under_way_.read(window),
-                                   part->n_under_way_.load(std::memory_order_relaxed));
+    all.most_under_way += part->most_under_way_.read(window);
+    most_of_all = std::max(most_of_all, part->most_under_way_of_all_.read(window));
     for (std::size_t i = 0; i < part->n_timed_.read(window); ++i) {
       took_.emplace_back(part->took_[i].load(std::memory_order_relaxed));
     }
   }
+  // Without a limit only the sum of what each had at most is known, at different moments.
+  all.most_under_way = limit() == kNone ? std::max(all.most_under_way, began_with_) : most_of_all;
   for (std::size_t caller = 0; caller < kCallers; ++caller) {
     std::uint32_t n_ended = 0;
     std::uint32_t n_late = 0;
@@ -135,6 +153,7 @@ balancer::CallWindow CallLimit::gather(std::uint32_t window) {
 }
 
 void CallLimit::announce() noexcept {
+  began_with_ = n_under_way();
   const auto limit = steering_.limit_in_force();
   limit_.store(limit ? static_cast<std::uint32_t>(std::ceil(*limit)) : kNone,
                std::memory_order_relaxed);

@@ -46,13 +46,14 @@ class WindowCount {
 /// nobody waits.
 ///
 /// Each worker counts its own calls, in its part. Whoever comes when a window is over reads all
-/// parts and steers, if no other worker is about to. While there is no limit, a call reads nothing
-/// that others write but a few words, ten times a second; while there is one, what each has under
-/// way. The limit is exceeded by what the workers admit in the same moment, one each.
+/// parts and steers, if no other worker is about to; where the window must go on, the next look is
+/// a millisecond later. While there is no limit, a call reads nothing else that others write; while
+/// there is one, what each has under way. The limit is exceeded by what the workers admit in the
+/// same moment, one each.
 ///
 /// While there is a limit each caller may have its even part of it under way, also where others
 /// have more; so up to twice the limit may be for a moment.
-class CallLimit {
+class alignas(64) CallLimit {
  public:
   /// Callers are told apart by so many numbers; two that share one count as one. More than a node
   /// has pods that call the same Service, as a rule.
@@ -84,7 +85,11 @@ class CallLimit {
   [[nodiscard]] std::uint32_t n_under_way() const noexcept;
 
  private:
+  static constexpr std::chrono::milliseconds kLookAgain{1};
+
   void look(TimePoint now);
+  [[nodiscard]] bool is_too_early(TimePoint now) const noexcept;
+  void steer_if_due(TimePoint now);
   [[nodiscard]] balancer::CallWindow gather(std::uint32_t window);
   void announce() noexcept;
   [[nodiscard]] bool has_its_part(std::size_t caller, std::uint32_t limit) const noexcept;
@@ -99,6 +104,7 @@ class CallLimit {
   std::atomic_flag is_steered_{};
   // Of the worker that has set the flag:
   balancer::AdaptiveLimit steering_;
+  std::uint32_t began_with_ = 0;  ///< under way, when the window began
   std::vector<balancer::Nanoseconds> took_;
 };
 
@@ -117,7 +123,8 @@ class alignas(64) CallLimit::Part {
   std::atomic<std::uint32_t> n_under_way_{0};
   std::array<std::atomic<std::uint32_t>, kCallers> n_under_way_of_{};  ///< by caller
   // Of the window:
-  WindowCount most_under_way_;
+  WindowCount most_under_way_;         ///< of this worker's
+  WindowCount most_under_way_of_all_;  ///< while there is a limit
   WindowCount n_ended_;
   WindowCount n_late_;
   WindowCount n_quick_;

@@ -11,16 +11,15 @@ void RequestQueue::enter(QueuedRequest& request, const QueuePlace& place) {
   ++n_requests_;
   context_.service_metrics.requests_queued.add();
   shared_.queued().enter(1);
-  const std::uint32_t n_of_all = shared_.queued().value();
-  if (n_of_all <= max_requests_) {
-    return;
-  }
-  const std::uint32_t even_part = max_requests_ / shared_.n_workers();
-  for (std::uint32_t excess = n_of_all - max_requests_; excess > 0 && n_requests_ > even_part;
-       --excess) {
+  for (int n = 0; n < kCrowdedOutAtOnce && is_too_long(); ++n) {
     context_.loop.metrics().hit(telemetry::Limit::queue_requests);
     queue_.last_of_most().on_crowded_out();
   }
+}
+
+bool RequestQueue::is_too_long() const noexcept {
+  return shared_.queued().value() > max_requests_ &&
+         n_requests_ > max_requests_ / shared_.n_workers();
 }
 
 void RequestQueue::leave(QueuedRequest& request) noexcept {

@@ -14,8 +14,8 @@ namespace router {
 ///
 /// If there are more, those leave that came last of the caller who has most waiting, on a worker
 /// that has more than its even part of the bound: the callers of one worker cannot fill the queue
-/// for those of another. A worker with more gives it up when its next request comes; so there may
-/// be more than the bound for that moment, by less than as much again.
+/// for those of another. A worker with more gives it up as its next requests come, or when those
+/// that wait have waited long enough; until then there may be more, by less than the bound again.
 class RequestQueue {
  public:
   RequestQueue(const PoolContext& context, SharedPort& shared)
@@ -37,6 +37,11 @@ class RequestQueue {
   [[nodiscard]] std::uint32_t n_requests() const noexcept { return n_requests_; }
 
  private:
+  /// By one that comes; a turn is to end. With more than one the queue becomes shorter.
+  static constexpr int kCrowdedOutAtOnce = 16;
+  /// For this worker.
+  [[nodiscard]] bool is_too_long() const noexcept;
+
   PoolContext context_;
   SharedPort& shared_;
   std::uint32_t max_requests_ = 0;

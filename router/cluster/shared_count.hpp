@@ -6,8 +6,9 @@
 
 namespace router {
 
-/// Requests of several workers: those in flight, or those that wait. Any thread.
-class SharedCount {
+/// Requests of several workers: those in flight, or those that wait. Any thread. Written by each
+/// request, so that nothing else shares its line of the cache.
+class alignas(64) SharedCount {
  public:
   [[nodiscard]] std::uint32_t value() const noexcept { return value_.load(); }
   void enter(std::uint32_t n_requests) noexcept { value_.fetch_add(n_requests); }

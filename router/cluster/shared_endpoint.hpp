@@ -56,10 +56,10 @@ class SharedEndpoint {
 
   std::atomic<std::uint32_t> n_users_{0};  ///< clusters that hold it; grows in the port's roster
   std::atomic<std::uint32_t> failures_in_row_{0};
-  SharedCount in_flight_;
   std::atomic<VerdictWord> verdict_{0};
   std::atomic<double> slow_above_ns_{0};
   std::atomic<TimePoint::rep> alone_until_{0};
+  SharedCount in_flight_;
 };
 
 /// The roster forgets a record that nobody holds.

@@ -119,13 +119,13 @@ class SharedPort {
  private:
   std::uint64_t router_;
   SharedList<SharedWorker> workers_;
-  SharedCount in_flight_;
-  SharedCount queued_;
-  CallLimit call_limit_;
   std::atomic<std::uint32_t> verdict_version_{0};
   std::atomic_flag is_roster_taken_{};
   /// Of the worker that has set the flag.
   std::map<EndpointKey, std::unique_ptr<SharedEndpoint>> roster_;
+  SharedCount in_flight_;
+  SharedCount queued_;
+  CallLimit call_limit_;
 };
 
 /// All of them, by their ClusterId: made when the first worker asks, and kept for the life of the

@@ -57,7 +57,7 @@ class ServerConnection final : public router::ClientConnection,
   /// read may exceed it.
   static constexpr std::size_t kWindowBytes = 64 * std::size_t{1024};
   /// Informational heads waiting for a client that does not read; those beyond it are dropped, as
-  /// RFC 9110 section 15.2 allows; from `Pressure::full` on, those beyond the first.
+  /// RFC 9110 section 15.2 allows; under `Pressure::full`, those beyond the first.
   static constexpr std::size_t kMaxQueuedBytes = 64 * std::size_t{1024};
 
   ServerConnection(Loop& loop,
@@ -104,7 +104,7 @@ class ServerConnection final : public router::ClientConnection,
   /// What waits to be written before the reply's body.
   void count_heads() { counted_heads_.set(queued_.size() + reply_head_.n_bytes); }
   [[nodiscard]] std::size_t max_queued_bytes() noexcept {
-    return loop_.buffers().pressure() >= Pressure::full ? 1 : kMaxQueuedBytes;
+    return loop_.buffers().pressure() == Pressure::full ? 1 : kMaxQueuedBytes;
   }
   void drop_reply_head() {
     reply_head_ = {};

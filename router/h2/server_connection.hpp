@@ -70,7 +70,7 @@ class ServerConnection final : public router::ClientConnection,
   /// Heads that need not be sent are not kept for a client that does not read, once memory is
   /// short.
   [[nodiscard]] bool is_short_of_memory() noexcept {
-    return loop_.buffers().pressure() >= Pressure::full && session_.n_copied_bytes() > 0;
+    return loop_.buffers().pressure() == Pressure::full && session_.n_copied_bytes() > 0;
   }
   void count_copies() noexcept { counted_copies_.set(session_.n_copied_bytes()); }
   void watch_head();

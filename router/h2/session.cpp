@@ -491,8 +491,8 @@ Session::~Session() {
 
 void Session::set_pressure(Pressure pressure) {
   const Pressure before = std::exchange(pressure_, pressure);
-  if ((before >= Pressure::full) != (pressure >= Pressure::full)) {
-    announce_window(pressure >= Pressure::full
+  if ((before == Pressure::full) != (pressure == Pressure::full)) {
+    announce_window(pressure == Pressure::full
                         ? std::min(BufferBudget::kNarrowWindow, stream_window_bytes_)
                         : stream_window_bytes_);
   }

@@ -9,10 +9,7 @@ Pressure next(Pressure before, std::int64_t n_bytes) noexcept {
   const auto is_beyond = [n_bytes](bool was_beyond, std::int64_t limit) {
     return n_bytes >= (was_beyond ? limit - limit / 4 : limit);
   };
-  if (is_beyond(before == Pressure::over, BufferBudget::kMaxBytes)) {
-    return Pressure::over;
-  }
-  if (is_beyond(before >= Pressure::full, BufferBudget::kNarrowAtBytes)) {
+  if (is_beyond(before == Pressure::full, BufferBudget::kNarrowAtBytes)) {
     return Pressure::full;
   }
   return is_beyond(before != Pressure::none, BufferBudget::kGrowUntilBytes) ? Pressure::high
@@ -39,13 +36,18 @@ void BufferShare::shrink(std::int64_t n_bytes) noexcept {
   }
 }
 
+bool BufferShare::is_used_up() const noexcept {
+  const std::int64_t of_others = budget_ == nullptr ? 0 : budget_->bytes.read() - n_posted_;
+  return of_others + n_bytes_ >= BufferBudget::kMaxBytes;
+}
+
 bool BufferShare::post() noexcept {
   const std::int64_t total =
       budget_ == nullptr ? n_bytes_ : budget_->bytes.change(n_bytes_ - n_posted_);
   n_posted_ = n_bytes_;
   const Pressure before = pressure_;
   pressure_ = next(before, total);
-  return pressure_ >= Pressure::full && before < Pressure::full;
+  return pressure_ == Pressure::full && before != Pressure::full;
 }
 
 }  // namespace router

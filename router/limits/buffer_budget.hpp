@@ -13,7 +13,6 @@ enum class Pressure : std::uint8_t {
   none,
   high,  ///< a quarter of it is in use: no stream's window grows any more
   full,  ///< half of it is in use: a stream may bring `BufferBudget::kNarrowWindow` at a time
-  over,  ///< all of it is: who has more than a little begins no further request
 };
 
 /// The bytes that wait in this process for the other side to take them: bodies, and output for
@@ -40,7 +39,7 @@ struct BufferBudget {
   /// `window_bytes` without pressure.
   [[nodiscard]] static constexpr std::size_t read_ahead(Pressure pressure,
                                                         std::size_t window_bytes) noexcept {
-    return pressure >= Pressure::full ? kNarrowWindow : window_bytes;
+    return pressure == Pressure::full ? kNarrowWindow : window_bytes;
   }
 
   alignas(64) SharedSum bytes;
@@ -69,6 +68,8 @@ class BufferShare {
 
   /// Of the whole process, as of the last `post`.
   [[nodiscard]] Pressure pressure() const noexcept { return pressure_; }
+  /// Whether all of the process's is in use, as far as the other cores have told.
+  [[nodiscard]] bool is_used_up() const noexcept;
   /// Called at the end of a turn. True if `Pressure::full` has been reached in it.
   bool post() noexcept;
 

@@ -45,9 +45,9 @@ class ClientQuota {
   /// windows are narrow for it.
   static constexpr std::int64_t kMaxBytesPerCaller = BufferBudget::kMaxBytes / 4;
   /// The same while all of the memory is used, whoever is active: a head alone may be 64 KiB, and
-  /// there may be thousands. So little that a node full of pods does not double what is used, and
-  /// enough for a few calls at a time.
-  static constexpr std::int64_t kModestBytes = BufferBudget::kMaxBytes / 64;
+  /// there may be thousands. The 110 pods of a full node may have as much again in such portions,
+  /// which are enough for a few calls at a time.
+  static constexpr std::int64_t kModestBytes = BufferBudget::kMaxBytes / 128;
   /// Of one caller, beyond its share: enough for a person to be told why, too few to be worth an
   /// attacker's while.
   static constexpr std::uint32_t kMaxRefused = 10;

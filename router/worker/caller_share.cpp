@@ -53,19 +53,13 @@ std::optional<telemetry::Limit> CallerShare::open(CallerRequest& request) {
 }
 
 std::int64_t CallerShare::max_bytes() const noexcept {
-  switch (all_->loop_.buffers().pressure()) {
-    case Pressure::over:
-      return ClientQuota::kModestBytes;
-    case Pressure::full:
-      if (all_->is_another_active(*this)) {
-        return ClientQuota::kMaxBytesPerCaller;
-      }
-      break;
-    case Pressure::high:
-    case Pressure::none:
-      break;
+  const BufferShare& buffers = all_->loop_.buffers();
+  if (buffers.is_used_up()) {
+    return ClientQuota::kModestBytes;
   }
-  return std::numeric_limits<std::int64_t>::max();
+  return buffers.pressure() == Pressure::full && all_->is_another_active(*this)
+             ? ClientQuota::kMaxBytesPerCaller
+             : std::numeric_limits<std::int64_t>::max();
 }
 
 void CallerShare::close() noexcept {

@@ -132,8 +132,7 @@ class Core::State::Desk final : public RequestAcceptor, public Disposable {
       core_.metrics.hit(excess);
       what = excess == telemetry::Limit::caller_requests
                  ? fmt::format("{} open requests", ClientQuota::kMaxRequestsPerCaller)
-                 : fmt::format("{} MiB of bodies that wait to be taken",
-                               ClientQuota::kMaxBytesPerCaller >> 20);
+                 : "while memory is short, too many bytes of bodies and heads";
     }
     exchange.refuse(Errc::caller_limit, fmt::format("{} of {}", what, caller.to_string()));
   }

@@ -543,24 +543,30 @@ TEST_CASE("CallLimit: threads that admit and end calls lose none of them",
     REQUIRE(limit.limit() == kLimit);
   }
 
+  std::atomic<std::uint32_t> n_under_way{0};
   std::atomic<std::uint32_t> most{0};
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&limit, &most, begin] {
+    threads.emplace_back([&limit, &n_under_way, &most, begin] {
       CallLimit::Part& own = limit.add_part();
       std::deque<TimePoint> calls;
       for (int n = 0; n < 20'000; ++n) {
         const TimePoint now = begin + n * 10us;  // two windows
         if (limit.admit(own, kCaller, now)) {
           calls.push_back(now);
-          most = std::max(most.load(), limit.n_under_way());
+          const std::uint32_t seen = ++n_under_way;
+          for (std::uint32_t before = most; before < seen;) {
+            most.compare_exchange_weak(before, seen);
+          }
         }
         if (calls.size() > 90 || (n % 3 == 0 && !calls.empty())) {
+          --n_under_way;
           limit.leave(own, kCaller, CallEnd::in_time, calls.front(), now);
           calls.pop_front();
         }
       }
       for (const TimePoint began_at : calls) {
+        --n_under_way;
         limit.leave(own, kCaller, CallEnd::in_time, began_at, begin + 1s);
       }
     });
@@ -572,4 +578,33 @@ TEST_CASE("CallLimit: threads that admit and end calls lose none of them",
   CHECK(limit.n_under_way() == 0);
   CHECK(most > kLimit / 2);
   CHECK(most <= kLimit + 3 + kThreads);  // grown a little, and exceeded by one of each
+}
+
+TEST_CASE("CallLimit: it is gone when the load is, however many workers have a little of it",
+          "[cluster][call_limit]") {
+  constexpr std::size_t kWorkers = 8;
+  CallLimit limit;
+  std::vector<CallLimit::Part*> workers;
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    workers.push_back(&limit.add_part());
+  }
+  TimePoint now{1h};
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(limit.admit(*workers[0], kCaller, now));
+  }
+  for (int i = 0; i < 20; ++i) {
+    limit.leave(*workers[0], kCaller, CallEnd::late, now, now);
+  }
+  now += 1s;
+  REQUIRE(limit.admit(*workers[0], kCaller, now));
+  limit.leave(*workers[0], kCaller, CallEnd::in_time, now, now);
+  REQUIRE(limit.limit() == AdaptiveLimit::kLeast);
+
+  for (std::size_t i = 0; i < 1200; ++i, now += 10ms) {  // one at a time
+    CallLimit::Part& worker = *workers[i % kWorkers];
+    REQUIRE(limit.admit(worker, kCaller, now));
+    limit.leave(worker, kCaller, CallEnd::in_time, now, now);
+  }
+
+  CHECK(limit.limit() == CallLimit::kNone);
 }

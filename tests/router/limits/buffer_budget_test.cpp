@@ -52,22 +52,6 @@ TEST_CASE("BufferBudget: windows grow by so much together, and by what was given
   CHECK_FALSE(other.grow(1));
 }
 
-TEST_CASE("BufferBudget: that all of it is used is told beyond the half", "[limits]") {
-  BufferShare share;
-  share.add(BufferBudget::kMaxBytes - 1);
-  CHECK(share.post());
-  CHECK(share.pressure() == Pressure::full);
-  share.add(1);
-  CHECK_FALSE(share.post());
-  CHECK(share.pressure() == Pressure::over);
-  share.subtract(BufferBudget::kMaxBytes / 4);
-  CHECK_FALSE(share.post());
-  CHECK(share.pressure() == Pressure::over);
-  share.subtract(1);
-  CHECK_FALSE(share.post());
-  CHECK(share.pressure() == Pressure::full);
-}
-
 TEST_CASE("BufferBudget: it ends a quarter below where it began", "[limits]") {
   BufferShare share;
   share.add(kNarrowAt);

@@ -231,13 +231,14 @@ TEST_CASE("CallerShare: while all memory is used nobody with much of it begins a
   CountedBytes head{polite.share->buffers()};
   head.set(ClientQuota::kModestBytes);
   one.settle();
-  other.settle();
 
   CHECK_FALSE(here.send("one more"));
   CHECK_FALSE(there.send("one more"));
   CHECK_FALSE(polite.send("one more"));
+  heads.set(BufferBudget::kMaxBytes);
   head.set(ClientQuota::kModestBytes - 1);
   CHECK(polite.send("polite"));
+  CHECK_FALSE(here.send("one more"));
   heads.set(0);
   CHECK(here.send("now"));
 }
