@@ -20,6 +20,7 @@ from tables import markdown, median, number, ratio
 QUIET = "none"
 CALLS_PER_S = 500  # a steady load, far from what one worker can do
 CALLER = h2load.Shape(1, 10)
+IN_PLACE_S = 60.0  # kernels have gigabytes of room
 SETTLE_S = 30.0
 ENDPOINT_STREAMS = 1_000  # of a connection: what comes to its limit is to be nodeway's
 LIMIT_HITS, SLOW_TURNS = "nodeway_limit_hits_total", "nodeway_loop_turns_slow_total"
@@ -54,7 +55,7 @@ def attacker(bed: Bed, name: str, router: Nodeway) -> contextlib.AbstractContext
     # What it takes of the CPU that it shares with client and endpoint is not what an attack does to nodeway.
     process = bed.start(
         "attacker", humble([sys.executable, Path(__file__).with_name("attacker.py"), name, str(router.port)]))
-    process.await_line("attacks")
+    process.await_line("attacks", IN_PLACE_S)
     return process
 
 

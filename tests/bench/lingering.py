@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import socket
 import struct
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ from h2load import AUTHORITY, METHOD
 
 LARGE_BYTES = 1 << 30  # a reply that ends for nobody; the document of that size is the bench's
 TURN_S = 0.1
+REST_S = 0.5
 TURNS = 10  # a slow stream or connection goes on in one of so many: once a second
 CALLER_CONNECTIONS, CONNECTIONS, STREAMS = 500, 10_000, 1_000  # docs/errors.md: of an address, of all, of a connection
 SPARE_CONNECTIONS = 100  # left to others
@@ -47,8 +50,9 @@ class Lingering:
 
     connections: int
     opening: bytes = b""
-    turn: Callable[[int], bytes] = lambda _n: b""
+    turn: Callable[[int], bytes] | None = None  # none: nothing
     reads: bool = False
+    rests: bool = False  # begins when the kernel has no room left for what comes
     vanishes: bool = False  # hears nothing more once it has sent its opening, and acknowledges nothing
     further: int = 0  # connections that are tried in each turn
 
@@ -61,6 +65,8 @@ def head(method: str, path: str) -> bytes:
 CALL = head("POST", f"/{METHOD}")
 ASKING = head("GET", f"/filler-{LARGE_BYTES}")
 HELLO = PREFACE + frame(SETTINGS, 0, 0)
+OPEN_WIDE = (PREFACE + frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, MAX_WINDOW))
+             + window_update(0, MAX_WINDOW - FIRST_WINDOW))
 
 
 def streams(count: int) -> range:
@@ -97,10 +103,8 @@ def further_calls(n: int, at_once: int) -> bytes:
 LINGERING: dict[str, Lingering] = {
     "zero windows": Lingering(
         4, PREFACE + frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 0)) + asking(500), reads=True),
-    "never reads": Lingering(
-        CALLER_CONNECTIONS,
-        PREFACE + frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, MAX_WINDOW))
-        + window_update(0, MAX_WINDOW - FIRST_WINDOW) + asking(1)),
+    "never reads, at first": Lingering(CALLER_CONNECTIONS, OPEN_WIDE + asking(1)),
+    "never reads, at rest": Lingering(CALLER_CONNECTIONS, OPEN_WIDE + asking(1), rests=True),
     "half-open": Lingering(CALLER_CONNECTIONS, HELLO + asking(1), vanishes=True),
     "half a preface": Lingering(CALLER_CONNECTIONS, PREFACE[:12]),
     "slow heads": Lingering(CALLER_CONNECTIONS, HELLO + slow_head(), lambda n: b"" if n % TURNS else b"b", reads=True),
@@ -117,10 +121,12 @@ LINGERING: dict[str, Lingering] = {
 def linger(attack: Lingering, port: int, tell: Callable[[], None]) -> None:
     """For ever. Tells when all is in place; what is cut off then comes back."""
     peers = [opened(attack, port, n) for n in range(attack.connections)]
+    if attack.rests:
+        await_rest(peers)
     tell()
     for turn in itertools.count():
         time.sleep(TURN_S)
-        for n, peer in enumerate(peers):
+        for n, peer in enumerate(peers if attack.reads or attack.turn else []):
             try:
                 take_turn(attack, peer, turn + n)  # not all of them in the same one
             except BlockingIOError:
@@ -139,9 +145,21 @@ def take_turn(attack: Lingering, peer: socket.socket, turn: int) -> None:
         with contextlib.suppress(BlockingIOError):
             if not peer.recv(1 << 16):
                 raise ConnectionResetError
-    text = attack.turn(turn)
+    text = attack.turn(turn) if attack.turn else b""
     if text:
         peer.sendall(text)
+
+
+def await_rest(peers: list[socket.socket]) -> None:
+    """Until nothing more has come for all of them together within `REST_S`."""
+    before, unread = -1, 0
+    while unread != before:
+        time.sleep(REST_S)
+        before, unread = unread, sum(unread_bytes(peer) for peer in peers)
+
+
+def unread_bytes(peer: socket.socket) -> int:
+    return struct.unpack("i", fcntl.ioctl(peer, termios.FIONREAD, bytes(4)))[0]
 
 
 def opened(attack: Lingering, port: int, n: int) -> socket.socket:

@@ -385,8 +385,13 @@ void ExchangeRig::free_place() {
 void ExchangeRig::pass_time() {
   const bool is_whole = replying_ && links_[*replying_].reply.end && !client_.was_reset;
   const bool is_open = replying_ && attempt_ == replying_ && !is_whole;
+  const bool may_begin = !replying_ && attempt_ && link().has_head;
   host_.time().pass(duration());
   was_cut_off_ = was_cut_off_ || (is_open && endpoint().stream == nullptr);
+  if (may_begin && has_reply() && endpoint().stream == nullptr) {
+    replying_ = attempt_;  // begun at one timeout, and cut off at the next
+    was_cut_off_ = true;
+  }
   require(!is_whole || !client_.was_reset, "a complete reply has no deadline");
 }
 
@@ -411,7 +416,7 @@ void ExchangeRig::follow() {
   }
   const std::vector<std::size_t> now = live();
   require(now.size() <= (kind_ == 'i' ? 2U : 1U), "no more attempts are under way than may be");
-  if (!replying_ && client_.head && !client_.head->fields.find("nodeway-error")) {
+  if (!replying_ && has_reply()) {
     for (const std::size_t i : now) {
       if (links_[i].has_head) {
         require(!replying_, "one reply is the client's");

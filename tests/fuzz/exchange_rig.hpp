@@ -85,6 +85,10 @@ class ExchangeRig {
   [[nodiscard]] bool is_client_there() const noexcept {
     return !is_client_done_ && !client_.was_reset;
   }
+  /// The client has got the head of an endpoint's reply.
+  [[nodiscard]] bool has_reply() const {
+    return client_.head && !client_.head->fields.find("nodeway-error");
+  }
   [[nodiscard]] test::ScriptedConnection& endpoint() { return *host_.connections[*attempt_]; }
   [[nodiscard]] Link& link() { return links_[*attempt_]; }
   [[nodiscard]] std::vector<std::size_t> live() const;
