@@ -28,6 +28,7 @@ Transport::Transport(Loop& loop,
       tls_{std::move(tls)} {
   // Failures here mean that the peer has gone already; the first read will say so.
   static_cast<void>(socket_.set_option(IPPROTO_TCP, TCP_NODELAY, 1));
+  static_cast<void>(socket_.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kMaxUnsentBytes));
 }
 
 Transport::~Transport() {

@@ -48,6 +48,10 @@ class Transport final : private Flushable, private Pollable {
   /// A peer that takes nothing for so long, with output pending, is gone or hostile (product.md,
   /// clients).
   static constexpr std::chrono::seconds kWriteStall{30};
+  /// What the kernel takes beyond what it may send at once: enough to keep it sending while a turn
+  /// lasts. Without it a peer that does not read has megabytes of the node's memory for each
+  /// connection (net.ipv4.tcp_wmem). Source: tcp(7), TCP_NOTSENT_LOWAT.
+  static constexpr int kMaxUnsentBytes = 128 << 10;
 
   /// After the last byte, how long a peer may take to read it and to close its side; begins anew
   /// while it reads. A close at once would make the kernel answer what the peer still sends with a

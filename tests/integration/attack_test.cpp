@@ -3,9 +3,11 @@
 #include "tests/integration/one_service.hpp"
 #include "tests/support/raw_h2.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -368,6 +370,15 @@ TEST_CASE("nodeway: a client that never reads is given up", "[integration][attac
       "nodeway_limit_hits_total", 1, {{"limit", "write_stall"}}, kStallPatience);
   path.upstream.wait_until_open(0);
   check(bystander);
+
+  // A window of 1 MiB, and little in the kernel, which by itself would take 4 MiB.
+  constexpr std::uint64_t kTaken = 2 << 20;
+  const std::vector<test::SeenRequest> seen = path.upstream.requests();
+  const auto much = std::find_if(seen.begin(), seen.end(), [](const test::SeenRequest& each) {
+    return each.header(":path") == "/much";
+  });
+  REQUIRE(much != seen.end());
+  CHECK(much->reply_bytes < kTaken);
 }
 
 TEST_CASE("nodeway: bodies that come byte by byte hurt nobody else, and arrive",
