@@ -95,6 +95,11 @@ struct TwoCores {
   Caller here{one, quota, kGreedy};
   Caller there{other, quota, kGreedy};
   Caller polite{one, quota, kPolite};
+
+  void join(BufferBudget& budget) {
+    one.loop.buffers().join(budget);
+    other.loop.buffers().join(budget);
+  }
 };
 
 constexpr std::size_t kPerTurn = CallerShare::kRequestsPerTurn;
@@ -194,8 +199,7 @@ TEST_CASE("CallerShare: a caller that has most of a full memory begins nothing n
   BufferBudget budget;
   TwoCores setup;
   auto& [quota, one, other, here, there, polite] = setup;
-  one.loop.buffers().join(budget);
-  other.loop.buffers().join(budget);
+  setup.join(budget);
   Caller far{other, quota, kPolite};
   here.send("here");
   there.send("there");
@@ -222,8 +226,7 @@ TEST_CASE("CallerShare: while all memory is used nobody with much of it begins a
   BufferBudget budget;
   TwoCores setup;
   auto& [quota, one, other, here, there, polite] = setup;
-  one.loop.buffers().join(budget);
-  other.loop.buffers().join(budget);
+  setup.join(budget);
   here.send("here");
   there.send("there");
   CountedBytes heads{here.share->buffers()};
