@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "router/h2/session.hpp"
 
-#include <algorithm>
+#include "router/h2/require.hpp"
+
 #include <array>
-#include <iterator>
 #include <new>
-#include <utility>
 
 #include <fmt/format.h>
 
 namespace router::h2 {
 namespace {
-
-/// nghttp2 fails on our side only when memory is short or we broke its rules: neither is survivable
-/// (docs/errors.md).
-void require(int result) {
-  if (result != 0) {
-    throw std::bad_alloc{};
-  }
-}
-
-/// Of the PINGs that measure a round trip, so that their answers are told from those of a shutdown.
-constexpr std::array<std::uint8_t, 8> kMeasuringPing{'r', 'o', 'u', 'n', 'd', 't', 'r', 'p'};
-
-bool is_measuring(const nghttp2_ping& ping) noexcept {
-  return std::equal(kMeasuringPing.begin(), kMeasuringPing.end(), std::begin(ping.opaque_data));
-}
 
 /// nghttp2 refers to the text, which its owner keeps until the frame is out.
 constexpr std::uint8_t kRefer = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
@@ -97,19 +81,18 @@ struct Session::Callbacks {
   }
 
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* self) noexcept {
-    SessionEvents& connection = static_cast<Session*>(self)->events_;
+    auto& owner = *static_cast<Session*>(self);
     const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     if (frame->hd.type == NGHTTP2_SETTINGS && !is_ack) {
-      connection.on_settings();
+      owner.events_.on_settings();
     } else if (frame->hd.type == NGHTTP2_SETTINGS) {
-      --static_cast<Session*>(self)->n_unacked_settings_;  // nghttp2 has checked that one was due
-    } else if (frame->hd.type == NGHTTP2_PING && is_ack && is_measuring(frame->ping)) {
-      auto& owner = *static_cast<Session*>(self);
-      owner.window_.on_ping_ack(owner.now_);
+      owner.windows_.on_settings_acked();  // nghttp2 has checked that one was due
     } else if (frame->hd.type == NGHTTP2_PING && is_ack) {
-      connection.on_ping_ack();
+      if (!owner.windows_.on_ping_ack(frame->ping, owner.now_)) {
+        owner.events_.on_ping_ack();
+      }
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
-      connection.on_goaway();
+      owner.events_.on_goaway();
     } else {
       on_stream_frame(session, frame);
     }
@@ -136,7 +119,8 @@ struct Session::Callbacks {
                      std::size_t size,
                      void* self) noexcept {
     nghttp2_session_consume_connection(session, size);
-    static_cast<Session*>(self)->on_data(size);
+    auto& owner = *static_cast<Session*>(self);
+    owner.windows_.on_data(*session, size, owner.now_);
     if (StreamEvents* const events = stream(session, id); events != nullptr) {
       events->on_data(std::as_bytes(std::span{data, size}));
     } else {
@@ -200,11 +184,12 @@ struct Session::Callbacks {
                              std::int32_t id,
                              std::uint32_t code,
                              void* self) noexcept {
+    auto& owner = *static_cast<Session*>(self);
     // A block may stop half way, and go on when its stream has gone.
-    if (Reading& reading = static_cast<Session*>(self)->reading_; reading.id == id) {
-      reading.events = nullptr;
+    if (owner.reading_.id == id) {
+      owner.reading_.events = nullptr;
     }
-    static_cast<Session*>(self)->give_back(id);
+    owner.windows_.give_back(id);
     if (StreamEvents* const events = stream(session, id); events != nullptr) {
       events->on_stream_closed(code);
     }
@@ -268,10 +253,8 @@ Session::Session(Role role,
       role_{role},
       conduct_{limits.conduct},
       heads_{role == Role::server ? std::size_t{NGHTTP2_CLIENT_MAGIC_LEN} : 0},
-      window_{limits.stream_window_bytes, limits.max_stream_window_bytes},
-      max_outbound_frames_{limits.max_outbound_frames},
-      stream_window_bytes_{limits.stream_window_bytes},
-      buffers_{buffers} {
+      windows_{limits.stream_window_bytes, limits.max_stream_window_bytes, buffers},
+      max_outbound_frames_{limits.max_outbound_frames} {
   nghttp2_option* option = nullptr;
   require(nghttp2_option_new(&option));
   nghttp2_option_set_no_auto_window_update(option, 1);
@@ -311,7 +294,7 @@ void Session::submit_settings(Role role, const SessionLimits& limits) {
       nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
   require(nghttp2_session_set_local_window_size(
       session_.get(), NGHTTP2_FLAG_NONE, 0, limits.connection_window_bytes));
-  ++n_unacked_settings_;
+  windows_.on_settings_submitted();
 }
 
 Result<void> Session::feed(std::span<const std::byte> bytes, TimePoint now) {
@@ -473,102 +456,20 @@ bool Session::has_window(StreamId id) const noexcept {
          nghttp2_session_get_stream_remote_window_size(session_.get(), id) > 0;
 }
 
-void Session::on_data(std::size_t n_bytes) {
-  if (window_.on_data(n_bytes, now_)) {
-    nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, kMeasuringPing.data());
-  }
-}
-
 void Session::on_refused() {
   if (const auto limit = conduct_.on_refused(now_)) {
     give_up(*limit);
   }
 }
 
-Session::~Session() {
-  buffers_.shrink(grown_bytes_);
-}
-
 void Session::set_pressure(Pressure pressure) {
-  const Pressure before = std::exchange(pressure_, pressure);
-  if ((before == Pressure::full) != (pressure == Pressure::full)) {
-    announce_window(pressure == Pressure::full
-                        ? std::min(BufferBudget::kNarrowWindow, stream_window_bytes_)
-                        : stream_window_bytes_);
-  }
-}
-
-void Session::announce_window(std::uint32_t bytes) {
-  const nghttp2_settings_entry window{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, bytes};
-  require(nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, &window, 1));
-  ++n_unacked_settings_;
-}
-
-std::int32_t Session::initial_window() const noexcept {
-  return static_cast<std::int32_t>(
-      nghttp2_session_get_local_settings(session_.get(), NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE));
-}
-
-void Session::fit_window(StreamId id) {
-  const std::int32_t now =
-      nghttp2_session_get_stream_effective_local_window_size(session_.get(), id);
-  const std::int32_t wanted = pressure_ == Pressure::none
-                                  ? static_cast<std::int32_t>(window_.window_bytes())
-                                  : initial_window();
-  const std::int32_t n_unreturned =
-      nghttp2_session_get_stream_effective_recv_data_length(session_.get(), id);
-  // A stream that has not come this far needs no larger one, and one that is not read not yet.
-  const bool is_due = now > wanted || (now < wanted && n_unreturned >= now / 2);
-  if (now >= 0 && is_due && may_have(id, wanted)) {
-    require(nghttp2_session_set_local_window_size(session_.get(), NGHTTP2_FLAG_NONE, id, wanted));
-    are_windows_apart_ = true;
-  }
-}
-
-/// Draws from the budget what the stream's window grows by, or gives back what it shrinks by.
-bool Session::may_have(StreamId id, std::int32_t window) {
-  const std::int32_t wanted = std::max(0, window - static_cast<std::int32_t>(stream_window_bytes_));
-  const auto found = grown_.find(id);
-  const std::int32_t more = wanted - (found == grown_.end() ? 0 : found->second);
-  if (more > 0) {
-    if (grown_bytes_ + more > kMaxGrownBytes || !buffers_.grow(more)) {
-      if (!std::exchange(may_not_grow_, true)) {
-        events_.on_limit_hit(telemetry::Limit::window_growth);
-      }
-      return false;
-    }
-    may_not_grow_ = false;
-    grown_bytes_ += more;
-    grown_[id] = wanted;
-  } else if (wanted == 0) {
-    give_back(id);
-  } else if (more < 0) {
-    found->second = wanted;
-    grown_bytes_ += more;
-    buffers_.shrink(-more);
-  }
-  return true;
-}
-
-void Session::give_back(StreamId id) noexcept {
-  if (const auto found = grown_.find(id); found != grown_.end()) {
-    grown_bytes_ -= found->second;
-    buffers_.shrink(found->second);
-    grown_.erase(found);
-  }
+  windows_.set_pressure(*session_, pressure);
 }
 
 void Session::consume(StreamId id, std::size_t n_bytes) {
-  // While SETTINGS are on their way, which of them a stream's window knows of is not known.
-  if ((window_.has_grown() || are_windows_apart_) && n_unacked_settings_ == 0) {
-    if (nghttp2_session_get_stream_remote_close(session_.get(), id) == 1) {
-      give_back(id);  // it has come whole
-    } else {
-      fit_window(id);
-    }
+  if (const auto limit = windows_.consume(*session_, id, n_bytes)) {
+    events_.on_limit_hit(*limit);
   }
-  nghttp2_session_consume_stream(
-      session_.get(), id, n_bytes);  // fails harmlessly if the stream is gone
 }
 
 void Session::reset(StreamId id, Reset how) {

@@ -6,7 +6,7 @@
 #include "router/exchange/stream.hpp"
 #include "router/h2/conduct.hpp"
 #include "router/h2/frame_heads.hpp"
-#include "router/h2/window_estimate.hpp"
+#include "router/h2/stream_windows.hpp"
 #include "router/limits/buffer_budget.hpp"
 
 #include <cstddef>
@@ -15,7 +15,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include <nghttp2/nghttp2.h>
@@ -80,7 +79,8 @@ class SessionEvents {
   virtual void on_goaway() = 0;    ///< the peer takes no new streams
   virtual void on_ping_ack() = 0;
   virtual void on_invalid_frame() = 0;  ///< the peer sent what it must not, or too much of it
-  /// The peer went beyond a limit, and the connection ends for it. Comes once.
+  /// A limit is reached. The connection ends for it, and it comes once; but `window_growth` comes
+  /// each time that the windows of streams may grow no further, and ends nothing.
   virtual void on_limit_hit(telemetry::Limit limit) = 0;
 
  protected:
@@ -94,22 +94,16 @@ enum class Role : std::uint8_t { server, client };
 /// Owning no socket and no timer makes it drivable from a test, a fuzzer, or a connection alike.
 /// The connection's own window is credited as soon as bytes come in, a stream's only by `consume`:
 /// so a stalled stream holds back nobody else, and what a connection can make us keep is its
-/// streams times their window. A stream's window grows when half of it has come and been taken, to
-/// what `WindowEstimate` says of the connection. Not movable: nghttp2 holds a pointer to it.
+/// streams times their window (`StreamWindows`). Not movable: nghttp2 holds a pointer to it.
 /// Source: RFC 9113.
 class Session {
  public:
-  /// `events` must outlive the session. Queues the preface (client) and SETTINGS, which `drain`
-  /// then returns.
-  /// By how much the windows of one connection's streams may have grown: a part of what all may
-  /// have, so that streams which are not read leave the others theirs.
-  static constexpr std::int64_t kMaxGrownBytes = BufferBudget::kMaxGrownBytes / 4;
-
-  /// `buffers`, which must outlive it, says whether a stream's window may grow.
+  /// Queues the preface (client) and SETTINGS, which `drain` then returns. `buffers` says whether a
+  /// stream's window may grow; it and `events` must outlive the session.
   Session(Role role, const SessionLimits& limits, SessionEvents& events, BufferShare& buffers);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session();
+  ~Session() = default;
 
   /// Parses bytes read from the peer. A protocol error of the peer is no error here: its GOAWAY is
   /// queued (RFC 9113 section 5.4.1) and `is_finished` holds once `drain` has given it out. An
@@ -123,9 +117,7 @@ class Session {
   /// Whether the peer broke the protocol, so that the connection ends with a GOAWAY that says so.
   [[nodiscard]] bool has_peer_failed() const noexcept { return has_peer_failed_; }
 
-  /// How large the windows of streams may be from now on: with no pressure, as large as they need;
-  /// with high, no larger than at their beginning; with full, narrow. What the peer may send
-  /// already is not taken back, but not given again either.
+  /// How large the windows of streams may be from now on (StreamWindows).
   void set_pressure(Pressure pressure);
 
   /// Which head, or trailers, of the peer has begun and is not whole, counting from 0 for its
@@ -191,14 +183,7 @@ class Session {
   void submit_settings(Role role, const SessionLimits& limits);
   /// Whether a frame of the peer is to be read. If not, the connection ends for it.
   [[nodiscard]] bool may_come(const nghttp2_frame_hd& frame);
-  void on_data(std::size_t n_bytes);
   void on_refused();
-  void fit_window(StreamId id);
-  [[nodiscard]] bool may_have(StreamId id, std::int32_t window);
-  void give_back(StreamId id) noexcept;
-  void announce_window(std::uint32_t bytes);
-  /// Of streams at their beginning, as the peer knows it.
-  [[nodiscard]] std::int32_t initial_window() const noexcept;
   void on_goaway_sent(const nghttp2_goaway& goaway);
   void end(std::uint32_t h2_error_code);
   /// Puts `fields` behind what is in `scratch_`. `flags` are nghttp2's: whether it may refer to the
@@ -219,16 +204,8 @@ class Session {
   Role role_;
   Conduct conduct_;
   FrameHeads heads_;
-  WindowEstimate window_;
-  std::size_t max_outbound_frames_;    ///< SessionLimits'
-  std::uint32_t stream_window_bytes_;  ///< SessionLimits'
-  Pressure pressure_ = Pressure::none;
-  bool are_windows_apart_ = false;  ///< some stream may have another than `initial_window`
-  BufferShare& buffers_;
-  std::unordered_map<StreamId, std::int32_t> grown_;  ///< by how much the windows of streams have
-  std::int64_t grown_bytes_ = 0;                      ///< their sum
-  bool may_not_grow_ = false;                         ///< it was so when it was last asked
-  std::size_t n_unacked_settings_ = 0;
+  StreamWindows windows_;
+  std::size_t max_outbound_frames_;  ///< SessionLimits'
   std::unique_ptr<nghttp2_session, Deleter> session_;
   TimePoint now_{};  ///< of the last `feed`
   bool has_peer_failed_ = false;
