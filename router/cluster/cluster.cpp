@@ -32,7 +32,7 @@ Cluster::Cluster(const PoolContext& context,
       chooser_{port.policy, seed},
       ejector_{context, port.policy.ejection, shared, seed},
       room_{context, shared, own_},
-      queue_{context, shared} {
+      queue_{context, shared, own_} {
   adopt(&port);
 }
 

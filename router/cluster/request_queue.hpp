@@ -12,14 +12,13 @@ namespace router {
 /// The requests of a Service port that wait: for a connection of an endpoint, for room, or for
 /// other endpoints. One worker's side; the bound is the process's.
 ///
-/// If there are more, those leave that came last of the caller who has most waiting, on a worker
-/// that has more than its even part of the bound: the callers of one worker cannot fill the queue
-/// for those of another. A worker with more gives it up as its next requests come, or when those
-/// that wait have waited long enough; until then there may be more, by less than the bound again.
-class RequestQueue {
+/// If there are more, those leave that came last of the caller who has most waiting, on the worker
+/// that has most: the callers of one worker cannot fill the queue for those of another. If that is
+/// another worker than the one whose request came, it is told, so that the bound is exceeded by
+/// what comes until its next turn.
+class RequestQueue final : private SharedWaker {
  public:
-  RequestQueue(const PoolContext& context, SharedPort& shared)
-      : context_{context}, shared_{shared} {}
+  RequestQueue(const PoolContext& context, SharedPort& shared, SharedWorker& own);
   RequestQueue(const RequestQueue&) = delete;
   RequestQueue& operator=(const RequestQueue&) = delete;
   /// Nobody waits any more.
@@ -34,18 +33,20 @@ class RequestQueue {
   /// Nothing if it does not wait.
   void leave(QueuedRequest& request) noexcept;
   /// On this worker.
-  [[nodiscard]] std::uint32_t n_requests() const noexcept { return n_requests_; }
+  [[nodiscard]] std::uint32_t n_requests() const noexcept { return own_.n_queued.load(); }
 
  private:
-  /// By one that comes; a turn is to end. With more than one the queue becomes shorter.
+  /// In one turn of the loop, which is to end.
   static constexpr int kCrowdedOutAtOnce = 16;
-  /// For this worker.
-  [[nodiscard]] bool is_too_long() const noexcept;
+
+  /// Here, or where most wait.
+  void shorten();
+  void wake() override;
 
   PoolContext context_;
   SharedPort& shared_;
+  SharedWorker& own_;
   std::uint32_t max_requests_ = 0;
-  std::uint32_t n_requests_ = 0;
   FairQueue<QueuedRequest, QueuedRequests> queue_;
 };
 

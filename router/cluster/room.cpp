@@ -8,7 +8,7 @@ namespace router {
 
 Room::Room(const PoolContext& context, SharedPort& shared, SharedWorker& own)
     : context_{context}, shared_{shared}, own_{own} {
-  own_.waker = this;
+  own_.room_waker = this;
 }
 
 Room::~Room() {
@@ -109,7 +109,7 @@ void Room::flush() {
     if (next == &own_) {
       serve(1);
     } else if (next != nullptr) {
-      next->waker.load()->wake();
+      next->room_waker.load()->wake();
     }
   }
 }
@@ -125,7 +125,7 @@ void Room::on_woken() {
   }
   own_.waits_for_room = false;  // they have left meanwhile, so the room is another worker's
   if (SharedWorker* const next = shared_.next_waiting(own_)) {
-    next->waker.load()->wake();
+    next->room_waker.load()->wake();
   }
 }
 

@@ -21,7 +21,7 @@ namespace router {
 ///
 /// The limit of each endpoint, `limits.perEndpoint`, is the cluster's to hold; those for whom it
 /// leaves no endpoint wait here too, since the end of a request may make room for them.
-class Room final : private Flushable, private RoomWaker {
+class Room final : private Flushable, private SharedWaker {
  public:
   Room(const PoolContext& context, SharedPort& shared, SharedWorker& own);
   Room(const Room&) = delete;

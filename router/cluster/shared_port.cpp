@@ -52,12 +52,14 @@ std::uint64_t RecentCount::read(TimePoint now, std::chrono::nanoseconds window) 
   return sum;
 }
 
-std::uint32_t SharedPort::n_workers() const noexcept {
-  std::uint32_t n = 0;
-  for (const SharedWorker* worker = workers_.first(); worker != nullptr; worker = worker->next) {
-    ++n;
+SharedWorker& SharedPort::longest_queue(SharedWorker& worker) noexcept {
+  SharedWorker* longest = &worker;
+  for (SharedWorker* each = workers_.first(); each != nullptr; each = each->next) {
+    if (each->n_queued.load() > longest->n_queued.load()) {
+      longest = each;
+    }
   }
-  return n;
+  return *longest;
 }
 
 // Ordered as all that is done here: either a worker that begins to wait sees the room that is left,

@@ -42,13 +42,13 @@ class RecentCount {
   std::array<std::atomic<std::uint64_t>, kParts> parts_{};
 };
 
-/// Tells a worker that there may be room for one of its waiters. Any thread.
-class RoomWaker {
+/// By which other workers tell one that it has something to look at. Any thread.
+class SharedWaker {
  public:
   virtual void wake() = 0;
 
  protected:
-  ~RoomWaker() = default;
+  ~SharedWaker() = default;
 };
 
 /// One worker's part of a SharedPort: what it tells the others. Written by that worker, at each
@@ -56,9 +56,13 @@ class RoomWaker {
 struct alignas(64) SharedWorker {
   RecentCount requests;
   RecentCount retries;
-  std::atomic<bool> waits_for_room{false};
-  std::atomic<RoomWaker*> waker{nullptr};  ///< set before the first wait; outlives the traffic
+  // Set before the first wait; they outlive the traffic.
+  std::atomic<SharedWaker*> room_waker{nullptr};
+  std::atomic<SharedWaker*> queue_waker{nullptr};
   SharedWorker* next = nullptr;            ///< in its list
+  std::atomic<std::uint32_t> n_queued{0};  ///< requests (RequestQueue)
+  std::atomic<bool> waits_for_room{false};
+  std::atomic<bool> is_to_shorten_queue{false};  ///< has been woken for it, by any worker
 };
 
 /// Tells endpoints apart also where a pod has the address of an earlier one.
@@ -107,12 +111,12 @@ class SharedPort {
 
   /// While there is a limit.
   [[nodiscard]] SharedCount& in_flight() noexcept { return in_flight_; }
-  /// Requests that wait (RequestQueue).
+  /// Requests that wait, on all workers (RequestQueue).
   [[nodiscard]] SharedCount& queued() noexcept { return queued_; }
   /// For calls with a deadline.
   [[nodiscard]] CallLimit& call_limit() noexcept { return call_limit_; }
-  /// That have requests of this port, or had some. A step for each.
-  [[nodiscard]] std::uint32_t n_workers() const noexcept;
+  /// The worker that has most requests waiting; `worker` if none has more. A step for each.
+  [[nodiscard]] SharedWorker& longest_queue(SharedWorker& worker) noexcept;
   /// The next one after `worker`, and at last itself, that waits for room; null if none does.
   [[nodiscard]] SharedWorker* next_waiting(SharedWorker& worker) noexcept;
 

@@ -312,12 +312,38 @@ TEST_CASE("Workers: who fills the queue on one of them leaves others their part 
     others.emplace_back(workers.other, &modest);
   }
   CHECK(n_waiting(others) == 3);
+  workers.one.turn();
+  CHECK(n_waiting(flood) == 3);  // it gives up what the others have got
 
   std::deque<Queued> beside;
   beside.emplace_back(workers.one, &modest);
-  CHECK(n_waiting(flood) == 2);  // the greedy one gives up what the others have got
+  CHECK(n_waiting(flood) == 2);
   CHECK(n_waiting(beside) == 1);
   CHECK(n_waiting(others) == 3);
+}
+
+TEST_CASE("Workers: a queue that is much too long becomes shorter turn by turn", "[cluster]") {
+  TwoWorkers workers{with_queue(100)};
+  const int greedy = 0;
+  const int modest = 0;
+  std::deque<Queued> flood;
+  for (int i = 0; i < 100; ++i) {
+    flood.emplace_back(workers.one, &greedy);
+  }
+  const router::ServicePort small = port_with(with_queue(10));
+  workers.one.cluster.adopt(&small);
+  workers.other.cluster.adopt(&small);
+
+  const Queued other{workers.other, &modest};
+  CHECK(n_waiting(flood) == 100);
+  workers.one.turn();
+  CHECK(n_waiting(flood) > 9);  // a turn is to end
+  for (int i = 0; i < 100; ++i) {
+    workers.one.turn();
+  }
+
+  CHECK(n_waiting(flood) == 9);
+  CHECK(other.waits());
 }
 
 TEST_CASE("Workers: the limit of each endpoint holds for all of them together", "[cluster]") {
