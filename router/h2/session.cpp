@@ -80,6 +80,17 @@ struct Session::Callbacks {
     return owner.has_ended_ ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
   }
 
+  /// A field with characters that none may have makes its message malformed (RFC 9113 section
+  /// 8.2.1); nghttp2 would leave it out, and pass the rest.
+  static int on_invalid_field(nghttp2_session* /*session*/,
+                              const nghttp2_frame* /*frame*/,
+                              nghttp2_rcbuf* /*name*/,
+                              nghttp2_rcbuf* /*value*/,
+                              std::uint8_t /*flags*/,
+                              void* /*self*/) noexcept {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* self) noexcept {
     auto& owner = *static_cast<Session*>(self);
     const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
@@ -229,6 +240,7 @@ struct Session::Callbacks {
     require(nghttp2_session_callbacks_new(&callbacks));
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, &on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, &on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, &on_invalid_field);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, &on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, &on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, &on_frame_sent);
@@ -261,6 +273,8 @@ Session::Session(Role role,
   // Closed streams are kept for RFC 7540's priorities only, which nobody uses any more: without
   // them a connection needs half the memory, and a request some microseconds less.
   nghttp2_option_set_no_closed_streams(option, 1);
+  // A `grpc-message` may end with a space, which its text does not escape.
+  nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.reset_burst, limits.resets_per_second);
   nghttp2_option_set_max_continuations(option, limits.max_continuations);
   // Answers to PING and SETTINGS that wait to be written: `Conduct` is to find a flood of them

@@ -193,6 +193,39 @@ TEST_CASE("Session: a request with body and a reply with trailers arrive as they
   CHECK(at_server.closed == NGHTTP2_NO_ERROR);
 }
 
+TEST_CASE("Session: a field that no message may have ends its stream, and is not left out",
+          "[h2]") {
+  Pair pair;
+  RequestHead head = request();
+  const auto& [name, value] =
+      GENERATE(table<std::string, std::string>({{"x-note", "a\x01z"},
+                                                {"x-note", std::string{"a\0z", 3}},
+                                                {"x note", "a"},
+                                                {"x-\x7f", "a"}}));
+  head.fields.add_copy(name, value);
+  RecordingStream at_client;
+
+  [[maybe_unused]] const StreamId id = pair.client.submit_request(head, true, at_client);
+  pair.settle();
+
+  CHECK(at_client.closed == NGHTTP2_PROTOCOL_ERROR);
+  REQUIRE(pair.server_peer.streams.size() == 1);
+  CHECK_FALSE(pair.server_peer.streams.front().ended);
+}
+
+TEST_CASE("Session: spaces at the ends of a field's value are part of it", "[h2]") {
+  Pair pair;
+  RequestHead head = request();
+  head.fields.add_copy("grpc-message", " ends with a space ");
+  RecordingStream at_client;
+
+  [[maybe_unused]] const StreamId id = pair.client.submit_request(head, true, at_client);
+  pair.settle();
+
+  REQUIRE(pair.server_peer.streams.size() == 1);
+  CHECK(pair.server_peer.streams.front().fields.back().second == " ends with a space ");
+}
+
 TEST_CASE("Session: tells of what copies it holds of fields, until their frames are out", "[h2]") {
   Pair pair;
   const RequestHead head = request();
