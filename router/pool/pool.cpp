@@ -128,7 +128,8 @@ void Pool::on_disconnected(UpstreamConnection& connection, bool connected, Errc 
     serve_waiters();
     return;
   }
-  if (reason != Errc::queue_timeout) {  // there was no socket for it: not the endpoint's fault
+  // Not the endpoint's fault: there was no socket for it, or it is not wanted any more.
+  if (reason != Errc::queue_timeout && !is_retiring_) {
     context_.loop.metrics().figure(CoreFigure::upstream_connects_failed).add();
     events_.on_connect_failed(reason);
   }
@@ -161,10 +162,12 @@ void Pool::fail_waiters(Errc reason) {
 
 void Pool::retire() {
   fail_waiters(Errc::stream_refused);
+  is_retiring_ = true;
   // By index from the end: `drain` may remove a connection at once.
   for (std::size_t i = connections_.size(); i > 0; --i) {
     connections_[i - 1].connection->drain();
   }
+  is_retiring_ = false;
 }
 
 void Pool::tend_by(TimePoint at) {

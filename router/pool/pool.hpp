@@ -46,7 +46,7 @@ struct ConnectOptions {
   boost::asio::ip::tcp::endpoint endpoint;
   bool is_http1 = false;
   std::chrono::nanoseconds timeout{};  ///< TCP and, for HTTP/2, the peer's first SETTINGS
-  std::chrono::nanoseconds idle_timeout = std::chrono::seconds{60};  ///< product.md, HTTP/2 to pods
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds{60};
   std::chrono::nanoseconds max_age{0};  ///< then it takes no new streams; 0: it never ages
 };
 
@@ -168,6 +168,7 @@ class Pool final : private UpstreamConnectionEvents {
   std::vector<Entry> connections_;
   std::vector<Entry> tunnels_;  ///< apart, so that thousands of them make no search longer
   FairQueue<PoolWaiter, PoolWaiters> waiters_;
+  bool is_retiring_ = false;                ///< inside of `retire`
   TimePoint tended_at_ = TimePoint::max();  ///< next
   Timer tend_timer_{on_timer<&Pool::tend>, this};
   Timer reopen_timer_{on_timer<&Pool::serve_waiters>, this};

@@ -80,7 +80,12 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
     ++n_opened;
     return *this;
   }
-  void drain() override { ++n_drains; }
+  void drain() override {
+    ++n_drains;
+    if (ends_when_drained) {
+      fail_to_connect(router::Errc::connect_failed);
+    }
+  }
   void resume() override { ++resumed; }
   void consumed(std::size_t n_bytes) override { credited += n_bytes; }
   void reset(router::Reset how) override {
@@ -125,6 +130,7 @@ class ScriptedConnection final : public router::UpstreamConnection, public route
   const std::uint16_t port;
   bool is_connected = false;
   bool has_tunnels = true;
+  bool ends_when_drained = false;  ///< as one does that is being connected
   router::UpstreamEvents* stream = nullptr;
   std::string request_path;
   std::string request_timeout;

@@ -194,6 +194,22 @@ TEST_CASE("Pool: a connection that was to be had and not used is idle, and is cl
   CHECK(idle.loop.run_until([&] { return idle.connection->n_drains > 0; }));
 }
 
+TEST_CASE("Pool: an endpoint that goes while it is being connected has not failed", "[pool]") {
+  test::ScriptedHost host{1};
+  int n_unreachable = 0;
+  host.on_unreachable = [&](const UnreachableEndpoint&) { ++n_unreachable; };
+  Requests requests{host};
+  requests.begin();
+  host.connections.at(0)->ends_when_drained = true;
+
+  host.replace_endpoints(2002);
+
+  CHECK(host.connections.at(0)->n_drains == 1);
+  CHECK(host.metrics.figure(telemetry::CoreFigure::upstream_connects_failed).read() == 0);
+  CHECK(n_unreachable == 0);
+  REQUIRE(host.connections.size() == 2);  // the request is the other one's
+}
+
 TEST_CASE("Pool: a connect that fails beside connections that are full is tried again", "[pool]") {
   test::ScriptedHost host{1};
   Requests requests{host};
