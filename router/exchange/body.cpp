@@ -9,15 +9,19 @@
 namespace router {
 
 void Body::append(std::span<const std::byte> bytes) {
-  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  counted_.set(bytes_.size());
+  if (is_kept_) {
+    bytes_.append(bytes);  // for as long as a reply takes to begin
+  } else {
+    bytes_.append_burst(bytes);
+  }
+  counted_.set(bytes_.memory_bytes());
 }
 
 Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
   const std::size_t n_bytes =
       static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), end_of_bytes() - position));
   if (n_bytes > 0) {
-    std::memcpy(into.data(), bytes_.data() + (position - first_), n_bytes);
+    std::memcpy(into.data(), bytes_.bytes().data() + (position - first_), n_bytes);
   }
   position += n_bytes;
   newly_taken_ = position > furthest_ ? static_cast<std::size_t>(position - furthest_) : 0;
@@ -34,17 +38,11 @@ Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
 void Body::drop_before(std::uint64_t position) noexcept {
   // Moving the rest to the front costs as much as it frees, so only when at least half is free.
   const auto n_bytes = static_cast<std::size_t>(position - first_);
-  if (n_bytes == bytes_.size() && bytes_.capacity() > kKeptBytes) {
-    std::vector<std::byte>{}.swap(bytes_);  // a stream may be idle for hours after a burst
-  } else if (n_bytes == bytes_.size()) {
-    bytes_.clear();
-  } else if (n_bytes > bytes_.size() / 2) {
-    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(n_bytes));
-  } else {
-    return;
+  if (n_bytes == bytes_.size() || n_bytes > bytes_.size() / 2) {
+    bytes_.drop_front(n_bytes);
+    counted_.set(bytes_.memory_bytes());
+    first_ = position;
   }
-  counted_.set(bytes_.size());
-  first_ = position;
 }
 
 void Body::stop_keeping(std::uint64_t position) noexcept {

@@ -3,11 +3,11 @@
 
 #include "router/exchange/stream.hpp"
 #include "router/limits/buffer_budget.hpp"
+#include "router/worker/burst_bytes.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace router {
 
@@ -22,7 +22,7 @@ namespace router {
 /// attempt can then begin with the first.
 class Body {
  public:
-  /// product.md, "retry body": beyond it a request is not repeatable, and never stalled for being
+  /// Beyond it a request is not repeatable, and never stalled for being
   /// kept.
   static constexpr std::size_t kKeptBytes = 64 * std::size_t{1024};
 
@@ -62,7 +62,7 @@ class Body {
   [[nodiscard]] std::uint64_t end_of_bytes() const noexcept { return first_ + bytes_.size(); }
   void drop_before(std::uint64_t position) noexcept;
 
-  std::vector<std::byte> bytes_;
+  BurstBytes bytes_;
   std::uint64_t first_ = 0;     ///< position of `bytes_`' first
   std::uint64_t furthest_ = 0;  ///< how far anybody has taken
   std::size_t newly_taken_ = 0;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "router/worker/burst_bytes.hpp"
+
 #include <cstddef>
 #include <span>
-#include <vector>
 
 namespace router {
 
@@ -19,16 +20,22 @@ class OutputBuffer {
   }
   [[nodiscard]] bool empty() const noexcept { return written_ == bytes_.size(); }
   /// May go beyond `room`: a frame is never split by its producer.
-  void append(std::span<const std::byte> bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
+  void append(std::span<const std::byte> bytes) { bytes_.append_burst(bytes); }
   [[nodiscard]] std::span<const std::byte> pending() const noexcept {
-    return std::span{bytes_}.subspan(written_);
+    return bytes_.bytes().subspan(written_);
   }
-  void mark_written(std::size_t n_bytes) noexcept;
+  /// What it takes of memory.
+  [[nodiscard]] std::size_t memory_bytes() const noexcept { return bytes_.memory_bytes(); }
+  void mark_written(std::size_t n_bytes) noexcept {
+    written_ += n_bytes;
+    if (empty()) {
+      bytes_.clear();
+      written_ = 0;
+    }
+  }
 
  private:
-  std::vector<std::byte> bytes_;
+  BurstBytes bytes_;
   std::size_t written_ = 0;
 };
 

@@ -177,7 +177,7 @@ void Transport::flush() {
       break;
     }
     if (!write_pending()) {
-      counted_output_.set(output_.pending().size());
+      counted_output_.set(output_.memory_bytes());
       return;
     }
   }

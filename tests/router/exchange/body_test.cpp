@@ -183,6 +183,35 @@ TEST_CASE("Body: every byte is given once, in order, however appends and takes i
   CHECK(n_credited == sent.size());
 }
 
+TEST_CASE("Body: what it takes of memory is counted, and given back when it is empty",
+          "[exchange]") {
+  BufferShare share;
+  Body body{share};
+  Taker taker{body};
+  const std::string burst(10'000, 'x');
+
+  body.append(bytes_of(burst));
+  CHECK(share.n_bytes() == BurstBytes::kBurstBytes);  // more will follow
+  REQUIRE(taker.take(9'999, BodyState::open).size() == 9'999);
+  CHECK(share.n_bytes() == BurstBytes::kBurstBytes);
+  REQUIRE(taker.take(1, BodyState::open) == "x");
+  CHECK(share.n_bytes() == 0);
+
+  body.append(bytes_of("small"));
+  CHECK(share.n_bytes() == 5);
+}
+
+TEST_CASE("Body: what is kept for another taker counts for little more than it is", "[exchange]") {
+  BufferShare share;
+  Body body{share};
+  body.keep_taken();
+  const std::string request(10'000, 'x');
+
+  body.append(bytes_of(request));
+
+  CHECK(share.n_bytes() < 20'000);
+}
+
 TEST_CASE("GrpcFraming: is between messages exactly at their ends, however the bytes are split",
           "[exchange]") {
   std::string stream;
