@@ -122,7 +122,7 @@ void Attempt::bound_wait() {
 }
 
 void Attempt::on_crowded_out() {
-  events_.on_no_endpoint(*this, Errc::overloaded, {});
+  events_.on_no_endpoint(*this, Errc::overloaded, "its queue is full (limits.queue.size)");
 }
 
 /// Whose wait ends first is the first of its caller's; what may have been answered already waits
@@ -209,7 +209,7 @@ void Attempt::on_connection(UpstreamConnection& connection) {
   began_at_ = loop_.now();
   asked_at_ = began_at_;
   const bool is_whole = events_.is_request_whole();
-  if (is_whole) {
+  if (is_whole || plan_.asks_for_tunnel) {
     bound_silence();
   }
   upstream_ = &connection.open(*this, events_.request_head(*this), is_whole);

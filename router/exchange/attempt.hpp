@@ -20,8 +20,8 @@
 
 namespace router {
 
-/// product.md, "Re-picks": attempts at further endpoints, after the first, of a request that
-/// provably reached no application.
+/// Of re-picks (docs/life-of-a-request.md): attempts at further endpoints, after the first, of a
+/// request that provably reached no application.
 inline constexpr std::size_t kMaxRepicks = 5;
 
 /// A request that has waited for so long for a connection goes to another endpoint that has one, if

@@ -150,8 +150,9 @@ void Exchange::on_reply_end() {
 }
 
 void Exchange::end_reply(BodyState how) {
-  // Nothing is left to wait for but the client.
-  timer_.cancel();
+  if (!is_tunnel_) {
+    timer_.cancel();  // nothing is left to wait for but the client
+  }
   reply_body_.finish(how);
   client_->resume();
 }

@@ -119,6 +119,11 @@ void Exchange::on_timer_due() {
     find_way();
     return;
   }
+  if (client_ == nullptr) {
+    host_.loop().metrics().hit(telemetry::Limit::write_stall);
+    finish();  // a tunnel whose endpoint does not take the end of it
+    return;
+  }
   if (reason_) {
     cut_reply();  // its trailers wait behind what the client does not read
     return;
@@ -226,6 +231,10 @@ bool Exchange::find_service(const Caller& caller, std::optional<std::string_view
     fail(Errc::no_endpoints, why_no_endpoints(*found.service, *plan_.port));
     return false;
   }
+  if (request_.authority.empty() && !plan_.to_http1) {
+    fail(Errc::bad_authority, "the endpoint speaks HTTP/2, and the request names no authority");
+    return false;
+  }
   return true;
 }
 
@@ -314,8 +323,10 @@ void Exchange::on_client_gone(Reset how) {
 void Exchange::on_reply_sent() {
   client_ = nullptr;
   timer_.cancel();
-  if (!is_tunnel_ || !replying_->is_under_way()) {
-    finish();  // else the client's last bytes are still on their way
+  if (is_tunnel_ && replying_->is_under_way()) {
+    host_.loop().arm(timer_, host_.loop().now() + kTunnelGrace);
+  } else {
+    finish();
   }
 }
 
@@ -353,7 +364,9 @@ void Exchange::reply_locally(Errc reason, std::string_view detail) {
 }
 
 void Exchange::break_reply(Errc reason, std::string_view detail) {
-  if (request_.is_grpc && client_->takes_trailers() && reply_framing_.is_between_messages() &&
+  // The status of gRPC-Web is in the body.
+  const bool has_grpc_trailers = request_.is_grpc && !is_grpc_web(request_.fields);
+  if (has_grpc_trailers && client_->takes_trailers() && reply_framing_.is_between_messages() &&
       !reply_body_.is_finished()) {
     reply_trailers_ = make_error_trailers(reason, detail);
     counted_fields_.add(size_of(reply_trailers_));

@@ -76,6 +76,8 @@ class Exchange final : public Disposable,
   /// For error trailers to be taken by a client that still has body bytes before it; then it gets
   /// a reset.
   static constexpr std::chrono::seconds kTrailersGrace{1};
+  /// For the endpoint to take the last bytes of a tunnel whose client has ended.
+  static constexpr std::chrono::seconds kTunnelGrace{30};
 
   /// Its request's head, its bodies and their trailers count in `buffers`, which outlives it.
   Exchange(ExchangeHost& host,

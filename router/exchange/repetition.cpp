@@ -193,6 +193,9 @@ void Exchange::hedge() {
   if (reply_has_begun_ || !attempt_.is_under_way() || !may_repeat_now(Nanoseconds{0})) {
     return;
   }
+  if (!hedge_) {
+    counted_fields_.add(request_.n_bytes);  // of its copy
+  }
   AttemptEvents& self = *this;
   hedge_ = std::make_unique<Hedge>(host_.loop(), plan_, self);
   hedge_->head = copy_of(request_);

@@ -8,10 +8,6 @@
 namespace router::h1 {
 namespace {
 
-constexpr Flaw malformed(std::string_view what) {
-  return {Errc::bad_request, what};
-}
-
 constexpr std::optional<std::uint64_t> hex_digit(char c) noexcept {
   if (c >= '0' && c <= '9') {
     return static_cast<std::uint64_t>(c - '0');

@@ -34,6 +34,10 @@ class BodyReader {
   [[nodiscard]] Parsed<std::span<const std::byte>> read(std::span<const std::byte>& bytes);
   /// True from the start for a body of no bytes. Never for `until_close`.
   [[nodiscard]] bool is_complete() const noexcept { return state_ == State::done; }
+  /// What has come of trailers that are not whole.
+  [[nodiscard]] std::size_t partial_bytes() const noexcept {
+    return trailer_lines_.partial().size();
+  }
   /// The trailers of a complete body; often empty.
   [[nodiscard]] HeaderList& trailers() noexcept { return trailers_; }
 

@@ -17,10 +17,6 @@ constexpr std::string_view kLineEnd = "\r\n";
 
 constexpr Flaw kTooLarge{Errc::headers_too_large, "more than 64 KiB of header fields"};
 
-constexpr Flaw malformed(std::string_view what) {
-  return {Errc::bad_request, what};
-}
-
 constexpr std::array<bool, 256> make_token_table() {
   std::array<bool, 256> table{};
   for (const char c : std::string_view{"!#$%&'*+-.^_`|~0123456789"

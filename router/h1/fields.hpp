@@ -22,10 +22,15 @@ struct Flaw {
   std::string_view what;  ///< a literal
 };
 
+/// `what`: a literal.
+constexpr Flaw malformed(std::string_view what) noexcept {
+  return {Errc::bad_request, what};
+}
+
 template <class T>
 using Parsed = boost::system::result<T, Flaw>;
 
-/// Bound on one head, or one trailer section, as read from the wire (product.md, "header list").
+/// Bound on one head, or one trailer section, as read from the wire.
 /// Also on the sum of its fields with 32 bytes of overhead each, as HTTP/2 counts them: many tiny
 /// fields cost more memory than their text.
 inline constexpr std::size_t kMaxBlockBytes = 64 * std::size_t{1024};

@@ -14,10 +14,6 @@ constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kHttp11 = "HTTP/1.1";
 constexpr std::string_view kHttp10 = "HTTP/1.0";
 
-constexpr Flaw malformed(std::string_view what) {
-  return {Errc::bad_request, what};
-}
-
 /// The first line, and the field lines behind it, which the parser of the fields may change.
 struct Block {
   std::string_view first_line;
@@ -219,11 +215,14 @@ Parsed<ParsedRequest> parse_request(std::string block, std::string_view scheme) 
   request.head.authority =
       target->authority.empty() ? control->host.value_or("") : fields.keep(target->authority);
   request.head.path = fields.keep(target->path);
-  request.head.n_bytes = block.size();
+  request.head.n_bytes = parts.first_line.size() + size_of(fields);
   request.head.is_grpc = fields.find("content-type").value_or("").starts_with("application/grpc");
   request.framing = request_framing(*control);
   if (!request.is_http10 && request.framing.kind == Framing::Kind::none) {
     request.head.protocol = upgrade_of(*control, fields);
+    if (!request.head.protocol.empty()) {
+      fields.remove("content-length");  // 0, and no length of what goes through the tunnel
+    }
   }
   request.keeps_alive = !request.is_http10 && !control->closes;
   request.expects_continue = control->expects_continue && !request.is_http10;
@@ -240,11 +239,11 @@ Parsed<ParsedReply> parse_reply(std::string block, Asked asked) {
   const bool is_http10 = parts.first_line.starts_with(kHttp10);
   ParsedReply reply;
   reply.head.status = *status;
-  reply.head.n_bytes = block.size();
   const auto control = parse_head_fields(parts.field_lines, reply.head.fields);
   if (!control) {
     return control.error();
   }
+  reply.head.n_bytes = size_of(reply.head.fields);
   if (*status == 101) {
     reply.head.protocol = upgrade_of(*control, reply.head.fields);
     if (!asked.for_tunnel || is_http10 || reply.head.protocol.empty()) {

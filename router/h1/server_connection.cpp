@@ -116,7 +116,8 @@ void ServerConnection::begin(ParsedRequest request) {
   const bool asks_for_tunnel = !request.head.protocol.empty();
   if (asks_for_tunnel) {
     request_state_ = RequestState::undecided;
-    websocket_key_ = request.head.fields.find("sec-websocket-key").value_or("");
+    const auto key = request.head.fields.find("sec-websocket-key");
+    websocket_key_ = key && key->size() == kWebsocketKeyChars ? *key : "";
   } else {
     request_state_ = has_body ? RequestState::body : RequestState::complete;
   }
@@ -150,13 +151,19 @@ void ServerConnection::read_body(std::span<const std::byte>& bytes) {
     uncredited_bytes_ += content->size();
     exchange_->on_request_data(*content);
   }
-  if (body_reader_.is_complete() && !is_closing_ && !is_over_) {
+  if (is_closing_ || is_over_) {
+    return;
+  }
+  if (body_reader_.is_complete()) {
     end_request();
+  } else if (body_reader_.partial_bytes() > 0 && !timer_.is_armed()) {
+    loop_.arm(timer_, loop_.now() + timeouts_.header);
   }
 }
 
 void ServerConnection::end_request() {
   request_state_ = RequestState::complete;
+  timer_.cancel();
   if (exchange_ == nullptr) {
     begin_next();
   } else if (body_reader_.trailers().empty()) {
@@ -361,7 +368,9 @@ void ServerConnection::drain() {
 }
 
 void ServerConnection::on_timeout() {
-  if (request_state_ == RequestState::head && !head_lines_.empty()) {
+  const bool is_in_head = request_state_ == RequestState::head && !head_lines_.empty();
+  const bool is_in_trailers = request_state_ == RequestState::body;
+  if (is_in_head || is_in_trailers) {
     refuse({Errc::header_timeout, ""});
   } else {
     close_when_read();

@@ -21,10 +21,8 @@
 namespace router::h1 {
 
 struct ServerTimeouts {
-  std::chrono::milliseconds header{
-      10'000};  ///< product.md, clients: from a head's first byte to its last
-  std::chrono::milliseconds idle{
-      60'000};  ///< product.md, clients: between a reply and the next request
+  std::chrono::milliseconds header{10'000};  ///< from a head's first byte to its last
+  std::chrono::milliseconds idle{60'000};    ///< between a reply and the next request
   /// How long the rest of a request that was answered early is read and dropped. A close at once
   /// would make the kernel send a reset, which can overtake the reply.
   std::chrono::milliseconds linger{2'000};
@@ -112,8 +110,11 @@ class ServerConnection final : public router::ClientConnection,
   }
   void open_tunnel(OutputBuffer& out);
   void end_tunnel_if_over();
-  /// What waits to be parsed, or has come of a head that is not whole.
-  void count_input() { counted_input_.set(unparsed_.size() + head_lines_.partial().size()); }
+  /// What waits to be parsed, or has come of a head, or of trailers, that are not whole.
+  void count_input() {
+    counted_input_.set(unparsed_.size() + head_lines_.partial().size() +
+                       body_reader_.partial_bytes());
+  }
   bool write_body(OutputBuffer& out);
   void end_reply();
   void begin_next();

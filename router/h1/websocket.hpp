@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -8,6 +9,9 @@
 /// The two fields by which WebSocket's handshake is proven in HTTP/1.1, and which it does not have
 /// in HTTP/2 (RFC 8441 section 5): so they are made where one becomes the other.
 namespace router::h1 {
+
+/// The length of `sec-websocket-key`, which is 16 bytes in base64.
+inline constexpr std::size_t kWebsocketKeyChars = 24;
 
 /// `sec-websocket-key`: 16 bytes that are not the same each time. They keep no secret; they tell a
 /// server that has read them from one that has not. Source: RFC 6455 section 4.1.

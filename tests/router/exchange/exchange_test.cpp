@@ -589,6 +589,39 @@ TEST_CASE("Exchange: after the head, gRPC gets trailers if no message is half se
   host.end_turn();
 }
 
+TEST_CASE("Exchange: after the head, gRPC-Web is reset, since its status is in the body",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(true);
+  head.fields.add({"content-type", "application/grpc-web+proto"});
+  host.begin(client, std::move(head), true);
+  host.connections[0]->connect();
+  host.connections[0]->stream->on_reply_head(reply(), false);
+  host.connections[0]->stream->on_reply_data(test::bytes_of(std::string_view{"\0\0\0\0\2hi", 7}));
+
+  host.connections[0]->fail_stream(kReset);
+
+  CHECK(client.was_reset == Reset::internal_error);
+  host.end_turn();
+}
+
+TEST_CASE("Exchange: a request without an authority is not sent to an endpoint of HTTP/2",
+          "[exchange]") {
+  test::ScriptedHost host{1};
+  test::ScriptedClient client;
+  RequestHead head = request(false, "");
+  head.fields.add({"l5d-dst-override", "cart.shop"});
+
+  Exchange& exchange = host.begin(client, std::move(head), true);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "bad_authority");
+  CHECK(host.connections.empty());
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: after the head, half a gRPC message or plain HTTP ends in a reset",
           "[exchange]") {
   const bool is_grpc = GENERATE(true, false);

@@ -87,6 +87,55 @@ TEST_CASE("Exchange: an endpoint that fails with the last bytes of a client that
   tunnel.host.end_turn();
 }
 
+TEST_CASE("Exchange: a tunnel that one side has ended is idle as any other", "[exchange][tunnel]") {
+  Policy policy;
+  policy.idle_timeout = 20ms;
+  Tunnel tunnel{policy};
+
+  tunnel.endpoint->stream->on_reply_end();
+  tunnel.host.time().pass(30ms);
+
+  CHECK(tunnel.client.was_reset == Reset::internal_error);
+  CHECK(tunnel.endpoint->was_reset == Reset::cancel);
+  CHECK(tunnel.host.is_over);
+  tunnel.host.end_turn();
+}
+
+TEST_CASE("Exchange: an endpoint that does not take the end of a tunnel is not awaited for ever",
+          "[exchange][tunnel]") {
+  Tunnel tunnel;
+  tunnel.endpoint->stream->on_reply_end();
+  tunnel.exchange->on_request_data(test::bytes_of("last words"));
+  tunnel.exchange->on_request_end();
+  tunnel.exchange->on_reply_sent();
+
+  tunnel.host.time().pass(Exchange::kTunnelGrace - 1s);
+  CHECK_FALSE(tunnel.host.is_over);
+  tunnel.host.time().pass(2s);
+
+  CHECK(tunnel.host.is_over);
+  CHECK(tunnel.endpoint->was_reset == Reset::cancel);
+  CHECK(tunnel.host.metrics.hits(telemetry::Limit::write_stall) == 1);
+  tunnel.host.end_turn();
+}
+
+TEST_CASE("Exchange: timeout.perTry holds for the answer to a request that asks for a tunnel",
+          "[exchange][tunnel]") {
+  Policy policy;
+  policy.per_try_timeout = 20ms;
+  test::ScriptedHost host{1, policy};
+  test::ScriptedClient client;
+  Exchange& exchange = host.begin(client, request("GET"), false);
+  host.connections[0]->connect();
+
+  host.time().pass(30ms);
+
+  REQUIRE(client.head.has_value());
+  CHECK(client.header("nodeway-error") == "response_timeout");
+  exchange.on_reply_sent();
+  host.end_turn();
+}
+
 TEST_CASE("Exchange: the deadline of a request ends where its tunnel begins",
           "[exchange][tunnel]") {
   Policy policy;

@@ -345,6 +345,21 @@ TEST_CASE("parse_request: an upgrade to one protocol, without a body, is told", 
 
   REQUIRE(request.has_value());
   CHECK(request->head.protocol == expected.protocol);
+  if (!expected.protocol.empty()) {
+    CHECK_FALSE(request->head.fields.find("content-length"));  // no length of what follows
+  }
+}
+
+TEST_CASE("parse_request: many tiny fields count for what they take", "[h1]") {
+  std::string fields;
+  for (int i = 0; i < 1000; ++i) {
+    fields += "a:\r\n";
+  }
+
+  const auto request = request_of("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n");
+
+  REQUIRE(request.has_value());
+  CHECK(request->head.n_bytes > 32'000);
 }
 
 TEST_CASE("parse_request: the scheme is that of the connection, if the target has none", "[h1]") {

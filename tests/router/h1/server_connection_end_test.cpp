@@ -93,6 +93,32 @@ TEST_CASE("ServerConnection: a head that comes too slowly is refused", "[h1]") {
   CHECK(client.unreadable == std::vector{Errc::header_timeout});
 }
 
+TEST_CASE("ServerConnection: trailers that come too slowly end their request", "[h1]") {
+  Client client{{.header = 20ms, .idle = 60s, .linger = 2s}};
+
+  client.peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx-sum: 1");
+  Exchange& request = client.request(1);
+
+  CHECK(client.peer.read_to_end().starts_with("HTTP/1.1 408"));
+  CHECK(request.gone == router::Reset::protocol_error);
+}
+
+TEST_CASE("ServerConnection: what has come of trailers counts until they are whole", "[h1]") {
+  Client client;
+  const router::BufferShare& buffers = client.loopback.loop().buffers();
+  client.peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
+  Exchange& request = client.request(1);
+  const std::string half = "x-sum: " + std::string(10'000, '1');
+
+  client.peer.send(half);
+  client.loopback.run_until(
+      [&] { return buffers.n_bytes() >= static_cast<std::int64_t>(half.size()); });
+  client.peer.send("\r\n\r\n");
+  client.loopback.run_until([&] { return request.request_ended; });
+
+  CHECK(buffers.n_bytes() == 0);
+}
+
 TEST_CASE("ServerConnection: an idle connection is closed without a word", "[h1]") {
   Client client{{.header = 10s, .idle = 20ms, .linger = 2s}};
   client.on_begin = [](Exchange& exchange) { exchange.reply(200, "pong", "4"); };
