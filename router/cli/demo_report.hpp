@@ -56,8 +56,8 @@ struct PhaseReport {
 /// calls.
 [[nodiscard]] std::vector<std::string> unshared(const PhaseReport& phase, unsigned pods);
 
-/// Wide enough for the few dozen calls that a pod gets in a short demo; product.md's bound is for
-/// 500 a second.
+/// Wide enough for the few dozen calls that a pod gets in a short demo; the bound of the
+/// simulations is for 500 a second.
 inline constexpr double kLeastShare = 0.25;
 
 /// Calls that a pod is to expect of each protocol: with so many, not one pod in 50,000 would get

@@ -31,7 +31,7 @@ struct AttemptOutcome {
   enum class Kind : std::uint8_t {
     unsent,   ///< tells nothing of the endpoint: nothing was sent there
     reply,    ///< the reply's head came after `took`
-    failure,  ///< product.md's second classifier, "endpoint failure"; after `took`
+    failure,  ///< by `endpointFailure`; after `took`
     refusal,  ///< it takes no stream now
     silence,  ///< no reply for `took`, then the caller gave up
   };

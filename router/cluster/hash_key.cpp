@@ -2,6 +2,7 @@
 #include "router/cluster/hash_key.hpp"
 
 #include "balancer/stable_hash.hpp"
+#include "router/exchange/field_text.hpp"
 
 #include <algorithm>
 #include <string>
@@ -10,19 +11,13 @@
 namespace router {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const auto from = text.find_first_not_of(' ');
-  return from == std::string_view::npos ? std::string_view{}
-                                        : text.substr(from, text.find_last_not_of(' ') - from + 1);
-}
-
 /// The value of the first cookie of that name. HTTP/2 may split `cookie` into several fields (RFC
 /// 9113 section 8.2.3); the pairs are separated by semicolons (RFC 6265 section 4.2.1).
 std::optional<std::string_view> find_cookie(const HeaderList& fields, std::string_view name) {
   for (const HeaderField& field : fields) {
     std::string_view rest = field.name() == "cookie" ? field.value() : std::string_view{};
     while (!rest.empty()) {
-      const std::string_view pair = trimmed(rest.substr(0, rest.find(';')));
+      const std::string_view pair = trim(rest.substr(0, rest.find(';')));
       rest.remove_prefix(std::min(rest.size(), rest.find(';')));
       rest.remove_prefix(rest.empty() ? 0 : 1);
       if (const auto equals = pair.find('=');

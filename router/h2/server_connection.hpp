@@ -24,7 +24,7 @@ class ServerConnection final : public router::ClientConnection,
   /// Longest wait for the PING that follows the first GOAWAY of a drain; a client that ignores
   /// PINGs gets the second then.
   static constexpr std::chrono::seconds kShutdownNotice{1};
-  /// Longest that the preface, or one head with its CONTINUATIONs, may take (product.md, clients):
+  /// Longest that the preface, or one head with its CONTINUATIONs, may take:
   /// while one is under way, nothing else of the connection can be read.
   static constexpr std::chrono::seconds kHeaderTimeout{10};
   /// A head of so many times `SessionLimits::header_list_bytes` is no mistake: HPACK makes

@@ -25,7 +25,7 @@ using StreamId = std::int32_t;
 
 /// Our own settings and limits of one connection, toward clients and endpoints alike.
 struct SessionLimits {
-  std::uint32_t max_concurrent_streams = 1000;    ///< product.md; announced to clients only
+  std::uint32_t max_concurrent_streams = 1000;    ///< announced to clients only
   std::uint32_t stream_window_bytes = 64 * 1024;  ///< of a stream at its beginning
   /// What it may grow to, as far as the way is long and its bytes are taken: so also what one that
   /// has been fast and then stalls can make us keep.

@@ -24,7 +24,7 @@ enum class Pressure : std::uint8_t {
 /// connections would be no answer: the frames by which peers open their windows come on them too,
 /// so that what waits would wait for ever, and those who take nothing would stop those who do.
 struct BufferBudget {
-  /// product.md, memory. Exceeded by what more than half of it is on its way when the windows
+  /// Exceeded by what more than half of it is on its way when the windows
   /// become narrow, and by the narrow window of each stream.
   static constexpr std::int64_t kMaxBytes = 64 << 20;
   static constexpr std::int64_t kNarrowAtBytes = kMaxBytes / 2;

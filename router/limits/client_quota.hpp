@@ -34,7 +34,6 @@ struct CallerTotals {
 /// others.
 class ClientQuota {
  public:
-  /// product.md, clients.
   static constexpr std::uint32_t kMaxConnections = 10'000;
   static constexpr std::uint32_t kMaxPerCaller = 500;
   /// Open requests of one caller: ten connections full of them, some 50 MiB. The cores tell each

@@ -50,14 +50,12 @@ class ListenerEvents {
 /// 9113 section 3.4). With TLS, ALPN tells it (section 3.2).
 class Listener final : private Pollable {
  public:
-  /// A connection that sends nothing for so long is closed; the same as an idle HTTP/1.1 one
-  /// (product.md, clients).
+  /// A connection that sends nothing for so long is closed; the same as an idle HTTP/1.1 one.
   static constexpr std::chrono::seconds kFirstByteTimeout{60};
   /// The same once the listener is closed: what was accepted last had its first bytes under way.
   /// So has a connection that is to be told that its caller has too many.
   static constexpr std::chrono::seconds kClosingTimeout{1};
-  /// For a TLS handshake, which takes two round trips; as long as a head may take (product.md,
-  /// clients).
+  /// For a TLS handshake, which takes two round trips; as long as a head may take.
   static constexpr std::chrono::seconds kHandshakeTimeout{10};
   /// What a client may send before its handshake is done; a ClientHello with its extensions is a
   /// tenth of it.

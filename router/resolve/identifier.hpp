@@ -55,7 +55,7 @@ using Identifier =
 /// In the order in which they are tried.
 using Identifiers = std::vector<Identifier>;
 
-/// product.md, "Which service is meant".
+/// docs/configuration.md, `identifiers`.
 [[nodiscard]] Identifiers default_identifiers();
 
 /// The name that a request means, for `resolve`.

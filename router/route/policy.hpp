@@ -96,7 +96,8 @@ enum class RetryCondition : std::uint8_t {
 inline constexpr std::size_t kRetryConditions = 15;
 using RetryConditions = std::bitset<kRetryConditions>;
 
-/// product.md's; what else is worth repeating only the application knows.
+/// docs/configuration.md, `retries.conditions`; what else is worth repeating only the application
+/// knows.
 [[nodiscard]] RetryConditions default_retry_conditions() noexcept;
 /// The condition that a reply of this status is, if it is one.
 [[nodiscard]] std::optional<RetryCondition> retry_condition(

@@ -10,8 +10,8 @@ namespace router {
 
 /// A set of replies, told apart by their status: gRPC's where there is one, else HTTP's.
 ///
-/// product.md's two classifiers are of this kind: what is a success, and what speaks against the
-/// endpoint that sent it.
+/// The two classifiers of docs/configuration.md are of this kind: what is a success, and what
+/// speaks against the endpoint that sent it.
 struct ReplyClass {
   static constexpr std::size_t kGrpcStatuses = 17;  ///< 0 to 16; see gRPC `statuscodes.md`
   static constexpr std::uint16_t kMinHttpStatus = 100;

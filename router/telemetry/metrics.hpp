@@ -196,7 +196,7 @@ inline constexpr std::array<std::string_view, 5> kRetryRefusalNames{
 /// Outcome of a request: one series of nodeway_responses_total.
 struct ResponseKey {
   static constexpr std::uint8_t kNoGrpcStatus = 255;
-  bool success = false;                      ///< product.md: gRPC status 0, or HTTP below 500
+  bool success = false;                      ///< by the policy's `ReplyClass`
   std::uint8_t grpc_status = kNoGrpcStatus;  ///< 0 to 16; statuses beyond count as 2 (UNKNOWN)
   std::uint8_t http_class = 0;               ///< 1 to 5; 0 if no head was sent
   std::uint8_t reason = 0;                   ///< an `Errc`, or 0 if the endpoint answered

@@ -43,7 +43,7 @@ struct ServiceTotals {
   [[nodiscard]] std::uint64_t connected() const noexcept;
   /// Requests that ended, in whatever way.
   [[nodiscard]] std::uint64_t ended() const noexcept;
-  /// Those of them that product.md calls a success.
+  /// Those of them that are a success by their policy (ReplyClass).
   [[nodiscard]] std::uint64_t succeeded() const noexcept;
 };
 

@@ -33,7 +33,7 @@ struct EndpointView {
                       ///< not be connected), `unselected` (but named by its address), `draining`
                       ///< (no longer selected, streams or connections still open)
   std::uint64_t requests = 0;
-  std::uint64_t failures = 0;  ///< product.md's second classifier: endpoint failures
+  std::uint64_t failures = 0;  ///< by `endpointFailure`
   std::uint32_t in_flight = 0;
   std::uint32_t connections = 0;
   std::optional<std::chrono::nanoseconds>

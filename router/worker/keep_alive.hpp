@@ -7,8 +7,8 @@
 
 namespace router {
 
-/// Pods that have vanished without a word are noticed after 10 s + 3 x 3 s (product.md, HTTP/2 to
-/// pods). For HTTP/2 alone, whose peers read their sockets whatever their applications do.
+/// Pods that have vanished without a word are noticed after 10 s + 3 x 3 s. For HTTP/2 alone, whose
+/// peers read their sockets whatever their applications do.
 inline constexpr std::chrono::seconds kPodTimeout{19};
 
 /// Gives the peer up, the connection failing with ETIMEDOUT, once it has for `timeout` answered no

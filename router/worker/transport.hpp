@@ -45,8 +45,7 @@ class TransportEvents {
 /// scratch buffer, writes once per turn.
 class Transport final : private Flushable, private Pollable {
  public:
-  /// A peer that takes nothing for so long, with output pending, is gone or hostile (product.md,
-  /// clients).
+  /// A peer that takes nothing for so long, with output pending, is gone or hostile.
   static constexpr std::chrono::seconds kWriteStall{30};
   /// What the kernel takes beyond what it may send at once: enough to keep it sending while a turn
   /// lasts. Without it a peer that does not read has megabytes of the node's memory for each
@@ -113,7 +112,6 @@ class Transport final : private Flushable, private Pollable {
   bool write_pending();
   void on_write_stalled();
   void linger();
-  void discard_input();
   void on_linger_over();
   [[nodiscard]] int n_unread_bytes();
   void fail(error_code error);

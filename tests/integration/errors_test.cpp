@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each error of product.md's table, in its HTTP and its gRPC form. What a row says is compared with
-// what both kinds of caller get, and with the metric.
+// Each error of docs/errors.md's table, in its HTTP and its gRPC form. What a row says is compared
+// with what both kinds of caller get, and with the metric.
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/h2_client.hpp"
 #include "tests/support/http1_client.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names outside of the cluster: product.md, "Which service is meant"; a DNS server of our own knows
-// them.
+// Names outside of the cluster (docs/configuration.md, `externalNames`); a DNS server of our own
+// knows them.
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/dns_server.hpp"
 #include "tests/support/h2_client.hpp"

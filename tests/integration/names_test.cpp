@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Service and which port a request means: product.md, "Which service is meant".
+// Which Service and which port a request means: docs/configuration.md, `identifiers`.
 #include "tests/support/cluster_folder.hpp"
 #include "tests/support/h2_client.hpp"
 #include "tests/support/router_process.hpp"

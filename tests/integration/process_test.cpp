@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process as product.md describes it: lines on stdout, log on stderr, exit codes.
+// The process as docs/cli.md describes it: lines on stdout, log on stderr, exit codes.
 #include "tests/integration/one_service.hpp"
 
 #include <algorithm>
