@@ -62,7 +62,7 @@ struct alignas(64) SharedWorker {
   SharedWorker* next = nullptr;            ///< in its list
   std::atomic<std::uint32_t> n_queued{0};  ///< requests (RequestQueue)
   std::atomic<bool> waits_for_room{false};
-  std::atomic<bool> is_to_shorten_queue{false};  ///< has been woken for it, by any worker
+  std::atomic<bool> is_to_shorten_queue{false};  ///< has been woken for it; any worker's
 };
 
 /// Tells endpoints apart also where a pod has the address of an earlier one.

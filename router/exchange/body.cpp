@@ -9,10 +9,12 @@
 namespace router {
 
 void Body::append(std::span<const std::byte> bytes) {
-  if (is_kept_) {
-    bytes_.append(bytes);  // for as long as a reply takes to begin
-  } else {
+  // What is kept lasts until a reply begins, and what is short may be all that comes.
+  const bool is_burst = !is_kept_ && bytes.size() >= BurstBytes::kBurstBytes / 8;
+  if (is_burst) {
     bytes_.append_burst(bytes);
+  } else {
+    bytes_.append(bytes);
   }
   counted_.set(bytes_.memory_bytes());
 }

@@ -105,9 +105,10 @@ void Exchange::begin_reply(Attempt& attempt,
   if (is_tunnel_) {
     plan_.deadline.reset();  // it was for an answer, and this is one
     arm_timer();
+  } else if (end) {
+    timer_.cancel();  // nothing is left to wait for but the client
   }
   if (end) {
-    timer_.cancel();  // nothing is left to wait for but the client
     reply_body_.finish(BodyState::ended);
   }
   client_->send_head(std::move(head), end);

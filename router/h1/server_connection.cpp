@@ -370,7 +370,10 @@ void ServerConnection::drain() {
 void ServerConnection::on_timeout() {
   const bool is_in_head = request_state_ == RequestState::head && !head_lines_.empty();
   const bool is_in_trailers = request_state_ == RequestState::body;
-  if (is_in_head || is_in_trailers) {
+  if (is_in_trailers && !transport_.is_reading()) {
+    // What is missing of them may have come: it is not read before the body has been taken.
+    loop_.arm(timer_, loop_.now() + timeouts_.header);
+  } else if (is_in_head || is_in_trailers) {
     refuse({Errc::header_timeout, ""});
   } else {
     close_when_read();

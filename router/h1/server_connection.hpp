@@ -21,7 +21,7 @@
 namespace router::h1 {
 
 struct ServerTimeouts {
-  std::chrono::milliseconds header{10'000};  ///< from a head's first byte to its last
+  std::chrono::milliseconds header{10'000};  ///< of a head, or of trailers: first byte to last
   std::chrono::milliseconds idle{60'000};    ///< between a reply and the next request
   /// How long the rest of a request that was answered early is read and dropped. A close at once
   /// would make the kernel send a reset, which can overtake the reply.

@@ -273,7 +273,8 @@ Session::Session(Role role,
   // Closed streams are kept for RFC 7540's priorities only, which nobody uses any more: without
   // them a connection needs half the memory, and a request some microseconds less.
   nghttp2_option_set_no_closed_streams(option, 1);
-  // A `grpc-message` may end with a space, which its text does not escape.
+  // A `grpc-message` may end with a space, which its text does not escape. RFC 9113 section 8.2.1
+  // forbids that of any field; as most, we pass it on.
   nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
   nghttp2_option_set_stream_reset_rate_limit(option, limits.reset_burst, limits.resets_per_second);
   nghttp2_option_set_max_continuations(option, limits.max_continuations);

@@ -124,7 +124,7 @@ enum class Limit : std::uint8_t {
   control_frames,        ///< SETTINGS, PING and the like of one connection: it ends
   file_descriptors,      ///< of the process: accepting and connecting pause
   header_list_bytes,     ///< header fields of one request
-  header_timeout,        ///< a head took 10 s: the connection ends
+  header_timeout,        ///< a head, or trailers, took 10 s: the connection ends
   informational_heads,   ///< 1xx heads that wait for a slow client: dropped
   outbound_frames,       ///< frames that wait for a peer that does not read: its connection ends
   queue_deadline,        ///< a request that waited has too little time left for a reply: refused
@@ -137,7 +137,7 @@ enum class Limit : std::uint8_t {
   tunnels,               ///< connections of one endpoint that are tunnels: it is asked for no more
   window_growth,         ///< what all windows have grown by: none of a connection grows any more
   window_stall,          ///< a client's window let nothing pass for 30 s
-  write_stall,           ///< a peer took nothing for 30 s
+  write_stall,           ///< a peer took nothing, or not the end of a tunnel, for 30 s
 };
 inline constexpr std::array<std::string_view, 26> kLimitNames{"adaptive_concurrency",
                                                               "buffer_bytes",

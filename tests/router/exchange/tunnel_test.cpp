@@ -31,9 +31,9 @@ ReplyHead granted() {
 
 /// A tunnel that the endpoint has opened.
 struct Tunnel {
-  explicit Tunnel(const Policy& policy = {}) : host{1, policy} {
+  explicit Tunnel(const Policy& policy = {}, bool ends_with_its_head = false) : host{1, policy} {
     endpoint->connect();
-    endpoint->stream->on_reply_head(granted(), false);
+    endpoint->stream->on_reply_head(granted(), ends_with_its_head);
   }
   std::string pull_reply(BodyState expected) {
     std::string text(1000, '\0');
@@ -88,9 +88,11 @@ TEST_CASE("Exchange: an endpoint that fails with the last bytes of a client that
 }
 
 TEST_CASE("Exchange: a tunnel that one side has ended is idle as any other", "[exchange][tunnel]") {
+  const bool ends_with_its_head = GENERATE(false, true);
+  CAPTURE(ends_with_its_head);
   Policy policy;
   policy.idle_timeout = 20ms;
-  Tunnel tunnel{policy};
+  Tunnel tunnel{policy, ends_with_its_head};
 
   tunnel.endpoint->stream->on_reply_end();
   tunnel.host.time().pass(30ms);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 using namespace std::chrono_literals;
 using router::Errc;
@@ -101,6 +102,25 @@ TEST_CASE("ServerConnection: trailers that come too slowly end their request", "
 
   CHECK(client.peer.read_to_end().starts_with("HTTP/1.1 408"));
   CHECK(request.gone == router::Reset::protocol_error);
+}
+
+TEST_CASE("ServerConnection: trailers behind a body that is not taken are not slow", "[h1]") {
+  Client client{{.header = 20ms, .idle = 60s, .linger = 2s}};
+  client.on_begin = [](Exchange& exchange) { exchange.credits = false; };
+  const std::string chunk(70'000, 'x');  // more than is read ahead
+  client.peer.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                   fmt::format("{:x}\r\n", chunk.size()) + chunk + "\r\n0\r\nx-sum: ");
+  Exchange& request = client.request(1);
+  client.loopback.run_until([&] { return request.body.size() == chunk.size(); });
+  client.peer.send("1\r\n\r\n");
+
+  const auto later = std::chrono::steady_clock::now() + 60ms;
+  client.loopback.run_until([&] { return std::chrono::steady_clock::now() > later; });
+  CHECK_FALSE(request.gone);
+  request.stream->consumed(chunk.size());
+  client.loopback.run_until([&] { return request.request_ended; });
+
+  CHECK(request.trailers.find("x-sum") == "1");
 }
 
 TEST_CASE("ServerConnection: what has come of trailers counts until they are whole", "[h1]") {
