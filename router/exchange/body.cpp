@@ -40,7 +40,7 @@ Pulled Body::take(std::uint64_t& position, std::span<std::byte> into) {
 void Body::drop_before(std::uint64_t position) noexcept {
   // Moving the rest to the front costs as much as it frees, so only when at least half is free.
   const auto n_bytes = static_cast<std::size_t>(position - first_);
-  if (n_bytes == bytes_.size() || n_bytes > bytes_.size() / 2) {
+  if (n_bytes > bytes_.size() / 2) {
     bytes_.drop_front(n_bytes);
     counted_.set(bytes_.memory_bytes());
     first_ = position;

@@ -35,6 +35,12 @@ struct Tunnel {
     endpoint->connect();
     endpoint->stream->on_reply_head(granted(), ends_with_its_head);
   }
+  /// The client says its last words, and its connection has nothing more to do.
+  void end_client() {
+    exchange->on_request_data(test::bytes_of("last words"));
+    exchange->on_request_end();
+    exchange->on_reply_sent();
+  }
   std::string pull_reply(BodyState expected) {
     std::string text(1000, '\0');
     const Pulled pulled = exchange->pull_reply(std::as_writable_bytes(std::span{text}));
@@ -59,9 +65,7 @@ TEST_CASE("Exchange: bytes pass both ways through a tunnel, whose sides end by t
   CHECK(tunnel.pull_reply(BodyState::ended) == "pong");
   CHECK_FALSE(tunnel.host.is_over);
 
-  tunnel.exchange->on_request_data(test::bytes_of("last words"));
-  tunnel.exchange->on_request_end();
-  tunnel.exchange->on_reply_sent();  // the client's connection has nothing more to do
+  tunnel.end_client();
 
   CHECK_FALSE(tunnel.host.is_over);
   CHECK(tunnel.endpoint->pull() == "last words");
@@ -76,9 +80,7 @@ TEST_CASE("Exchange: an endpoint that fails with the last bytes of a client that
           "[exchange][tunnel]") {
   Tunnel tunnel;
   tunnel.endpoint->stream->on_reply_end();
-  tunnel.exchange->on_request_data(test::bytes_of("last words"));
-  tunnel.exchange->on_request_end();
-  tunnel.exchange->on_reply_sent();
+  tunnel.end_client();
 
   tunnel.endpoint->fail_stream({Errc::upstream_reset, Sent::maybe});
 
@@ -107,9 +109,7 @@ TEST_CASE("Exchange: an endpoint that does not take the end of a tunnel is not a
           "[exchange][tunnel]") {
   Tunnel tunnel;
   tunnel.endpoint->stream->on_reply_end();
-  tunnel.exchange->on_request_data(test::bytes_of("last words"));
-  tunnel.exchange->on_request_end();
-  tunnel.exchange->on_reply_sent();
+  tunnel.end_client();
 
   tunnel.host.time().pass(Exchange::kTunnelGrace - 1s);
   CHECK_FALSE(tunnel.host.is_over);
